@@ -1,0 +1,34 @@
+"""What can go wrong, as a small tree; each class knows the exit code of the command line.
+
+    VidcolorError          1   anything that ends the work
+    ├── InputError         1   the input is missing, damaged, or holds no picture
+    ├── OutputError        1   the output cannot be written, or would overwrite something
+    ├── WeightsError       1   a weights file is not what it says it is
+    └── OptionError        2   the caller asked for something that does not exist or fit together
+
+A message is one line that says which file, what was expected, what was found and what to do.
+"""
+
+
+class VidcolorError(Exception):
+    """Anything that ends the work. The message is one line for a person."""
+
+    exit_code = 1
+
+
+class InputError(VidcolorError):
+    """The input is missing, damaged, or holds no picture."""
+
+
+class OutputError(VidcolorError):
+    """The output cannot be written, or would overwrite something."""
+
+
+class WeightsError(VidcolorError):
+    """A weights file is not what it says it is."""
+
+
+class OptionError(VidcolorError):
+    """An option that does not exist, or does not fit the others."""
+
+    exit_code = 2

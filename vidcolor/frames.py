@@ -1,0 +1,70 @@
+"""What travels through the pipeline: a film's constants, its pictures, and what is known of each so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from av.packet import Packet
+
+Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+"""(H, W), code values; uint16 holds 9 to 16 bits in the low bits."""
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoSpec:
+    """What all pictures of one film share.
+
+    ``matrix``, ``primaries`` and ``transfer`` are the code points of ITU-T H.273 (as in ``AVColorSpace``,
+    ``AVColorPrimaries`` and ``AVColorTransferCharacteristic``); 2 means unspecified.
+    """
+
+    width: int
+    height: int
+    bit_depth: int
+    full_range: bool
+    matrix: int
+    primaries: int
+    transfer: int
+    time_base: Fraction
+    frame_rate: Fraction | None
+    sample_aspect_ratio: Fraction | None
+    rotation: int
+    """Degrees counter-clockwise, as the display matrix asks for; the planes are stored unrotated."""
+    estimated_frames: int | None
+    """What the container announces or what duration and rate suggest; for progress only."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One decoded picture: its time, its luma, and the packets of other streams that were read on the way to it."""
+
+    pts: int
+    """In units of the film's ``time_base``."""
+    duration: int
+    """In the same units; 0 where the source does not say."""
+    luma: Plane
+    """(height, width): the Y plane as decoded. Never written to."""
+    packets: tuple[Packet[Any], ...] = field(default=(), repr=False)
+    """Audio, subtitles and data that lie before this picture in the file."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A picture and what the stages have found out about it so far."""
+
+    picture: Picture
+    grey: FloatArray
+    """(h, w): the luma at render size, range-expanded to [0, 1]: what the network and the optical flow see."""
+    opens_shot: bool = False
+    """True for the first frame of a shot: no state of any kind may cross it."""
+    is_anchor: bool = True
+    """True where the network is asked; the others get their colour carried from the anchors."""
+    ab: FloatArray | None = None
+    """(2, h, w), CIE Lab units, about [-110, 110]; None until a stage has made it."""

@@ -1,0 +1,51 @@
+"""Frozen option records, checked once, at the edge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from vidcolor.errors import OptionError
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodeOptions:
+    """How the output is encoded. ``None`` leaves a choice to the encoder or to the source."""
+
+    codec: str = "libx264"
+    """An encoder of libavcodec that takes planar Y'CbCr, as ``ffmpeg -encoders`` names it."""
+    crf: float | None = None
+    """Constant rate factor; ``None``: 18 for the encoders that have one, else the encoder's default."""
+    preset: str | None = None
+    """Speed against size, in the encoder's own words (``veryfast``, ``medium``, ``8``)."""
+    pix_fmt: str | None = None
+    """Planar Y'CbCr pixel format; ``None``: 4:2:0 at the depth of the source."""
+    encoder_options: Mapping[str, str] = field(default_factory=dict)
+    """Any further option of the encoder, as ``ffmpeg -KEY VALUE`` takes it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColorizeOptions:
+    """How a film or a picture is coloured."""
+
+    render_size: int = 256
+    """Short side of what the network sees, in pixels."""
+    smoothing: float = 0.5
+    """0 to 1: how much of the colour of the frames before is kept where the picture agrees. 0: the raw network."""
+    anchor_every: int = 1
+    """The network sees every n-th frame of a shot; the others get their colour along the optical flow."""
+    saturation: float = 1.0
+    """Factor on ab."""
+    overwrite: bool = False
+    """Replace an output that exists."""
+    encode: EncodeOptions = field(default_factory=EncodeOptions)
+
+    def __post_init__(self) -> None:
+        if self.render_size < 32:
+            raise OptionError(f"--render-size must be at least 32 pixels, got {self.render_size}")
+        if not 0 <= self.smoothing <= 1:
+            raise OptionError(f"--smoothing must lie between 0 and 1, got {self.smoothing}")
+        if self.anchor_every < 1:
+            raise OptionError(f"--anchor-every must be at least 1, got {self.anchor_every}")
+        if not 0 <= self.saturation <= 4:
+            raise OptionError(f"--saturation must lie between 0 and 4, got {self.saturation}")

@@ -1,0 +1,48 @@
+"""What a running job says about itself; how it is shown is the caller's affair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """A film on its way. Passed to ``on_progress`` after every written frame."""
+
+    frames: int
+    """Written so far."""
+    total_frames: int | None
+    """An estimate from the container; None where it says nothing."""
+    shots: int
+    seconds: float
+    """Since the work began."""
+    bottleneck: str
+    """The stage that the others wait for."""
+
+    @property
+    def fps(self) -> float:
+        """Frames per second of wall-clock time, on average since the beginning."""
+        return self.frames / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def eta_seconds(self) -> float | None:
+        """Seconds to go; None where the length is unknown or nothing is written yet."""
+        if self.total_frames is None or self.fps == 0:
+            return None
+        return max(self.total_frames - self.frames, 0) / self.fps
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """A finished film."""
+
+    frames: int
+    shots: int
+    seconds: float
+    output_bytes: int
+    warnings: tuple[str, ...]
+    """One line each for what could not be kept as it was."""
+
+
+OnProgress = Callable[[Progress], None]
