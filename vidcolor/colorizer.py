@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from vidcolor.errors import OptionError
 from vidcolor.frames import FloatArray
+from vidcolor.precision import fastest_dtype
+
+BATCH_SIZES = {"cpu": 8, "cuda": 32, "mps": 8}
 
 
-class Colorizer(Protocol):
-    """Anything that says which colour a grey picture has."""
+class Predictor(Protocol):
+    """Anything that says which colour a grey picture has; what the pipeline asks for."""
 
     batch_size: int
     """How many pictures are worth handing over in one call."""
@@ -16,3 +25,104 @@ class Colorizer(Protocol):
     def predict(self, grey: FloatArray) -> FloatArray:
         """(N, h, w) grey levels in [0, 1], any size, to (N, 2, h, w) ab in Lab units. Every picture on its own."""
         ...
+
+
+class Colorizer:
+    """A generator, ready to be asked.
+
+    Args:
+        generator: grey (N, 1, H, W) and hints to ab (N, 2, H, W); has ``multiple``. It is folded and moved: hand over
+            a copy if it is to be trained further.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        batch_size: pictures a call; None: by device.
+        dtype: None: the fastest that the device has (:mod:`vidcolor.precision`).
+
+    Raises:
+        OptionError: a device that this machine does not have.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        *,
+        device: str = "auto",
+        batch_size: int | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        self.device = resolve_device(device)
+        self.dtype = dtype or fastest_dtype(self.device)
+        self.batch_size = batch_size or BATCH_SIZES[self.device.type]
+        self.multiple: int = generator.get_submodule("").multiple  # type: ignore[assignment]
+        folded = fold_batch_norm(generator.eval())
+        self.generator = folded.to(self.device, self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def predict(self, grey: FloatArray) -> FloatArray:
+        """Colour grey pictures, each on its own.
+
+        Args:
+            grey: float32 (N, h, w), gamma-encoded, in [0, 1]; any N and any size.
+
+        Returns:
+            ab, float32 (N, 2, h, w), Lab units.
+        """
+        parts = [self._predict_batch(grey[i : i + self.batch_size]) for i in range(0, len(grey), self.batch_size)]
+        return np.concatenate(parts)
+
+    def _predict_batch(self, grey: FloatArray) -> FloatArray:
+        h, w = grey.shape[1:]
+        pad_h, pad_w = -h % self.multiple, -w % self.multiple
+        top, left = pad_h // 2, pad_w // 2
+        padded = np.pad(grey, ((0, 0), (top, pad_h - top), (left, pad_w - left)), mode="edge")
+        with torch.inference_mode():
+            x = torch.from_numpy(padded)[:, None].to(self.device, self.dtype)
+            ab: Any = self.generator(x)
+            return ab[:, :, top : top + h, left : left + w].float().cpu().contiguous().numpy()  # type: ignore[no-any-return]
+
+
+def resolve_device(name: str) -> torch.device:
+    """``auto`` and the names that torch knows, to a device that is really there.
+
+    Raises:
+        OptionError: it is not.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as exc:
+        raise OptionError(f"--device {name}: expected auto, cpu, cuda, cuda:N or mps") from exc
+    available = {
+        "cpu": 1,
+        "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
+        "mps": int(torch.backends.mps.is_available()),
+    }
+    if (device.index or 0) >= available.get(device.type, 0):
+        raise OptionError(f"--device {name}: this machine has no such device; try --device cpu")
+    return device
+
+
+def fold_batch_norm(module: nn.Module) -> nn.Module:
+    """Put every batch norm that follows a convolution in an ``nn.Sequential`` into the convolution's weights.
+
+    Works in place on a module in eval mode, and gives it back.
+    """
+    for name, child in module.named_children():
+        if isinstance(child, nn.Sequential):
+            setattr(module, name, _fold_sequence(child))
+        else:
+            fold_batch_norm(child)
+    return module
+
+
+def _fold_sequence(sequence: nn.Sequential) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for layer in sequence:
+        if isinstance(layer, nn.BatchNorm2d) and layers and isinstance(layers[-1], nn.Conv2d):
+            layers[-1] = fuse_conv_bn_eval(layers[-1], layer)
+        elif isinstance(layer, nn.Sequential):
+            layers.append(_fold_sequence(layer))
+        else:
+            layers.append(fold_batch_norm(layer))
+    return nn.Sequential(*layers)

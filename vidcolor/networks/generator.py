@@ -1,0 +1,184 @@
+"""The default generator: a U-Net on an ImageNet encoder, with self-attention, three input scales and hints.
+
+                     half size ─► encoder ─┐ (strides 32 and 64 of the picture: the scene)
+    grey ─► encoder ─► 1/32 ───────────────┴─► attention ─► 1/16 ─► attention ─► 1/8 ─► 1/4 ─► 1/2 ─► ab
+              └──────► 1/16, 1/8, 1/4 ─────────────────────►  skips  ◄──┐
+    grey, double size, hints ─► detail 1/2 ─► 1/4 ─► 1/8 ─► 1/16 ─► 1/32 ┘
+
+It follows the multi-scale conditional-GAN generator with ResNet-18 semantics that the recipe ``multiscale-attention``
+names, with the encoder as a parameter. The encoder sees nothing but grey, so that its features can be cached while it
+is frozen; hints (Zhang et al. 2017: colours and where they are known) enter through the detail path and reach every
+place through the attention.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vidcolor.color import AB_SCALE
+from vidcolor.networks.encoders import ENCODERS
+
+HINT_CHANNELS = 3  # a, b, confidence
+
+
+def _conv_bn_relu(inputs: int, outputs: int, *, stride: int = 1) -> nn.Sequential:
+    conv = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
+
+
+class SelfAttention(nn.Module):
+    """A pre-norm transformer layer over all places of a map (Vaswani et al. 2017).
+
+    A depthwise convolution before it tells the places apart (Chu et al. 2021), so that any size will do.
+    """
+
+    def __init__(self, channels: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.position = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
+        self.norm_attention = nn.LayerNorm(channels)
+        self.to_qkv = nn.Linear(channels, 3 * channels)
+        self.project = nn.Linear(channels, channels)
+        self.norm_mlp = nn.LayerNorm(channels)
+        self.mlp = nn.Sequential(nn.Linear(channels, 4 * channels), nn.GELU(), nn.Linear(4 * channels, channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, c, h, w = x.shape
+        tokens = (x + self.position(x)).flatten(2).transpose(1, 2)
+        qkv = self.to_qkv(self.norm_attention(tokens)).view(n, h * w, 3, self.heads, c // self.heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(n, h * w, c)
+        tokens = tokens + self.project(attended)
+        tokens = tokens + self.mlp(self.norm_mlp(tokens))
+        return tokens.transpose(1, 2).reshape(n, c, h, w)
+
+
+class DetailPath(nn.Module):
+    """Grey at its own and at double size, and the hints, going down to stride 32 without semantics."""
+
+    def __init__(self, channels: Sequence[int]) -> None:
+        super().__init__()
+        double_channels = 8
+        self.double_size = nn.Sequential(
+            nn.Conv2d(1, double_channels, 3, stride=2, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(double_channels, 2 * double_channels, 3, stride=2, padding=1),
+            nn.ReLU(inplace=True),
+        )
+        self.first = _conv_bn_relu(2 * double_channels + 4 + HINT_CHANNELS, channels[0])
+        self.down = nn.ModuleList(
+            _conv_bn_relu(fine, coarse, stride=2) for fine, coarse in zip(channels[:-1], channels[1:], strict=True)
+        )
+
+    def forward(self, grey: Tensor, hints: Tensor) -> list[Tensor]:
+        double = self.double_size(F.interpolate(grey, scale_factor=2.0, mode="bilinear", align_corners=False))
+        x = self.first(torch.cat((double, F.pixel_unshuffle(grey, 2), F.avg_pool2d(hints, 2)), dim=1))
+        maps = [x]
+        for down in self.down:
+            x = down(x)
+            maps.append(x)
+        return maps
+
+
+class DecoderBlock(nn.Module):
+    """Narrow what comes from below, enlarge it, join it with the skips, and refine it with a residual pair."""
+
+    def __init__(self, below: int, skips: int, outputs: int) -> None:
+        super().__init__()
+        self.narrow = nn.Conv2d(below, outputs, 1)  # before the enlargement: a quarter of the work
+        self.join = _conv_bn_relu(outputs + skips, outputs)
+        self.refine = nn.Sequential(
+            _conv_bn_relu(outputs, outputs), nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+        )  # fmt: skip
+
+    def forward(self, below: Tensor, skips: Sequence[Tensor]) -> Tensor:
+        below = F.interpolate(self.narrow(below), size=skips[0].shape[-2:], mode="bilinear", align_corners=False)
+        x = self.join(torch.cat((below, *skips), dim=1))
+        return F.relu(x + self.refine(x))
+
+
+class Generator(nn.Module):
+    """Grey and hints to ab.
+
+    Args:
+        encoder: a name in :data:`vidcolor.networks.encoders.ENCODERS`.
+        width: channels of the attention layers at stride 32.
+        attention_layers: how many of them.
+        decoder_channels: channels at strides 16, 8, 4 and 2.
+        detail_channels: channels of the detail path at strides 2, 4, 8, 16 and 32.
+    """
+
+    multiple = 32
+    """Height and width of the input must be multiples of this."""
+
+    def __init__(
+        self,
+        *,
+        encoder: str = "efficientnet_lite2",
+        width: int = 320,
+        attention_layers: int = 4,
+        decoder_channels: Sequence[int] = (192, 128, 64, 32),
+        detail_channels: Sequence[int] = (24, 32, 48, 64, 96),
+    ) -> None:
+        super().__init__()
+        self.config = {
+            "encoder": encoder,
+            "width": width,
+            "attention_layers": attention_layers,
+            "decoder_channels": list(decoder_channels),
+            "detail_channels": list(detail_channels),
+        }
+        self.encoder = ENCODERS[encoder]()
+        semantic = self.encoder.channels
+        self.detail = DetailPath(detail_channels)
+        self.scene = nn.Conv2d(2 * semantic[4] + semantic[3] + detail_channels[4], width, 1)
+        self.attention = nn.Sequential(*(SelfAttention(width, heads=width // 40) for _ in range(attention_layers)))
+        at16, at8, at4, at2 = decoder_channels
+        self.block16 = DecoderBlock(width, semantic[3] + detail_channels[3], at16)
+        self.attention16 = SelfAttention(at16, heads=at16 // 32)
+        self.block8 = DecoderBlock(at16, semantic[2] + detail_channels[2], at8)
+        self.block4 = DecoderBlock(at8, semantic[1] + detail_channels[1], at4)
+        self.block2 = DecoderBlock(at4, detail_channels[0], at2)
+        self.to_ab = nn.Conv2d(at2, 2, 3, padding=1)
+        nn.init.normal_(self.to_ab.weight, std=0.01)
+        nn.init.zeros_(self.to_ab.bias)
+
+    def encode(self, grey: Tensor) -> list[Tensor]:
+        """Semantics of grey (N, 1, H, W): six maps, at strides 4, 8, 16, 32 and, from half size, 32 and 64."""
+        _, s4, s8, s16, s32 = self.encoder(grey)
+        *_, half16, half32 = self.encoder(F.avg_pool2d(grey, 2))
+        return [s4, s8, s16, s32, half16, half32]
+
+    def decode(self, grey: Tensor, hints: Tensor, semantics: Sequence[Tensor]) -> Tensor:
+        """Grey (N, 1, H, W), hints (N, 3, H, W) and their semantics to ab (N, 2, H/2, W/2), in units of AB_SCALE."""
+        s4, s8, s16, s32, half16, half32 = semantics
+        d2, d4, d8, d16, d32 = self.detail(grey, hints)
+        size = s32.shape[-2:]
+        scene = (F.interpolate(half, size=size, mode="bilinear", align_corners=False) for half in (half16, half32))
+        x = self.attention(self.scene(torch.cat((s32, *scene, d32), dim=1)))
+        x = self.attention16(self.block16(x, (s16, d16)))
+        x = self.block8(x, (s8, d8))
+        x = self.block4(x, (s4, d4))
+        x = self.block2(x, (d2,))
+        return torch.tanh(self.to_ab(x))
+
+    def forward(self, grey: Tensor, hints: Tensor | None = None) -> Tensor:
+        """Colour for grey pictures.
+
+        Args:
+            grey: (N, 1, H, W), gamma-encoded, in [0, 1]; H and W multiples of :attr:`multiple`.
+            hints: (N, 3, H, W): a and b in units of AB_SCALE, times the confidence; and the confidence, in [0, 1].
+                None means none.
+
+        Returns:
+            ab (N, 2, H, W) in Lab units.
+        """
+        if hints is None:
+            hints = grey.new_zeros(grey.shape[0], HINT_CHANNELS, *grey.shape[-2:])
+        ab = self.decode(grey, hints, self.encode(grey))
+        return F.interpolate(ab.float(), size=grey.shape[-2:], mode="bilinear", align_corners=False) * AB_SCALE
