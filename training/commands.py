@@ -1,0 +1,109 @@
+"""``vidcolor train`` and ``vidcolor evaluate``."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+DATA = click.argument("data", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+
+
+@click.command()
+@DATA
+@click.option("-o", "--output", "run", required=True, type=click.Path(file_okay=False, path_type=Path),
+              help="The run's folder: weights, recipe, metrics.")  # fmt: skip
+@click.option("--recipe", "recipe_name", default="default", show_default=True, help="A name, or a .toml file.")
+@click.option("--set", "changes", multiple=True, metavar="TABLE.KEY=VALUE",
+              help="Change a line of the recipe, the value as TOML writes it.")  # fmt: skip
+@click.option("--encoder", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="ImageNet parameters of the recipe's encoder; without it the encoder starts at random.")  # fmt: skip
+@click.option("--init", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="Go on from a weights file of the same network.")  # fmt: skip
+@click.option("--minutes", type=click.FloatRange(min=0.1), help="End within this time, with weights that can be used.")
+@click.option("--validation", type=click.Path(exists=True, path_type=Path),
+              help="Pictures for the figures that are kept with the weights; never trained on.")  # fmt: skip
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+@click.option("--cache", type=click.Path(file_okay=False, path_type=Path),
+              help="Folder for decoded pictures and features.  [default: RUN/cache]")  # fmt: skip
+@click.option("--overwrite", is_flag=True, help="Use a run folder that holds a run already.")
+def train(
+    data: tuple[Path, ...], run: Path, recipe_name: str, changes: tuple[str, ...], encoder: Path | None,
+    init: Path | None, minutes: float | None, validation: Path | None, device: str, cache: Path | None, overwrite: bool,
+) -> None:  # fmt: skip
+    """Train a network on DATA: folders of pictures, tar shards of pictures."""
+    from vidcolor.colorizer import Colorizer, resolve_device
+    from vidcolor.errors import OutputError
+    from vidcolor.networks.generator import Generator
+    from vidcolor.training.data import load_pictures
+    from vidcolor.training.evaluator import evaluate_stills
+    from vidcolor.training.recipe import load_recipe
+    from vidcolor.training.trainer import Trainer
+    from vidcolor.weights import load_generator
+
+    recipe = load_recipe(recipe_name, changes)
+    if (run / "metrics.jsonl").exists() and not overwrite:
+        raise OutputError(f"{run}: holds a run already; choose another folder or give --overwrite")
+    pictures = load_pictures(data, size=recipe.size, cache=cache or run / "cache")
+    trainer = Trainer(recipe, pictures, run, device=resolve_device(device))
+    if init is not None:
+        trainer.state.generator.load_state_dict(load_generator(init).state_dict())
+    elif encoder is not None:
+        from vidcolor.training.encoders import load_published
+
+        load_published(trainer.state.generator.encoder, encoder)
+    else:
+        click.echo("warning: the encoder starts at random; give --encoder for ImageNet parameters", err=True)
+
+    def figures(stage: str, generator: Generator) -> dict[str, Any]:
+        if validation is None:
+            return {}
+        colorizer = Colorizer(copy.deepcopy(generator), device=device)
+        table: dict[str, Any] = evaluate_stills([validation], {stage: colorizer}, size=recipe.size)
+        click.echo(format_table(table))
+        return table
+
+    path = trainer.train(minutes=minutes, on_stage_end=figures)
+    click.echo(f"{path}: {trainer.state.pictures} pictures seen")
+
+
+@click.command()
+@DATA
+@click.option("-o", "--output", "report", required=True, type=click.Path(file_okay=False, path_type=Path),
+              help="The report's folder: report.json and sheet.jpg.")  # fmt: skip
+@click.option("--weights", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="One or more weights files.  [default: those that come with vidcolor]")  # fmt: skip
+@click.option("--size", default=256, show_default=True, type=click.IntRange(min=32), help="Side of the square pictures.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+def evaluate(data: tuple[Path, ...], report: Path, weights: tuple[Path, ...], size: int, device: str) -> None:
+    """Measure weights on DATA: colour photographs, which are made grey. With the rows "grey" and "truth"."""
+    from vidcolor.colorizer import Colorizer, Predictor
+    from vidcolor.training.evaluator import evaluate_stills, still_pictures
+    from vidcolor.training.sheets import contact_sheet, spread
+    from vidcolor.weights import default_weights, load_generator
+
+    paths = weights or (default_weights(),)
+    colorizers: dict[str, Predictor] = {
+        str(path): Colorizer(load_generator(path), device=device, batch_size=1) for path in paths
+    }
+    report.mkdir(parents=True, exist_ok=True)
+    table = evaluate_stills(data, colorizers, size=size)
+    (report / "report.json").write_text(json.dumps({"size": size, "rows": table}, indent=2) + "\n")
+    count = sum(1 for _ in still_pictures(data, size=32))
+    sample = spread(still_pictures(data, size=size), 24, count)
+    contact_sheet(sample, next(iter(colorizers.values())), report / "sheet.jpg")
+    click.echo(format_table(table))
+
+
+def format_table(table: dict[str, dict[str, float]]) -> str:
+    """Rows of figures as a plain table."""
+    names = list(dict.fromkeys(name for row in table.values() for name in row))
+    width = max(len(name) for name in table)
+    lines = [" " * width + "".join(f"  {name:>13.13}" for name in names)]
+    for name, row in table.items():
+        cells = "".join(f"  {row[n]:>13.5g}" if n in row else " " * 15 for n in names)
+        lines.append(f"{name:<{width}}{cells}")
+    return "\n".join(lines)
