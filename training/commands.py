@@ -35,13 +35,14 @@ def train(
     init: Path | None, minutes: float | None, validation: Path | None, device: str, cache: Path | None, overwrite: bool,
 ) -> None:  # fmt: skip
     """Train a network on DATA: folders of pictures, tar shards of pictures."""
-    from vidcolor.colorizer import Colorizer, resolve_device
-    from vidcolor.errors import OutputError
-    from vidcolor.networks.generator import Generator
     from vidcolor.training.data import load_pictures
     from vidcolor.training.evaluator import evaluate_stills
     from vidcolor.training.recipe import load_recipe
     from vidcolor.training.trainer import Trainer
+
+    from vidcolor.colorizer import Colorizer, resolve_device
+    from vidcolor.errors import OutputError
+    from vidcolor.networks.generator import Generator
     from vidcolor.weights import load_generator
 
     recipe = load_recipe(recipe_name, changes)
@@ -76,13 +77,16 @@ def train(
               help="The report's folder: report.json and sheet.jpg.")  # fmt: skip
 @click.option("--weights", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="One or more weights files.  [default: those that come with vidcolor]")  # fmt: skip
-@click.option("--size", default=256, show_default=True, type=click.IntRange(min=32), help="Side of the square pictures.")
+@click.option(
+    "--size", default=256, show_default=True, type=click.IntRange(min=32), help="Side of the square pictures."
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
 def evaluate(data: tuple[Path, ...], report: Path, weights: tuple[Path, ...], size: int, device: str) -> None:
     """Measure weights on DATA: colour photographs, which are made grey. With the rows "grey" and "truth"."""
-    from vidcolor.colorizer import Colorizer, Predictor
     from vidcolor.training.evaluator import evaluate_stills, still_pictures
     from vidcolor.training.sheets import contact_sheet, spread
+
+    from vidcolor.colorizer import Colorizer, Predictor
     from vidcolor.weights import default_weights, load_generator
 
     paths = weights or (default_weights(),)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-
-from vidcolor.colorizer import Predictor
 from vidcolor.training.evaluator import StillPicture, join
 from vidcolor.training.metrics import Rgb
+
+from vidcolor.colorizer import Predictor
 
 GAP = 4
 TILE = 160
@@ -32,7 +32,9 @@ def contact_sheet(pictures: Iterable[StillPicture], colorizer: Predictor, path: 
     for index, tiles in enumerate(triples):
         row, column = divmod(index, columns)
         for offset, tile in enumerate(tiles):
-            image = Image.fromarray((tile * 255).round().astype(np.uint8)).resize((TILE, TILE), Image.Resampling.LANCZOS)
+            image = Image.fromarray((tile * 255).round().astype(np.uint8)).resize(
+                (TILE, TILE), Image.Resampling.LANCZOS
+            )
             sheet.paste(image, (column * (3 * TILE + 3 * GAP) + offset * TILE, row * (TILE + GAP)))
     sheet.save(path)
 

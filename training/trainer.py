@@ -1,7 +1,7 @@
 """The trainer: stages of a recipe, one after the other, on one set of pictures.
 
-A stage trains the generator under the losses that the recipe names. While the encoder is frozen its features come from a
-cache; afterwards everything is trained, on pictures that are damaged as old film is. What is kept is the exponential
+A stage trains the generator under the losses that the recipe names. While the encoder is frozen its features come from
+a cache; afterwards everything is trained, on pictures that are damaged as old film is. What is kept is the exponential
 moving average of the generator (EMA).
 """
 
@@ -25,12 +25,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
-
-from vidcolor._version import __version__
-from vidcolor.color import AB_SCALE
-from vidcolor.networks import build
-from vidcolor.networks.generator import Generator
-from vidcolor.precision import fastest_dtype
 from vidcolor.training.augment import damage
 from vidcolor.training.data import PictureSet
 from vidcolor.training.discriminators import PatchGAN
@@ -38,6 +32,12 @@ from vidcolor.training.features import FeatureCache
 from vidcolor.training.hints import simulate_hints
 from vidcolor.training.losses import PIXEL_LOSSES, discriminator_hinge, generator_hinge
 from vidcolor.training.recipe import Recipe, StageRecipe
+
+from vidcolor._version import __version__
+from vidcolor.color import AB_SCALE
+from vidcolor.networks import build
+from vidcolor.networks.generator import Generator
+from vidcolor.precision import fastest_dtype
 from vidcolor.weights import save_generator
 
 log = logging.getLogger(__name__)
@@ -107,9 +107,7 @@ class Trainer:
         needs_cache = any(stage.frozen_encoder for stage in self.recipe.stages)
         features = None
         if needs_cache:
-            features = FeatureCache(
-                self.state.generator, self.pictures, device=self.device, autocast=self.autocast
-            )
+            features = FeatureCache(self.state.generator, self.pictures, device=self.device, autocast=self.autocast)
         seconds = None if minutes is None else max(minutes * 60 - (time.monotonic() - self.started), 1.0)
         figures: dict[str, Any] = {}
         for stage in self.recipe.stages:

@@ -1,7 +1,7 @@
 """Which floating-point type a device is fast in: measured, not guessed, and remembered for each machine.
 
 Processors with bf16 matrix units run bf16 several times as fast as fp32; those without emulate it, up to hundreds of
-times slower. No list of names tells them apart for long, so a convolution and a matrix product of a few milliseconds do.
+times slower. No list of names tells them apart for long, so a convolution and a matrix product do, in milliseconds.
 """
 
 from __future__ import annotations

@@ -34,7 +34,9 @@ def default_weights() -> Path:
     """
     path = Path(str(resources.files(DEFAULT_PACKAGE) / DEFAULT_NAME))
     if not path.is_file():
-        raise WeightsError(f"{path}: the default weights are missing from this installation; give --weights or reinstall")
+        raise WeightsError(
+            f"{path}: the default weights are missing from this installation; give --weights or reinstall"
+        )
     return path
 
 

@@ -14,6 +14,7 @@ place through the attention.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -70,9 +71,7 @@ class DetailPath(nn.Module):
             nn.ReLU(inplace=True),
         )
         self.first = _conv_bn_relu(2 * double_channels + 4 + HINT_CHANNELS, channels[0])
-        self.down = nn.ModuleList(
-            _conv_bn_relu(fine, coarse, stride=2) for fine, coarse in zip(channels[:-1], channels[1:], strict=True)
-        )
+        self.down = nn.ModuleList(_conv_bn_relu(fine, coarse, stride=2) for fine, coarse in pairwise(channels))
 
     def forward(self, grey: Tensor, hints: Tensor) -> list[Tensor]:
         double = self.double_size(F.interpolate(grey, scale_factor=2.0, mode="bilinear", align_corners=False))

@@ -1,0 +1,68 @@
+"""The colorizer: any size, any batch, any device name."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from vidcolor.colorizer import Colorizer, resolve_device
+from vidcolor.errors import OptionError
+from vidcolor.networks.generator import Generator
+
+
+@pytest.fixture(scope="module")
+def colorizer() -> Colorizer:
+    """A small random network in fp32 on the CPU."""
+    torch.manual_seed(1)
+    network = Generator(
+        encoder="efficientnet_lite0", width=40, attention_layers=1, decoder_channels=(32, 16, 16, 8),
+        detail_channels=(8, 8, 8, 8, 8),
+    )  # fmt: skip
+    torch.nn.init.normal_(network.to_ab.weight, std=0.5)
+    return Colorizer(network, device="cpu", batch_size=3, dtype=torch.float32)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (33, 47), (1, 1), (7, 200)])
+def test_any_size(colorizer: Colorizer, size: tuple[int, int]) -> None:
+    """ab has the size of the picture, whatever that is."""
+    ab = colorizer.predict(np.random.default_rng(0).random((1, *size), dtype=np.float32))
+    assert ab.shape == (1, 2, *size)
+    assert ab.dtype == np.float32
+    assert np.isfinite(ab).all()
+
+
+def test_pictures_do_not_see_each_other(colorizer: Colorizer) -> None:
+    """A picture's colour does not depend on the batch it comes in, beyond rounding."""
+    grey = np.random.default_rng(1).random((7, 64, 64), dtype=np.float32)
+    together = colorizer.predict(grey)
+    alone = np.concatenate([colorizer.predict(grey[i : i + 1]) for i in range(7)])
+    np.testing.assert_allclose(together, alone, atol=1e-2)
+
+
+def test_padding_is_cut_off_where_it_was_put(colorizer: Colorizer) -> None:
+    """A picture whose border repeats itself gets the same colour as with that border cut off."""
+    inner = np.random.default_rng(2).random((1, 50, 60), dtype=np.float32)
+    padded = np.pad(inner, ((0, 0), (7, 7), (2, 2)), mode="edge")
+    np.testing.assert_allclose(colorizer.predict(padded)[:, :, 7:57, 2:62], colorizer.predict(inner), atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["cuda:99", "nonsense", "mps:7"])
+def test_unknown_device(name: str) -> None:
+    """A device that is not there is a usage error that names it."""
+    with pytest.raises(OptionError, match=f"--device {name}"):
+        resolve_device(name)
+
+
+def test_bf16_is_close(colorizer: Colorizer) -> None:
+    """The data type changes rounding and nothing else."""
+    torch.manual_seed(1)
+    network = Generator(
+        encoder="efficientnet_lite0", width=40, attention_layers=1, decoder_channels=(32, 16, 16, 8),
+        detail_channels=(8, 8, 8, 8, 8),
+    )  # fmt: skip
+    torch.nn.init.normal_(network.to_ab.weight, std=0.5)
+    half = Colorizer(network, device="cpu", batch_size=1, dtype=torch.bfloat16)
+    grey = np.random.default_rng(3).random((1, 32, 32), dtype=np.float32)
+    difference = np.abs(half.predict(grey) - colorizer.predict(grey))
+    assert difference.mean() < 2.0

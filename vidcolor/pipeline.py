@@ -1,0 +1,107 @@
+"""The film in one screen: decode → shots → generator → temporal → render → encode."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from vidcolor.chroma import render
+from vidcolor.luma import shrink
+from vidcolor.shots import split_shots
+from vidcolor.temporal import carry, smooth
+from vidcolor.video import VideoReader, VideoWriter
+
+from vidcolor.colorizer import Predictor
+from vidcolor.frames import Frame
+from vidcolor.options import ColorizeOptions
+from vidcolor.progress import OnProgress, Progress, Report
+from vidcolor.stages import Stage, StageClock
+
+T = TypeVar("T")
+
+QUEUE_DEPTH = 4  # frames between two stages: enough to ride out an uneven step, little enough to keep at any size
+
+
+def colorize_video(
+    source: Path,
+    dest: Path,
+    *,
+    colorizer: Predictor,
+    options: ColorizeOptions,
+    on_progress: OnProgress | None = None,
+) -> Report:
+    """Colour a film. The luma, the timestamps and all other streams of ``source`` go to ``dest`` as they are.
+
+    Memory depends on the picture's size and on the options, not on the film's length.
+
+    Raises:
+        VidcolorError: see :mod:`vidcolor.errors`; nothing is left under the name ``dest`` then.
+    """
+    began = time.perf_counter()
+    with (
+        VideoReader(source) as reader,
+        VideoWriter(dest, like=reader, options=options.encode, overwrite=options.overwrite) as writer,
+        ExitStack() as running,
+    ):
+        clocks: list[StageClock] = []
+
+        def stage(name: str, frames: Iterator[T]) -> Iterator[T]:
+            started = running.enter_context(Stage(name, frames, depth=QUEUE_DEPTH))
+            clocks.append(started.clock)
+            return started
+
+        pictures = shrink(reader.pictures(), reader.spec, options.render_size)
+        frames = stage("decode", split_shots(pictures, anchor_every=options.anchor_every))
+        coloured = stage("generator", colorize_anchors(frames, colorizer))
+        steady = stage("temporal", carry(smooth(coloured, strength=options.smoothing)))
+        rendered = stage("render", render(steady, reader.spec, writer.chroma, saturation=options.saturation))
+        encode = StageClock("encode")
+        clocks.append(encode)
+        shots = 0
+        for number, (frame, cb, cr) in enumerate(rendered, start=1):
+            started = time.perf_counter()
+            writer.write(frame.picture, cb, cr)
+            encode.busy_seconds += time.perf_counter() - started
+            shots += frame.opens_shot
+            if on_progress is not None:
+                on_progress(
+                    Progress(
+                        frames=number,
+                        total_frames=reader.spec.estimated_frames,
+                        shots=shots,
+                        seconds=time.perf_counter() - began,
+                        bottleneck=max(clocks, key=lambda clock: clock.busy_seconds).name,
+                    )
+                )
+    return Report(
+        frames=number,
+        shots=shots,
+        seconds=time.perf_counter() - began,
+        output_bytes=dest.stat().st_size,
+        warnings=tuple(writer.warnings),
+    )
+
+
+def colorize_anchors(frames: Iterator[Frame], colorizer: Predictor) -> Iterator[Frame]:
+    """Ask the network for the anchors among ``frames``, a batch at a time; the others pass through, in order."""
+    waiting: list[Frame] = []
+    anchors = 0
+    for frame in frames:
+        waiting.append(frame)
+        anchors += frame.is_anchor
+        if anchors == colorizer.batch_size:
+            yield from _coloured(waiting, colorizer)
+            waiting, anchors = [], 0
+    yield from _coloured(waiting, colorizer)
+
+
+def _coloured(frames: list[Frame], colorizer: Predictor) -> Iterator[Frame]:
+    anchors = [frame.grey for frame in frames if frame.is_anchor]
+    ab = iter(colorizer.predict(np.stack(anchors)) if anchors else ())
+    for frame in frames:
+        yield replace(frame, ab=next(ab)) if frame.is_anchor else frame
