@@ -41,7 +41,7 @@ class StageRecipe:
     share: float
     """Of the time that is left for training, where a run has a time budget; the shares of all stages add up to 1."""
     size: int
-    """Side of the random crops; a multiple of 64, the coarsest feature's stride, because cached features are cut too."""
+    """Side of the random crops; a multiple of 64, the coarsest feature's stride, as cached features are cut too."""
     learning_rate: float
     frozen_encoder: bool
     losses: Mapping[str, float]
