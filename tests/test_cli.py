@@ -97,7 +97,7 @@ def library(monkeypatch: pytest.MonkeyPatch) -> Library:
         monkeypatch,
         "vidcolor.weights",
         load_generator=fake.load_generator,
-        describe=lambda path: {"network": "unet", "bytes": path.stat().st_size},
+        describe=lambda path: {"network": "unet", "recipe": "name = 1\nsteps = 2", "bytes": path.stat().st_size},
     )
     fake_module(monkeypatch, "vidcolor.colorizer", Colorizer=fake.make_colorizer)
     fake_module(monkeypatch, "vidcolor.pipeline", colorize_video=fake.colorize_video)
@@ -262,7 +262,8 @@ def test_models(library: Library, folder: Path, monkeypatch: pytest.MonkeyPatch)
     (shelf / "default.safetensors").write_bytes(bytes(7))
     (shelf / "recipes" / "gan.toml").touch()
     fake_module(monkeypatch, "vidcolor.networks", NETWORKS={"unet": Unet})
-    monkeypatch.setattr("vidcolor.cli.resources.files", lambda package: shelf)
+    for package in ("vidcolor.default_weights", "vidcolor.training"):
+        fake_module(monkeypatch, package, __path__=[str(shelf)])
     result = run("models", "--json")
     assert result.exit_code == 0
     assert json_lines(result.stdout) == [

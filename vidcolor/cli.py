@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import time
 from collections.abc import Mapping
-from importlib import import_module, resources
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -142,14 +142,13 @@ def models(session: Session) -> None:
     """List the networks, weights and recipes at hand."""
     with session.display.loading("Looking around"):
         from vidcolor.networks import NETWORKS
-        from vidcolor.weights import describe
 
-        weights = files_in("vidcolor.default_weights", ".safetensors")
-        recipes = files_in("vidcolor.training", ".toml")
-        contents: dict[str, dict[str, Mapping[str, object]]] = {
+        contents: dict[str, dict[str, dict[str, object]]] = {
             "networks": {name: {"summary": first_line(network.__doc__)} for name, network in NETWORKS.items()},
-            "weights": {path.name: {"path": str(path), **describe(path)} for path in weights},
-            "recipes": {path.stem: {"path": str(path)} for path in recipes},
+            "weights": {
+                path.name: weights_facts(path) for path in files_in("vidcolor.default_weights", ".safetensors")
+            },
+            "recipes": {path.stem: {"path": str(path)} for path in files_in("vidcolor.training", ".toml")},
         }
     session.display.listing(contents)
 
@@ -211,10 +210,16 @@ def refuse_output(dest: Path, *, overwrite: bool) -> None:
         raise OutputError(f"{dest}: exists already; choose another name, or replace it with --overwrite")
 
 
+def weights_facts(path: Path) -> dict[str, object]:
+    """What a weights file says about itself, in a few words: without its recipe, which is a whole TOML file."""
+    from vidcolor.weights import describe
+
+    return {"path": str(path), **{key: value for key, value in describe(path).items() if key != "recipe"}}
+
+
 def files_in(package: str, suffix: str) -> list[Path]:
-    """The files with this suffix that come with an installed package."""
-    folder = Path(str(resources.files(package)))
-    return sorted(folder.rglob(f"*{suffix}"))
+    """The files with this suffix that come with an installed package, sorted."""
+    return sorted(path for folder in import_module(package).__path__ for path in Path(folder).rglob(f"*{suffix}"))
 
 
 def first_line(text: str | None) -> str:
