@@ -1,20 +1,32 @@
-"""Running a stage ahead of its consumer, in a thread of its own, with bounded memory."""
+"""Running a stage ahead of its reader, in a thread of its own, with bounded memory.
+
+Stages are chained by reading from each other, and closed from the last to the first::
+
+    with Stage("decode", reader.pictures(), depth=8) as pictures:
+        with Stage("generator", colorize(pictures), depth=4) as coloured:
+            for frame in coloured:
+                ...
+"""
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from types import TracebackType
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
-POLL_SECONDS = 0.1  # how soon a waiting thread notices that the other side has gone
+POLL_SECONDS = 0.1  # how soon a waiting reader notices that its own stage was closed, and a signal on any platform
+
+_running = threading.local()  # .stage: the Stage whose thread this is; unset in all other threads
 
 
-_waits = threading.local()  # .seconds: how long this thread has waited for the stages it reads from
+class StageClosedError(RuntimeError):
+    """Someone read from a stage that was closed: its items were cut off, which must not look like their end."""
 
 
 @dataclass
@@ -25,80 +37,111 @@ class StageClock:
     busy_seconds: float = 0.0
 
 
-class _End:
-    """Marks the end of a stage's output; carries the exception that ended it, if one did."""
-
-    def __init__(self, error: BaseException | None = None) -> None:
-        self.error = error
-
-
 class Stage(Iterator[T], Generic[T]):
     """An iterator that is driven by its own thread, at most ``depth`` items ahead of whoever reads it.
 
-    Order is kept. An exception of the source is raised again at the reader's next step, after all items before it. :meth:`close`
-    stops the thread within ``POLL_SECONDS`` plus the item in the making, and closes the source if it is a generator.
+    Order is kept. An exception of the source is raised once at the reader's next step, after all items before it, and
+    ends the stage, as it ends a generator. One thread reads; any other may close.
     """
 
     def __init__(self, name: str, source: Iterator[T], *, depth: int) -> None:
+        if depth < 1:
+            raise ValueError(f"a stage must be allowed at least 1 item ahead, got depth = {depth}")
         self.clock = StageClock(name)
-        self._queue: queue.Queue[T | _End] = queue.Queue(maxsize=depth)
-        self._stop = threading.Event()
+        self._depth = depth
+        self._items: deque[T] = deque()
+        self._changed = threading.Condition()  # guards the five fields around it
+        self._error: BaseException | None = None
         self._ended = False
+        self._closed = False
+        self._waited_seconds = 0.0  # for the stages that this one reads from
         self._thread = threading.Thread(target=self._drive, args=(source,), name=f"vidcolor-{name}", daemon=True)
         self._thread.start()
 
     def _drive(self, source: Iterator[T]) -> None:
+        _running.stage = self
         error: BaseException | None = None
-        _waits.seconds = 0.0
         try:
-            while not self._stop.is_set():
-                started, waited = time.perf_counter(), _waits.seconds
+            while self._wait_for_room():
                 try:
-                    item = next(source)
+                    item = self._timed_next(source)
                 except StopIteration:
                     break
-                finally:
-                    self.clock.busy_seconds += time.perf_counter() - started - (_waits.seconds - waited)
-                self._put(item)
+                with self._changed:
+                    self._items.append(item)
+                    self._changed.notify_all()
         except BaseException as exc:
             error = exc
-        finally:
-            close: Callable[[], None] | None = getattr(source, "close", None)
-            if close is not None:
-                try:
-                    close()
-                except BaseException as exc:
-                    error = error or exc
-            self._put(_End(error))
+        error = error or _closing_error(source)
+        with self._changed:
+            self._ended, self._error = True, error
+            self._changed.notify_all()
 
-    def _put(self, item: T | _End) -> None:
-        while not self._stop.is_set():
-            try:
-                self._queue.put(item, timeout=POLL_SECONDS)
-                return
-            except queue.Full:
-                continue
+    def _wait_for_room(self) -> bool:
+        """Wait until one more item may be made; False when the stage is closed."""
+        with self._changed:
+            while len(self._items) >= self._depth and not self._closed:
+                self._changed.wait()
+            return not self._closed
+
+    def _timed_next(self, source: Iterator[T]) -> T:
+        started, waited_seconds = time.perf_counter(), self._waited_seconds
+        try:
+            return next(source)
+        finally:
+            waited_seconds = self._waited_seconds - waited_seconds
+            self.clock.busy_seconds += time.perf_counter() - started - waited_seconds
 
     def __next__(self) -> T:
-        if self._ended:
-            raise StopIteration
+        reader: Stage[Any] | None = getattr(_running, "stage", None)
         started = time.perf_counter()
-        while True:
-            try:
-                item = self._queue.get(timeout=POLL_SECONDS)
-                break
-            except queue.Empty:
-                if self._stop.is_set():
-                    raise StopIteration from None
-        _waits.seconds = getattr(_waits, "seconds", 0.0) + time.perf_counter() - started
-        if isinstance(item, _End):
-            self._ended = True
-            if item.error is not None:
-                raise item.error
-            raise StopIteration
-        return item
+        try:
+            return self._take(reader)
+        finally:
+            if reader is not None:
+                reader._waited_seconds += time.perf_counter() - started
+
+    def _take(self, reader: Stage[Any] | None) -> T:
+        with self._changed:
+            while not (self._items or self._ended or self._closed):
+                if reader is not None and reader._closed:
+                    raise StageClosedError(f"stage {reader.clock.name} was closed while waiting for {self.clock.name}")
+                self._changed.wait(POLL_SECONDS)
+            if self._closed:
+                raise StageClosedError(f"stage {self.clock.name} was closed before its end was read")
+            if self._items:
+                self._changed.notify_all()
+                return self._items.popleft()
+            error, self._error = self._error, None
+        raise error or StopIteration
 
     def close(self) -> None:
-        """Stop the thread and wait for it; safe to call twice and from any thread."""
-        self._stop.set()
+        """Stop the thread and wait for it: no longer than the item in the making. Whatever was not read is dropped.
+
+        A source with a ``close`` of its own, as generators have, is closed in the stage's thread. Closing twice does
+        nothing more.
+        """
+        with self._changed:
+            self._closed = True
+            self._items.clear()
+            self._changed.notify_all()
         self._thread.join()
+
+    def __enter__(self) -> Stage[T]:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _closing_error(source: Iterator[Any]) -> BaseException | None:
+    close: Callable[[], None] | None = getattr(source, "close", None)
+    if close is None:
+        return None
+    try:
+        close()
+    except BaseException as exc:
+        return exc
+    return None

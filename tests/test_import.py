@@ -1,0 +1,57 @@
+"""The package itself: what importing it loads, and which names it promises."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import vidcolor
+
+HEAVY = {"av", "cv2", "numpy", "PIL", "skimage", "torch", "torchvision"}
+
+
+def modules_after(code: str) -> set[str]:
+    """The top-level modules that a fresh interpreter has loaded after running ``code``."""
+    script = f"{code}\nimport json, sys\nsys.stderr.write(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return {name.partition(".")[0] for name in json.loads(done.stderr)}
+
+
+def test_import_loads_nothing_heavy() -> None:
+    """``import vidcolor`` loads none of the large libraries, nor click and rich, which only the command line needs."""
+    assert not modules_after("import vidcolor") & (HEAVY | {"click", "rich"})
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["colorize", "--help"], ["demo", "--help"]])
+def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
+    """Help and version come at once: they load none of the large libraries."""
+    code = f"from vidcolor.cli import main\nmain({arguments!r}, standalone_mode=False)"
+    assert not modules_after(code) & HEAVY
+
+
+def test_promised_names_are_listed() -> None:
+    """``__all__`` is exactly the public interface, and ``dir()`` shows it."""
+    assert set(vidcolor.__all__) == {
+        "Colorizer",
+        "__version__",
+        "colorize_image",
+        "colorize_video",
+        "load_generator",
+    }
+    assert set(vidcolor.__all__) <= set(dir(vidcolor))
+
+
+@pytest.mark.parametrize("name", vidcolor.__all__)
+def test_promised_names_exist(name: str) -> None:
+    """Every public name can be had from the package, from the module that defines it."""
+    value = getattr(vidcolor, name)
+    assert name == "__version__" or value.__name__ == name
+
+
+def test_other_names_do_not_exist() -> None:
+    """A wrong name is an AttributeError that tells the name, as in any module."""
+    with pytest.raises(AttributeError, match="no attribute 'colorise_video'"):
+        vidcolor.colorise_video  # noqa: B018

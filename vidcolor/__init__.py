@@ -1,0 +1,36 @@
+"""vidcolor colours black-and-white film.
+
+Importing the package loads neither torch nor PyAV nor OpenCV; a public name loads what it needs when first asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from vidcolor._version import __version__
+
+if TYPE_CHECKING:
+    from vidcolor.colorizer import Colorizer
+    from vidcolor.images import colorize_image
+    from vidcolor.pipeline import colorize_video
+    from vidcolor.weights import load_generator
+
+__all__ = ["Colorizer", "__version__", "colorize_image", "colorize_video", "load_generator"]
+
+_MODULES = {
+    "Colorizer": "vidcolor.colorizer",
+    "colorize_image": "vidcolor.images",
+    "colorize_video": "vidcolor.pipeline",
+    "load_generator": "vidcolor.weights",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

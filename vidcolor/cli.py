@@ -1,0 +1,227 @@
+"""The command line: parse, check, call the library once, report.
+
+``vidcolor FILE -o OUT`` means ``vidcolor colorize FILE -o OUT``. The library's modules are imported where they are
+used, because they load torch, PyAV and OpenCV, and ``--help`` must not wait for those.
+"""
+
+from __future__ import annotations
+
+import difflib
+import time
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vidcolor import console
+from vidcolor._version import __version__
+from vidcolor.cli_options import PATH, NetworkChoice, SectionCommand, colorize_options, json_option, message_options
+from vidcolor.errors import InputError, OutputError
+from vidcolor.session import FAILED, Session, exit_codes, signals_raise
+
+if TYPE_CHECKING:
+    from vidcolor.colorizer import Colorizer
+    from vidcolor.options import ColorizeOptions
+
+
+class VidcolorGroup(click.Group):
+    """A group with a default command, and with commands that are imported only when they are used."""
+
+    def __init__(self, *args: Any, default: str, lazy: Mapping[str, tuple[str, str]], **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.default = default
+        self.lazy = lazy
+        """Name to ``module:attribute`` and a line of help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*self.commands, *self.lazy]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.lazy:
+            return super().get_command(ctx, cmd_name)
+        module, _, attribute = self.lazy[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        own = {name for parameter in self.get_params(ctx) for name in parameter.opts}
+        if args and args[0] not in own and args[0] not in self.list_commands(ctx):
+            self._catch_typing_error(ctx, args[0])
+            args = [self.default, *args]
+        return super().parse_args(ctx, args)
+
+    def _catch_typing_error(self, ctx: click.Context, name: str) -> None:
+        close = difflib.get_close_matches(name, self.list_commands(ctx), n=1, cutoff=0.75)
+        if close and not Path(name).exists():
+            raise click.UsageError(f"There is no file or command {name!r}. Did you mean {close[0]!r}?", ctx)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        session = ctx.obj = Session()
+        with console.logging_to(session.err), signals_raise(), exit_codes(session):
+            return super().invoke(ctx)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        lines = {name: command.get_short_help_str(limit=100) for name, command in self.commands.items()}
+        lines |= {name: line for name, (_, line) in self.lazy.items()}
+        with formatter.section("Commands"):
+            formatter.write_dl(list(lines.items()))
+
+
+@click.group(
+    cls=VidcolorGroup,
+    default="colorize",
+    lazy={
+        "train": ("vidcolor.training.commands:train", "Train a network."),
+        "evaluate": ("vidcolor.training.commands:evaluate", "Measure weights on pictures or films."),
+    },
+    subcommand_metavar="SOURCE -o OUTPUT | COMMAND ...",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def main() -> None:
+    """Colour black-and-white film. Luma, timing and sound stay as they are.
+
+    \b
+    vidcolor film.mp4 -o out.mp4       a film
+    vidcolor photo.jpg -o out.jpg      a picture
+    vidcolor photos/ -o coloured/      a folder of pictures and films
+    vidcolor film.mp4 --help           all options
+
+    A file that begins with a dash, or is named like a command, goes behind two dashes: vidcolor -o out.mp4 -- -film.mp4
+    """
+
+
+@main.command(cls=SectionCommand)
+@click.argument("source", type=PATH)
+@click.option("-o", "--output", "dest", type=PATH, required=True, metavar="PATH", help="Where the result goes.")
+@colorize_options
+@message_options
+@click.pass_obj
+def colorize(session: Session, source: Path, dest: Path, *, options: ColorizeOptions, network: NetworkChoice) -> None:
+    """Colour a film, a picture or a folder (the default)."""
+    refuse_early(source, dest, overwrite=options.overwrite)
+    colorizer = load(session, network)
+    if source.is_dir():
+        colorize_tree(session, source, dest, colorizer, options)
+    else:
+        colorize_file(session, source, dest, colorizer, options)
+
+
+@main.command(cls=SectionCommand)
+@click.option(
+    "-o",
+    "--output",
+    "dest",
+    type=PATH,
+    default=Path("vidcolor-demo.mp4"),
+    show_default=True,
+    metavar="PATH",
+    help="Where the coloured film goes; the grey one goes beside it.",
+)
+@colorize_options
+@message_options
+@click.pass_obj
+def demo(session: Session, dest: Path, *, options: ColorizeOptions, network: NetworkChoice) -> None:
+    """Render a short grey film with sound, and colour it."""
+    grey = dest.with_stem(f"{dest.stem}-grey")
+    for path in (grey, dest):
+        refuse_output(path, overwrite=options.overwrite)
+    with session.display.loading("Rendering a grey film"):
+        from vidcolor.demo import render_demo
+
+        render_demo(grey)
+    colorize_film(session, grey, dest, load(session, network), options)
+
+
+@main.command(cls=SectionCommand)
+@json_option
+@click.pass_obj
+def models(session: Session) -> None:
+    """List the networks, weights and recipes at hand."""
+    with session.display.loading("Looking around"):
+        from vidcolor.networks import NETWORKS
+
+        contents: dict[str, dict[str, dict[str, object]]] = {
+            "networks": {name: {"summary": first_line(network.__doc__)} for name, network in NETWORKS.items()},
+            "weights": {
+                path.name: weights_facts(path) for path in files_in("vidcolor.default_weights", ".safetensors")
+            },
+            "recipes": {path.stem: {"path": str(path)} for path in files_in("vidcolor.training", ".toml")},
+        }
+    session.display.listing(contents)
+
+
+def load(session: Session, network: NetworkChoice) -> Colorizer:
+    """The network, with something to look at meanwhile."""
+    with session.display.loading("Loading the network"):
+        return network.load()
+
+
+def colorize_file(session: Session, source: Path, dest: Path, colorizer: Colorizer, options: ColorizeOptions) -> None:
+    """Colour a film, or a picture if the name says that it is one."""
+    from vidcolor.images import colorize_image, is_picture
+
+    if not is_picture(source):
+        return colorize_film(session, source, dest, colorizer, options)
+    started = time.perf_counter()
+    with session.display.loading(f"Colouring {source.name}"):
+        colorize_image(source, dest, colorizer=colorizer, options=options)
+    return session.display.picture_done(dest, time.perf_counter() - started)
+
+
+def colorize_film(session: Session, source: Path, dest: Path, colorizer: Colorizer, options: ColorizeOptions) -> None:
+    """Colour a film and say what became of it."""
+    from vidcolor.pipeline import colorize_video
+
+    with session.display.film(source.name) as on_progress:
+        report = colorize_video(source, dest, colorizer=colorizer, options=options, on_progress=on_progress)
+    session.display.film_done(dest, report)
+
+
+def colorize_tree(session: Session, source: Path, dest: Path, colorizer: Colorizer, options: ColorizeOptions) -> None:
+    """Colour a folder; ends the command with exit code 1 if any file failed."""
+    from vidcolor.folder import colorize_folder
+
+    with session.display.folder() as on_file:
+        report = colorize_folder(source, dest, colorizer=colorizer, options=options, on_file=on_file)
+    session.display.folder_done(dest, report)
+    if report.failed:
+        raise click.exceptions.Exit(FAILED)
+
+
+def refuse_early(source: Path, dest: Path, *, overwrite: bool) -> None:
+    """Say at once what the library would say after the network is loaded."""
+    if not source.exists():
+        raise InputError(f"{source}: no such file or folder")
+    if source.is_dir():
+        return
+    if dest.exists() and dest.samefile(source):
+        raise OutputError(f"{dest}: is the input itself; give the output another name")
+    refuse_output(dest, overwrite=overwrite)
+
+
+def refuse_output(dest: Path, *, overwrite: bool) -> None:
+    """The same for an output file alone."""
+    if dest.is_dir():
+        raise OutputError(f"{dest}: is a folder; name the file to write, such as {dest / 'coloured.mp4'}")
+    if dest.exists() and not overwrite:
+        raise OutputError(f"{dest}: exists already; choose another name, or replace it with --overwrite")
+
+
+def weights_facts(path: Path) -> dict[str, object]:
+    """What a weights file says about itself, in a few words: without its recipe, which is a whole TOML file."""
+    from vidcolor.weights import describe
+
+    return {"path": str(path), **{key: value for key, value in describe(path).items() if key != "recipe"}}
+
+
+def files_in(package: str, suffix: str) -> list[Path]:
+    """The files with this suffix that come with an installed package, sorted."""
+    return sorted(path for folder in import_module(package).__path__ for path in Path(folder).rglob(f"*{suffix}"))
+
+
+def first_line(text: str | None) -> str:
+    """The first line of a docstring."""
+    return (text or "").strip().partition("\n")[0]

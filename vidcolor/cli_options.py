@@ -1,0 +1,238 @@
+"""The options that commands share: declared once, checked at the edge, handed over as frozen records."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from functools import partial, reduce, wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vidcolor import console
+from vidcolor.options import ColorizeOptions, EncodeOptions
+from vidcolor.session import Session
+
+if TYPE_CHECKING:
+    from vidcolor.colorizer import Colorizer
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+PATH = click.Path(path_type=Path)
+
+
+class SectionOption(click.Option):
+    """An option that is listed under a heading of its own in the help."""
+
+    def __init__(self, *args: Any, section: str, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.section = section
+
+
+class SectionCommand(click.Command):
+    """A command whose help lists its options under their headings."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if isinstance(parameter, click.Option) and record is not None:
+                sections.setdefault(getattr(parameter, "section", "Options"), []).append(record)
+        for section, records in sections.items():
+            with formatter.section(section):
+                formatter.write_dl(records)
+
+
+def key_values(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """``KEY=VALUE``, many times, as one dictionary; of two values for a key the later counts."""
+    pairs = [value.partition("=") for value in values]
+    for key, equals, text in pairs:
+        if not (key and equals):
+            raise click.BadParameter(f"expected KEY=VALUE, got {key + equals + text!r}", ctx, param)
+    return {key: text for key, _, text in pairs}
+
+
+def device_name(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """The name of a device; whether there is one, only torch can say."""
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", value):
+        raise click.BadParameter(f"expected auto, cpu, cuda, cuda:N or mps, got {value!r}", ctx, param)
+    return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkChoice:
+    """Which network is to run, and where."""
+
+    weights: Path | None
+    device: str
+    batch_size: int | None
+
+    def load(self) -> Colorizer:
+        """The network, ready to run; takes seconds. Raises WeightsError and OptionError."""
+        from vidcolor.colorizer import Colorizer
+        from vidcolor.weights import load_generator
+
+        return Colorizer(load_generator(self.weights), device=self.device, batch_size=self.batch_size)
+
+
+def option(section: str, *names: str, **settings: Any) -> Decorator:
+    """A click option under a heading, with its default in the help."""
+    return click.option(*names, cls=SectionOption, section=section, **{"show_default": True, **settings})
+
+
+def stacked(options: Sequence[Decorator]) -> Decorator:
+    """One decorator for many options; the help lists them in this order."""
+    return lambda command: reduce(lambda decorated, decorate: decorate(decorated), reversed(options), command)
+
+
+colour = partial(option, "Colour")
+colour_options = stacked(
+    (
+        colour(
+            "--render-size",
+            type=int,
+            default=ColorizeOptions.render_size,
+            metavar="PIXELS",
+            help="Short side of what the network sees.",
+        ),
+        colour(
+            "--smoothing",
+            type=float,
+            default=ColorizeOptions.smoothing,
+            metavar="0..1",
+            help="Steadiness over time; 0 leaves every frame as the network colours it.",
+        ),
+        colour(
+            "--anchor-every",
+            type=int,
+            default=ColorizeOptions.anchor_every,
+            metavar="N",
+            help="Show the network every N-th frame of a shot; the others get their colour along the motion.",
+        ),
+        colour(
+            "--saturation",
+            type=float,
+            default=ColorizeOptions.saturation,
+            metavar="FACTOR",
+            help="Makes all colours stronger or weaker.",
+        ),
+    )
+)
+
+network = partial(option, "Network")
+network_options = stacked(
+    (
+        network(
+            "--weights",
+            type=PATH,
+            metavar="PATH",
+            show_default="the weights that come with vidcolor",
+            help="Weights file to use.",
+        ),
+        network(
+            "--device",
+            callback=device_name,
+            default="auto",
+            metavar="NAME",
+            help="Where the network runs: auto, cpu, cuda, cuda:N or mps.",
+        ),
+        network(
+            "--batch-size",
+            type=click.IntRange(min=1),
+            metavar="N",
+            show_default="chosen for the device",
+            help="Pictures in one call of the network.",
+        ),
+    )
+)
+
+encoding = partial(option, "Encoding of films")
+encode_options = stacked(
+    (
+        encoding(
+            "--codec",
+            default=EncodeOptions.codec,
+            metavar="NAME",
+            help="Encoder, as ffmpeg names it.",
+        ),
+        encoding(
+            "--crf",
+            type=float,
+            metavar="NUMBER",
+            show_default="18 where the encoder has it",
+            help="Constant rate factor: less is better and larger.",
+        ),
+        encoding(
+            "--preset",
+            metavar="NAME",
+            show_default="the encoder's own",
+            help="Speed against size, as the encoder names it.",
+        ),
+        encoding(
+            "--pix-fmt",
+            metavar="NAME",
+            show_default="4:2:0 at the source's depth",
+            help="Pixel format, as ffmpeg names it.",
+        ),
+        encoding(
+            "--encoder-option",
+            "encoder_options",
+            callback=key_values,
+            multiple=True,
+            metavar="KEY=VALUE",
+            show_default=False,
+            help="Any further option of the encoder; may be repeated.",
+        ),
+    )
+)
+
+
+def records_from_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Hand the command ``options`` and ``network`` instead of the single values.
+
+    Options are named as the fields of the records that they fill. Raises OptionError where values do not fit.
+    """
+
+    @wraps(command)
+    def with_records(*args: Any, **values: Any) -> Any:
+        def taken(record: type[Any]) -> dict[str, Any]:
+            return {name: values.pop(name) for name in [field.name for field in fields(record)] if name in values}
+
+        encode = EncodeOptions(**taken(EncodeOptions))
+        options = ColorizeOptions(encode=encode, **taken(ColorizeOptions))
+        return command(*args, options=options, network=NetworkChoice(**taken(NetworkChoice)), **values)
+
+    return with_records
+
+
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace an output that exists.")
+
+
+def colorize_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """All options on how to colour; the command gets ``options: ColorizeOptions`` and ``network: NetworkChoice``."""
+    return stacked((overwrite_option, colour_options, network_options, encode_options))(records_from_options(command))
+
+
+def message_flag(name: str, help_line: str, *, log_level: int | None = None) -> Decorator:
+    """A flag that is kept in the session and not handed to the command."""
+
+    def keep(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+        if not value:
+            return
+        session = ctx.ensure_object(Session)
+        setattr(session, str(param.name), True)
+        if session.quiet and session.json:
+            raise click.UsageError("--quiet and --json exclude each other.", ctx)
+        if log_level is not None:
+            console.set_log_level(log_level)
+
+    return option("Messages", name, is_flag=True, expose_value=False, callback=keep, show_default=False, help=help_line)
+
+
+quiet_option = message_flag("--quiet", "Say nothing but errors.", log_level=logging.ERROR)
+json_option = message_flag("--json", "For scripts: JSON objects on standard output, one a line.")
+debug_option = message_flag("--debug", "Log in detail, and show the traceback of an error.", log_level=logging.DEBUG)
+message_options = stacked((quiet_option, json_option, debug_option))

@@ -1,0 +1,327 @@
+"""All that a person or a script gets to see. Nothing else in the package writes to the terminal.
+
+Results go to standard output; progress, warnings and errors to standard error. With ``--json``, standard output holds
+one JSON object a line and nothing else:
+
+    progress  frames, total_frames, fps, eta_seconds, seconds, shots, bottleneck    a film, once a second
+    file      path, index, total                                                    a folder, before each file
+    done      output, output_bytes, seconds, frames, shots, fps, warnings           a film; the last line
+    done      output, output_bytes, seconds                                         a picture; the last line
+    done      output, seconds, done, skipped, failed: [{path, message}]             a folder; the last line
+    error     message, exit_code                                                    the last line, if it went wrong
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from rich.console import Console
+from rich.filesize import decimal
+from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, TextColumn
+from rich.progress import Progress as ProgressBar
+
+from vidcolor.progress import OnProgress, Progress, Report
+
+if TYPE_CHECKING:
+    from vidcolor.folder import FolderReport
+
+OnFile = Callable[[Path, int, int], None]
+"""Called with a file's path, its number from 0, and how many there are."""
+
+JSON_SECONDS = 1.0  # between two objects of a running film
+
+
+class Display(Protocol):
+    """How a job shows itself. One per run of the command."""
+
+    def loading(self, what: str) -> AbstractContextManager[object]:
+        """Show that ``what`` is going on, for as long as the context lasts."""
+
+    def film(self, name: str) -> AbstractContextManager[OnProgress]:
+        """Show the progress of one film, for as long as the context lasts."""
+
+    def folder(self) -> AbstractContextManager[OnFile]:
+        """Show the progress of a folder, for as long as the context lasts."""
+
+    def film_done(self, output: Path, report: Report) -> None:
+        """Say what became of a film."""
+
+    def picture_done(self, output: Path, seconds: float) -> None:
+        """Say what became of a picture."""
+
+    def folder_done(self, output: Path, report: FolderReport) -> None:
+        """Say what became of a folder, and what went wrong with which file."""
+
+    def listing(self, sections: Mapping[str, Mapping[str, Mapping[str, object]]]) -> None:
+        """Show a table of contents: section, entry, and what is known of the entry."""
+
+    def failed(self, message: str, exit_code: int) -> None:
+        """Say in one line why the command ends without success."""
+
+
+class TextDisplay:
+    """For people. Progress shows on a terminal only; ``quiet`` leaves nothing but errors."""
+
+    def __init__(self, err: Console, *, quiet: bool = False) -> None:
+        self.out = Console(quiet=quiet, highlight=False)
+        self.err = err
+        self.quiet = quiet
+
+    @contextmanager
+    def loading(self, what: str) -> Iterator[None]:
+        with self._live(SpinnerColumn()) as live:
+            live.add_task(f"{what} ...", total=None)
+            yield
+
+    @contextmanager
+    def film(self, name: str) -> Iterator[OnProgress]:
+        with self._live(BarColumn()) as live:
+            task = live.add_task(one_line(name), total=None)
+
+            def on_progress(progress: Progress) -> None:
+                total = known_total(progress)
+                live.update(task, completed=progress.frames, total=total, description=film_line(progress))
+
+            yield on_progress
+
+    @contextmanager
+    def folder(self) -> Iterator[OnFile]:
+        with self._live(BarColumn()) as live:
+            task = live.add_task("", total=None)
+
+            def on_file(path: Path, index: int, total: int) -> None:
+                live.update(
+                    task, completed=index, total=total, description=f"{index + 1}/{total} {one_line(path.name)}"
+                )
+
+            yield on_file
+
+    def film_done(self, output: Path, report: Report) -> None:
+        for warning in report.warnings:
+            self._warn(warning)
+        parts = (
+            counted(report.frames, "frame"),
+            counted(report.shots, "shot"),
+            f"{report.seconds:.1f} s",
+            f"{mean_fps(report):.1f} fps",
+            decimal(report.output_bytes),
+        )
+        self._say(f"{output}: {', '.join(parts)}")
+
+    def picture_done(self, output: Path, seconds: float) -> None:
+        self._say(f"{output}: {seconds:.1f} s, {decimal(output.stat().st_size)}")
+
+    def folder_done(self, output: Path, report: FolderReport) -> None:
+        for path, message in report.failed:
+            self._complain(message if str(path) in message else f"{path}: {message}")
+        parts = (
+            f"{report.done} coloured",
+            f"{report.skipped} skipped",
+            f"{len(report.failed)} failed",
+            f"{report.seconds:.1f} s",
+        )
+        self._say(f"{output}: {', '.join(parts)}")
+
+    def listing(self, sections: Mapping[str, Mapping[str, Mapping[str, object]]]) -> None:
+        for section, entries in sections.items():
+            self._say(section)
+            for name, facts in entries.items():
+                self._say(name, indent=2)
+                for key, value in facts.items():
+                    self._say(f"{key}: {inline(value)}", indent=4)
+
+    def failed(self, message: str, exit_code: int) -> None:
+        self._complain(message)
+
+    def _live(self, column: ProgressColumn) -> ProgressBar:
+        """The column and a text, redrawn in place until the context ends, and then gone."""
+        hidden = self.quiet or not self.err.is_terminal
+        text = TextColumn("{task.description}", markup=False)
+        return ProgressBar(column, text, console=self.err, transient=True, disable=hidden)
+
+    def _say(self, line: str, *, indent: int = 0) -> None:
+        self.out.print(" " * indent + one_line(line), markup=False, soft_wrap=True)
+
+    def _warn(self, line: str) -> None:
+        if not self.quiet:
+            self.err.print(f"warning: {one_line(line)}", style="yellow", markup=False, soft_wrap=True)
+
+    def _complain(self, line: str) -> None:
+        self.err.print(f"error: {one_line(line)}", style="red", markup=False, soft_wrap=True)
+
+
+class JsonDisplay:
+    """For scripts: one JSON object a line on standard output; errors are also said on standard error."""
+
+    def __init__(self, err: Console) -> None:
+        self.out = Console(highlight=False)
+        self.text = TextDisplay(err, quiet=True)
+
+    @contextmanager
+    def loading(self, what: str) -> Iterator[None]:
+        yield
+
+    @contextmanager
+    def film(self, name: str) -> Iterator[OnProgress]:
+        next_seconds = JSON_SECONDS
+
+        def on_progress(progress: Progress) -> None:
+            nonlocal next_seconds
+            if progress.seconds >= next_seconds:
+                next_seconds = progress.seconds + JSON_SECONDS
+                self._emit("progress", film_facts(progress))
+
+        yield on_progress
+
+    @contextmanager
+    def folder(self) -> Iterator[OnFile]:
+        def on_file(path: Path, index: int, total: int) -> None:
+            self._emit("file", {"path": str(path), "index": index, "total": total})
+
+        yield on_file
+
+    def film_done(self, output: Path, report: Report) -> None:
+        facts = {
+            "output": str(output),
+            "output_bytes": report.output_bytes,
+            "seconds": rounded(report.seconds),
+            "frames": report.frames,
+            "shots": report.shots,
+            "fps": rounded(mean_fps(report)),
+            "warnings": list(report.warnings),
+        }
+        self._emit("done", facts)
+
+    def picture_done(self, output: Path, seconds: float) -> None:
+        facts = {"output": str(output), "output_bytes": output.stat().st_size, "seconds": rounded(seconds)}
+        self._emit("done", facts)
+
+    def folder_done(self, output: Path, report: FolderReport) -> None:
+        facts = {
+            "output": str(output),
+            "seconds": rounded(report.seconds),
+            "done": report.done,
+            "skipped": report.skipped,
+            "failed": [{"path": str(path), "message": message} for path, message in report.failed],
+        }
+        self._emit("done", facts)
+
+    def listing(self, sections: Mapping[str, Mapping[str, Mapping[str, object]]]) -> None:
+        self._emit("done", sections)
+
+    def failed(self, message: str, exit_code: int) -> None:
+        self._emit("error", {"message": one_line(message), "exit_code": exit_code})
+        self.text.failed(message, exit_code)
+
+    def _emit(self, event: str, facts: Mapping[str, object]) -> None:
+        self.out.print(json.dumps({"event": event, **facts}), markup=False, soft_wrap=True)
+
+
+def film_line(progress: Progress) -> str:
+    """``120/240 frames  12.3 fps  0:00:10 left  slowest: generator``: what a person wants to know meanwhile."""
+    total = known_total(progress)
+    parts = [
+        counted(progress.frames, "frame") if total is None else f"{progress.frames}/{total} frames",
+        f"{progress.fps:.1f} fps",
+    ]
+    if total is not None and progress.eta_seconds is not None:
+        parts.append(f"{timedelta(seconds=round(progress.eta_seconds))} left")
+    return "  ".join([*parts, f"slowest: {progress.bottleneck}"])
+
+
+def film_facts(progress: Progress) -> dict[str, object]:
+    """The same for a script; seconds and rates with three decimals."""
+    eta_seconds = progress.eta_seconds
+    return {
+        "frames": progress.frames,
+        "total_frames": progress.total_frames,
+        "fps": rounded(progress.fps),
+        "eta_seconds": None if eta_seconds is None else rounded(eta_seconds),
+        "seconds": rounded(progress.seconds),
+        "shots": progress.shots,
+        "bottleneck": progress.bottleneck,
+    }
+
+
+def known_total(progress: Progress) -> int | None:
+    """The expected number of frames, unless the film has already proved it wrong."""
+    if progress.total_frames is None or progress.frames > progress.total_frames:
+        return None
+    return progress.total_frames
+
+
+def mean_fps(report: Report) -> float:
+    """Frames per second of wall-clock time over the whole job."""
+    return report.frames / report.seconds if report.seconds > 0 else 0.0
+
+
+def rounded(value: float) -> float:
+    """To three decimals: milliseconds are as fine as any of these figures is true."""
+    return round(value, 3)
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 shot``, ``2 shots``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def one_line(text: str) -> str:
+    """The text without what breaks the line, steers the terminal, or cannot be encoded: file names can hold it all."""
+    return "".join(character if character.isprintable() else "?" for character in " ".join(text.split()))
+
+
+def inline(value: object) -> str:
+    """A fact on one line; a dictionary as ``key value, key value``."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {inline(inner)}" for key, inner in value.items())
+    return str(value)
+
+
+def stderr_console() -> Console:
+    """The one console on standard error: progress, log and errors share it, so that none writes into another's line."""
+    return Console(stderr=True, highlight=False)
+
+
+def show_traceback(err: Console, error: BaseException) -> None:
+    """The whole traceback, for ``--debug``."""
+    err.print("".join(traceback.format_exception(error)), markup=False, soft_wrap=True, end="")
+
+
+class LogLines(logging.Handler):
+    """One line a record, as the other messages; a traceback, where the record has one, below it."""
+
+    def __init__(self, err: Console) -> None:
+        super().__init__()
+        self.err = err
+
+    def emit(self, record: logging.LogRecord) -> None:
+        style = "red" if record.levelno >= logging.ERROR else "yellow" if record.levelno >= logging.WARNING else "dim"
+        line = f"{record.levelname.lower()}: {self.format(record)}"
+        self.err.print(line, style=style, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def logging_to(err: Console) -> Iterator[None]:
+    """Show the library's log, warnings and above, for as long as the context lasts."""
+    logger = logging.getLogger("vidcolor")
+    handler = LogLines(err)
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+def set_log_level(level: int) -> None:
+    """Show less or more of the library's log than its warnings."""
+    logging.getLogger("vidcolor").setLevel(level)
