@@ -55,7 +55,8 @@ class SelfAttention(nn.Module):
         attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(n, h * w, c)
         tokens = tokens + self.project(attended)
         tokens = tokens + self.mlp(self.norm_mlp(tokens))
-        return tokens.transpose(1, 2).reshape(n, c, h, w)
+        restored: Tensor = tokens.transpose(1, 2).reshape(n, c, h, w)
+        return restored
 
 
 class DetailPath(nn.Module):
@@ -145,6 +146,7 @@ class Generator(nn.Module):
         self.block2 = DecoderBlock(at4, detail_channels[0], at2)
         self.to_ab = nn.Conv2d(at2, 2, 3, padding=1)
         nn.init.normal_(self.to_ab.weight, std=0.01)
+        assert self.to_ab.bias is not None
         nn.init.zeros_(self.to_ab.bias)
 
     def encode(self, grey: Tensor) -> list[Tensor]:
