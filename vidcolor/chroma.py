@@ -131,7 +131,10 @@ def chroma_table(weights: LumaWeights, bt2020_primaries: bool) -> ChromaTable:
         a, L = torch.meshgrid(ab_axis, L_axis, indexing="ij")
         luma, chroma = _lab_to_ycbcr(torch.stack((L, a, b.expand_as(a))), weights, bt2020_primaries)
         slices.append(_read_off(luma, chroma, luma_axis))
-    return ChromaTable(weights, torch.stack(slices, dim=1)[None].float())
+    lattice = torch.stack(slices, dim=1)[None].float()
+    middle = TABLE_AB_STEPS // 2
+    lattice[:, :, middle, middle] = 0  # the sRGB matrix has six digits only, which shows in 16-bit neutrals
+    return ChromaTable(weights, lattice)
 
 
 def _lab_to_ycbcr(lab: Tensor, weights: LumaWeights, bt2020_primaries: bool) -> tuple[Tensor, Tensor]:
