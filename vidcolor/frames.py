@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +39,22 @@ class VideoSpec:
     """Degrees counter-clockwise, as the display matrix asks for; the planes are stored unrotated."""
     estimated_frames: int | None
     """What the container announces or what duration and rate suggest; for progress only."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChromaFormat:
+    """The shape and the place of the Cb and Cr planes that an encoder takes."""
+
+    width: int
+    height: int
+    bit_depth: int
+    subsampling_x: int
+    """log2 of luma columns per chroma column, as in ``AVPixFmtDescriptor``: 1 for 4:2:0 and 4:2:2, 0 for 4:4:4."""
+    subsampling_y: int
+    """log2 of luma rows per chroma row: 1 for 4:2:0, 0 for 4:2:2 and 4:4:4."""
+    siting: Literal["left", "center", "topleft"]
+    """Where a chroma sample lies: on the first of its luma columns and between its rows (left), in the middle of both
+    (center), or on the first of both (topleft)."""
 
 
 @dataclass(frozen=True)

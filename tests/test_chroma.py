@@ -1,0 +1,271 @@
+"""ab to chroma planes. scikit-image is the oracle for Lab, the definitions of BT.601 and its kin for Y'CbCr."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import cv2
+import numpy as np
+import pytest
+from skimage.color import rgb2lab
+
+from vidcolor.chroma import (
+    BT601,
+    BT709,
+    ab_to_chroma,
+    channel_offsets,
+    chroma_table,
+    colorize_grey,
+    limit_to_gamut,
+    luma_weights,
+    render,
+)
+from vidcolor.errors import InputError
+from vidcolor.frames import ChromaFormat, Frame, Picture, VideoSpec
+from vidcolor.luma import shrink
+
+SPEC = VideoSpec(
+    width=96,
+    height=64,
+    bit_depth=8,
+    full_range=False,
+    matrix=1,
+    primaries=1,
+    transfer=1,
+    time_base=Fraction(1, 24),
+    frame_rate=Fraction(24),
+    sample_aspect_ratio=None,
+    rotation=0,
+    estimated_frames=None,
+)
+KR_KB = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 6: (0.299, 0.114), 7: (0.212, 0.087), 9: (0.2627, 0.0593)}
+
+
+def chroma_format(spec: VideoSpec, subsampling: tuple[int, int] = (0, 0), siting: str = "left") -> ChromaFormat:
+    x, y = subsampling
+    return ChromaFormat(
+        width=-(-spec.width >> x),
+        height=-(-spec.height >> y),
+        bit_depth=spec.bit_depth,
+        subsampling_x=x,
+        subsampling_y=y,
+        siting=siting,
+    )
+
+
+def smooth_noise(shape: tuple[int, ...], seed: int, sigma: float = 5) -> np.ndarray:
+    """Planes of smooth noise in [0, 1]."""
+    noise = np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+    planes = np.stack([cv2.GaussianBlur(plane, (0, 0), sigma) for plane in noise.reshape(-1, *shape[-2:])])
+    planes -= planes.min(axis=(1, 2), keepdims=True)
+    planes /= planes.max(axis=(1, 2), keepdims=True)
+    return planes.reshape(shape)
+
+
+def to_ycbcr(rgb: np.ndarray, matrix: int) -> np.ndarray:
+    """R'G'B' (3, H, W) to Y', Cb, Cr by the definition."""
+    kr, kb = KR_KB[matrix]
+    luma = kr * rgb[0] + (1 - kr - kb) * rgb[1] + kb * rgb[2]
+    return np.stack((luma, (rgb[2] - luma) / (2 - 2 * kb), (rgb[0] - luma) / (2 - 2 * kr)))
+
+
+def true_ab(rgb: np.ndarray) -> np.ndarray:
+    return np.moveaxis(rgb2lab(np.moveaxis(rgb, 0, -1)), -1, 0)[1:].astype(np.float32)
+
+
+def encode_luma(level: np.ndarray, spec: VideoSpec) -> np.ndarray:
+    """[0, 1] to code values."""
+    step = 2 ** (spec.bit_depth - 8)
+    codes = level * (2**spec.bit_depth - 1) if spec.full_range else 16 * step + level * 219 * step
+    return np.rint(codes).astype(np.uint8 if spec.bit_depth == 8 else np.uint16)
+
+
+def frame_of(luma: np.ndarray, ab: np.ndarray | None, spec: VideoSpec) -> Frame:
+    """A frame whose grey is the luma at its own size."""
+    frame = next(shrink(iter([Picture(0, 1, luma)]), spec, min(spec.width, spec.height)))
+    return replace(frame, ab=ab)
+
+
+def render_one(frame: Frame, spec: VideoSpec, layout: ChromaFormat, saturation: float = 1.0):
+    ((_, cb, cr),) = render(iter([frame]), spec, layout, saturation=saturation)
+    return cb, cr
+
+
+@pytest.mark.parametrize("matrix", sorted(KR_KB))
+@pytest.mark.parametrize(("bit_depth", "full_range"), [(8, False), (8, True), (10, False)])
+def test_true_ab_gives_true_chroma(matrix, bit_depth, full_range):
+    """With the ab of a colour picture and its luma, the planes are the picture's, in every matrix, depth and range."""
+    spec = replace(SPEC, matrix=matrix, bit_depth=bit_depth, full_range=full_range)
+    rgb = 0.15 + 0.7 * smooth_noise((3, spec.height, spec.width), 1)
+    luma, *expected = to_ycbcr(rgb, matrix)
+    planes = render_one(frame_of(encode_luma(luma, spec), true_ab(rgb), spec), spec, chroma_format(spec))
+    scale = (2**bit_depth - 1) if full_range else 224 * 2 ** (bit_depth - 8)
+    for plane, wanted in zip(planes, expected, strict=True):
+        assert plane.dtype == (np.uint8 if bit_depth == 8 else np.uint16)
+        error = (plane.astype(float) - (wanted * scale + 2 ** (bit_depth - 1))) / 2 ** (bit_depth - 8)
+        assert np.abs(error).max() <= 1.5
+        assert np.sqrt(np.mean(error**2)) <= 0.5
+
+
+def test_wide_gamut_film_gets_the_same_colour():
+    """A colour of sRGB, put into BT.2020 by the book, is what BT.2020 primaries and matrix give back."""
+    rgb = 0.2 + 0.6 * smooth_noise((3, 64, 96), 2)
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    to_2020 = np.array([[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]])  # BT.2087
+    wide = 1.055 * np.einsum("ij,jhw->ihw", to_2020, linear) ** (1 / 2.4) - 0.055
+    spec = replace(SPEC, matrix=9, primaries=9, bit_depth=10)
+    luma, *expected = to_ycbcr(wide, 9)
+    planes = render_one(frame_of(encode_luma(luma, spec), true_ab(rgb), spec), spec, chroma_format(spec))
+    for plane, wanted in zip(planes, expected, strict=True):
+        assert np.abs(plane - (wanted * 896 + 512)).max() <= 4  # one code value at 8 bits
+
+
+def test_table_is_close_to_the_exact_conversion():
+    """Within 1 code value at 8 bits up to chroma 50, and within 2 for every colour of sRGB."""
+    rgb = np.random.default_rng(0).random((3, 300, 300))
+    luma, *expected = to_ycbcr(rgb, 1)
+    ab = true_ab(rgb)
+    error = np.abs(ab_to_chroma(luma.astype(np.float32), ab, chroma_table(BT709, False)) - expected).max(axis=0) * 224
+    assert error.max() < 2
+    assert error[np.hypot(*ab) < 50].max() < 1
+
+
+@pytest.mark.parametrize("bit_depth", [8, 10, 16])
+@pytest.mark.parametrize("full_range", [False, True])
+def test_neutral_is_exactly_the_middle(bit_depth, full_range):
+    """No ab gives 2^(d-1) at every luma, code values outside the nominal range included."""
+    spec = replace(SPEC, bit_depth=bit_depth, full_range=full_range)
+    dtype = np.uint8 if bit_depth == 8 else np.uint16
+    luma = np.random.default_rng(3).integers(0, 2**bit_depth, (spec.height, spec.width)).astype(dtype)
+    ab = np.zeros((2, spec.height, spec.width), np.float32)
+    for plane in render_one(frame_of(luma, ab, spec), spec, chroma_format(spec, (1, 1))):
+        assert (plane == 2 ** (bit_depth - 1)).all()
+
+
+def test_no_colour_leaves_the_gamut():
+    """However strong ab is, R'G'B' of the planes and the luma lie in the cube, up to the rounding of the codes."""
+    luma = encode_luma(smooth_noise((64, 96), 4, 2), SPEC)
+    ab = 400 * (smooth_noise((2, 64, 96), 5) - 0.5)
+    cb, cr = render_one(frame_of(luma, ab, SPEC), SPEC, chroma_format(SPEC), saturation=3)
+    chroma = (np.stack((cb, cr)).astype(np.float32) - 128) / 224
+    level = (luma.astype(np.float32) - 16) / 219
+    rgb = level + np.stack(channel_offsets(chroma, BT709))
+    assert rgb.min() > -0.006
+    assert rgb.max() < 1.006
+    assert np.abs(chroma).max() > 0.3
+
+
+def test_gamut_limit_keeps_hue_and_inner_colours():
+    """Colours inside are untouched; outside ones are scaled until a channel touches 0 or 1."""
+    luma = np.full((1, 3), 0.5, np.float32)
+    chroma = np.array([[[0.1, 0.4, -0.05]], [[0.1, 0.6, 0.45]]], np.float32)
+    limited = limit_to_gamut(luma, chroma, BT709)
+    np.testing.assert_array_equal(limited[..., 0], chroma[..., 0])
+    np.testing.assert_allclose(limited[0] * chroma[1], limited[1] * chroma[0], atol=1e-6)
+    rgb = luma + np.stack(channel_offsets(limited, BT709))
+    reach = np.maximum(rgb.max(axis=0), 1 - rgb.min(axis=0))
+    np.testing.assert_allclose(reach[0, 1:], 1, atol=1e-6)
+
+
+def test_black_and_white_carry_no_colour():
+    """At the ends of the luma range there is no room for chroma."""
+    luma = np.full((64, 96), 16, np.uint8)
+    luma[:, 48:] = 235
+    cb, cr = render_one(frame_of(luma, np.full((2, 64, 96), 60, np.float32), SPEC), SPEC, chroma_format(SPEC))
+    assert (cb == 128).all()
+    assert (cr == 128).all()
+
+
+@pytest.mark.parametrize(
+    ("siting", "pick"),
+    [
+        ("left", lambda full: (full[::2, ::2] + full[1::2, ::2]) / 2),
+        ("center", lambda full: (full[::2, ::2] + full[1::2, ::2] + full[::2, 1::2] + full[1::2, 1::2]) / 4),
+        ("topleft", lambda full: full[::2, ::2]),
+    ],
+)
+def test_chroma_siting(siting, pick):
+    """On a soft edge, each 4:2:0 sample is the 4:4:4 picture's value at the sample's own place."""
+    spec = replace(SPEC, bit_depth=10)
+    luma = np.full((64, 96), 500, np.uint16)
+    y, x = np.indices((64, 96), dtype=np.float32)
+    ab = 30 * np.tanh(np.stack((x - 47.5, y - 31.5)) / 12)
+    frame = frame_of(luma, ab, spec)
+    full = render_one(frame, spec, chroma_format(spec))
+    for plane, reference in zip(render_one(frame, spec, chroma_format(spec, (1, 1), siting)), full, strict=True):
+        difference = plane.astype(float) - pick(reference.astype(float))
+        assert np.sqrt(np.mean(difference[2:-2, 2:-2] ** 2)) <= 0.7  # the next siting is 2 or more away
+
+
+@pytest.mark.parametrize("size", [(97, 65), (33, 47), (2, 2), (1, 1)])
+@pytest.mark.parametrize("subsampling", [(0, 0), (1, 0), (1, 1), (2, 0)])
+@pytest.mark.parametrize("siting", ["left", "center", "topleft"])
+def test_every_size_and_format_gets_planes_of_its_shape(size, subsampling, siting):
+    """Odd sizes round up, as in every pixel format."""
+    spec = replace(SPEC, width=size[0], height=size[1])
+    frame = frame_of(np.full(size[::-1], 120, np.uint8), None, spec)
+    layout = chroma_format(spec, subsampling, siting)
+    for plane in render_one(replace(frame, ab=np.full((2, *frame.grey.shape), 20, np.float32)), spec, layout):
+        assert plane.shape == (layout.height, layout.width)
+
+
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+def test_rotated_film_gets_its_colour_the_way_it_is_stored(rotation):
+    """Chroma made from an upright ab lies where the stored picture has it."""
+    spec = replace(SPEC, rotation=rotation)
+    rgb = 0.2 + 0.6 * smooth_noise((3, 64, 96), 6)
+    luma = encode_luma(to_ycbcr(rgb, 1)[0], spec)
+    upright_ab = np.rot90(true_ab(rgb), rotation // 90, axes=(1, 2)).copy()
+    turned = render_one(frame_of(luma, upright_ab, spec), spec, chroma_format(spec, (1, 1)))
+    stored = render_one(frame_of(luma, true_ab(rgb), SPEC), SPEC, chroma_format(SPEC, (1, 1)))
+    for plane, reference in zip(turned, stored, strict=True):
+        np.testing.assert_array_equal(plane, reference)
+
+
+def test_saturation_is_a_factor_on_ab():
+    """Saturation 2 is ab times 2; saturation 0 is grey."""
+    frame = frame_of(np.full((64, 96), 120, np.uint8), 20 * smooth_noise((2, 64, 96), 7), SPEC)
+    layout = chroma_format(SPEC, (1, 1))
+    doubled = render_one(replace(frame, ab=frame.ab * 2), SPEC, layout)
+    np.testing.assert_array_equal(render_one(frame, SPEC, layout, saturation=2), doubled)
+    assert (np.stack(render_one(frame, SPEC, layout, saturation=0)) == 128).all()
+
+
+@pytest.mark.parametrize(("size", "expected"), [((720, 576), BT601), ((1280, 534), BT709), ((640, 720), BT709)])
+def test_unspecified_matrix_goes_by_size(size, expected):
+    """Standard definition is BT.601, high definition BT.709."""
+    assert luma_weights(replace(SPEC, matrix=2, width=size[0], height=size[1])) == expected
+
+
+@pytest.mark.parametrize("matrix", [0, 8, 10, 14])
+def test_matrices_without_weights_are_refused(matrix):
+    """RGB, YCgCo, constant-luminance and ICtCp films are named, not silently mistreated."""
+    with pytest.raises(InputError, match=f"found matrix {matrix};"):
+        luma_weights(replace(SPEC, matrix=matrix))
+
+
+def test_a_frame_without_ab_is_a_mistake():
+    """Rendering asks for ab on every frame."""
+    frame = frame_of(np.full((64, 96), 120, np.uint8), None, SPEC)
+    with pytest.raises(ValueError, match="expected ab on every frame"):
+        render_one(frame, SPEC, chroma_format(SPEC))
+
+
+def test_photograph_keeps_its_grey():
+    """The BT.601 luma of a coloured photograph is the grey it was made from, and everything is in range."""
+    grey = smooth_noise((120, 90), 8, 2)
+    rgb = colorize_grey(grey, 300 * (smooth_noise((2, 40, 30), 9) - 0.5), saturation=1.5)
+    assert rgb.shape == (120, 90, 3)
+    assert rgb.dtype == np.float32
+    assert rgb.min() >= 0
+    assert rgb.max() <= 1
+    assert rgb.std(axis=2).max() > 0.2
+    np.testing.assert_allclose(rgb @ np.array([0.299, 0.587, 0.114]), grey, atol=2e-6)
+
+
+def test_photograph_gets_its_true_colour():
+    """True ab at half size gives a smooth photograph back."""
+    rgb = 0.2 + 0.6 * smooth_noise((3, 120, 160), 10, 8)
+    ab = np.stack([cv2.resize(plane, (80, 60), interpolation=cv2.INTER_AREA) for plane in true_ab(rgb)])
+    grey = np.tensordot([0.299, 0.587, 0.114], rgb, axes=1).astype(np.float32)
+    found = colorize_grey(grey, ab, saturation=1)
+    assert np.abs(found - np.moveaxis(rgb, 0, -1)).max() < 0.02

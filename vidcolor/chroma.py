@@ -1,0 +1,212 @@
+"""From ab at render size to the Cb and Cr planes of the film, and to R'G'B' for photographs. Luma is never changed.
+
+The way is: ab and grey at render size → Cb, Cr at render size (one table look-up) → chroma size (bicubic, at the
+place where the format has its samples) → scaled into the gamut of the full luma → code values.
+
+Why in this order: against the true chroma of 17 colour clips, converting first and enlarging then is as exact as
+enlarging ab and converting at chroma size, and costs a quarter. Bicubic has 18 % less error than bilinear; a guided
+filter (He & Sun 2015), at any radius and regularisation that was tried, has half as much error again as bilinear.
+
+Simplifications: every transfer curve is taken for that of sRGB, PQ and HLG included (H.273 transfer 16 and 18: their
+colours come out weaker than asked for); primaries are those of BT.2020 (H.273 primaries 9) or else of sRGB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vidcolor import color
+from vidcolor.errors import InputError
+from vidcolor.frames import ChromaFormat, FloatArray, Frame, Plane, VideoSpec
+from vidcolor.luma import expand_range, quarter_turns, resize_plane
+
+
+class LumaWeights(NamedTuple):
+    """Y' = kr R' + (1 - kr - kb) G' + kb B'; with them Cb = (B' - Y') / (2 - 2 kb) and Cr = (R' - Y') / (2 - 2 kr)."""
+
+    kr: float
+    kb: float
+
+
+BT709 = LumaWeights(0.2126, 0.0722)
+BT601 = LumaWeights(0.299, 0.114)
+WEIGHTS_BY_MATRIX = {
+    1: BT709,
+    4: LumaWeights(0.30, 0.11),  # FCC 1953
+    5: BT601,
+    6: BT601,
+    7: LumaWeights(0.212, 0.087),  # SMPTE 240M
+    9: LumaWeights(0.2627, 0.0593),  # BT.2020, non-constant luminance
+}
+"""By ITU-T H.273 MatrixCoefficients."""
+UNSPECIFIED = 2
+BT2020_PRIMARIES = 9
+
+BT709_TO_BT2020 = ((0.6274, 0.3293, 0.0433), (0.0691, 0.9195, 0.0114), (0.0164, 0.0880, 0.8956))
+"""Linear light (ITU-R BT.2087)."""
+
+TABLE_AB_SPAN = 110.0  # Lab units; sRGB reaches from -108 to 98
+TABLE_AB_STEPS = 111  # one every 2 Lab units
+TABLE_LUMA_STEPS = 65
+TABLE_LIGHTNESS_STEPS = 256
+
+
+@dataclass(frozen=True)
+class ChromaTable:
+    """Cb and Cr for every (Y', a, b) on a lattice, for one matrix and one set of primaries."""
+
+    weights: LumaWeights
+    lattice: Tensor
+    """(1, 2, b, a, Y') float32: Cb and Cr in [-0.5, 0.5] nominally; a and b from -TABLE_AB_SPAN to TABLE_AB_SPAN, Y'
+    from 0 to 1.
+    """
+
+
+def render(
+    frames: Iterator[Frame], spec: VideoSpec, chroma: ChromaFormat, *, saturation: float
+) -> Iterator[tuple[Frame, Plane, Plane]]:
+    """Turn the ab of every frame into the Cb and Cr planes of ``chroma``, in the film's own matrix and range.
+
+    ``saturation`` is a factor on ab. Raises InputError where the film's matrix is not one of R'G'B' weights.
+    """
+    table = chroma_table(luma_weights(spec), spec.primaries == BT2020_PRIMARIES)
+    for frame in frames:
+        if frame.ab is None:
+            raise ValueError(f"expected ab on every frame, got none at {frame.picture.pts = }")
+        upright = ab_to_chroma(frame.grey, frame.ab * np.float32(saturation), table)
+        small = np.rot90(upright, -quarter_turns(spec), axes=(1, 2))
+        luma = expand_range(resize_plane(frame.picture.luma, (chroma.width, chroma.height)), spec)
+        cb, cr = limit_to_gamut(luma, upsample(small, spec, chroma), table.weights)
+        yield frame, quantize(cb, chroma.bit_depth, spec.full_range), quantize(cr, chroma.bit_depth, spec.full_range)
+
+
+def colorize_grey(grey: FloatArray, ab: FloatArray, *, saturation: float) -> FloatArray:
+    """Colour a photograph: (H, W) grey in [0, 1] and (2, h, w) ab to (H, W, 3) sRGB in [0, 1] whose BT.601 luma is
+    ``grey``.
+    """
+    table = chroma_table(BT601, False)
+    small_grey = resize(grey, (ab.shape[2], ab.shape[1]), cv2.INTER_AREA)
+    small = ab_to_chroma(small_grey, ab * np.float32(saturation), table)
+    full = np.stack([resize(plane, (grey.shape[1], grey.shape[0]), cv2.INTER_CUBIC) for plane in small])
+    red, green, blue = channel_offsets(limit_to_gamut(grey, full, BT601), BT601)
+    return np.clip(np.stack((grey + red, grey + green, grey + blue), axis=-1), 0, 1)  # for the last bit: limited before
+
+
+def luma_weights(spec: VideoSpec) -> LumaWeights:
+    """The film's weights of R', G' and B' in luma; unspecified ones by size as mpv guesses: BT.709 from 1280 wide or
+    above 576 high, else BT.601.
+    """
+    if spec.matrix == UNSPECIFIED:
+        return BT709 if spec.width >= 1280 or spec.height > 576 else BT601
+    if spec.matrix not in WEIGHTS_BY_MATRIX:
+        raise InputError(
+            f"expected Y'CbCr with constant weights (H.273 matrix {', '.join(map(str, WEIGHTS_BY_MATRIX))}), "
+            f"found matrix {spec.matrix}; convert the film to BT.709 first"
+        )
+    return WEIGHTS_BY_MATRIX[spec.matrix]
+
+
+@lru_cache(maxsize=4)
+def chroma_table(weights: LumaWeights, bt2020_primaries: bool) -> ChromaTable:
+    """Tabulate which Cb, Cr give the wanted a and b at a given luma.
+
+    Lab's L follows luminance, not luma, so which L a coloured pixel has is only known once its colour is. For every a
+    and b the table therefore runs through L, notes Y', Cb and Cr, and reads Cb and Cr off where Y' is the one wanted.
+    Out-of-gamut colours stay out of gamut.
+    """
+    ab_axis = torch.linspace(-TABLE_AB_SPAN, TABLE_AB_SPAN, TABLE_AB_STEPS, dtype=torch.float64)
+    L_axis = torch.linspace(0, 100, TABLE_LIGHTNESS_STEPS, dtype=torch.float64)
+    luma_axis = torch.linspace(0, 1, TABLE_LUMA_STEPS, dtype=torch.float64)
+    slices = []
+    for b in ab_axis:
+        a, L = torch.meshgrid(ab_axis, L_axis, indexing="ij")
+        luma, chroma = _lab_to_ycbcr(torch.stack((L, a, b.expand_as(a))), weights, bt2020_primaries)
+        slices.append(_read_off(luma, chroma, luma_axis))
+    lattice = torch.stack(slices, dim=1)[None].float()
+    middle = TABLE_AB_STEPS // 2
+    lattice[:, :, middle, middle] = 0  # the sRGB matrix has six digits only, which shows in 16-bit neutrals
+    return ChromaTable(weights, lattice)
+
+
+def _lab_to_ycbcr(lab: Tensor, weights: LumaWeights, bt2020_primaries: bool) -> tuple[Tensor, Tensor]:
+    """Lab (3, H, W) to Y' (H, W) and Cb, Cr (2, H, W)."""
+    linear = color.lab_to_linear_rgb(lab)
+    if bt2020_primaries:
+        linear = torch.einsum("ij,jhw->ihw", linear.new_tensor(BT709_TO_BT2020), linear)
+    red, green, blue = color.linear_to_srgb(linear)
+    luma = weights.kr * red + (1 - weights.kr - weights.kb) * green + weights.kb * blue
+    return luma, torch.stack(((blue - luma) / (2 - 2 * weights.kb), (red - luma) / (2 - 2 * weights.kr)))
+
+
+def _read_off(luma: Tensor, chroma: Tensor, wanted: Tensor) -> Tensor:
+    """Rows of rising ``luma`` (N, S) with their ``chroma`` (2, N, S): the chroma (2, N, W) at the ``wanted`` (W,)
+    luma, linearly between.
+    """
+    after = torch.searchsorted(luma, wanted.expand(len(luma), -1).contiguous()).clamp(1, luma.shape[1] - 1)
+    low, high = luma.gather(1, after - 1), luma.gather(1, after)
+    weight = ((wanted - low) / (high - low)).clamp(0, 1)
+    return torch.stack([torch.lerp(plane.gather(1, after - 1), plane.gather(1, after), weight) for plane in chroma])
+
+
+def ab_to_chroma(grey: FloatArray, ab: FloatArray, table: ChromaTable) -> FloatArray:
+    """(h, w) grey levels, taken as luma, and (2, h, w) ab to Cb, Cr (2, h, w) inside the gamut.
+
+    Within 1 code value at 8 bits of the exact colour up to chroma 50, within 2 for all of sRGB.
+    """
+    largest = np.abs(ab).max(axis=0)
+    a, b = ab / np.maximum(largest, np.float32(TABLE_AB_SPAN))  # what leaves the table keeps its hue
+    grid = torch.from_numpy(np.stack((2 * grey - 1, a, b), axis=-1))[None, None]
+    found = F.grid_sample(table.lattice, grid, mode="bilinear", padding_mode="border", align_corners=True)
+    return limit_to_gamut(grey, found[0, :, 0].numpy(), table.weights)
+
+
+def channel_offsets(chroma: FloatArray, weights: LumaWeights) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Cb, Cr (2, H, W) to R' - Y', G' - Y' and B' - Y', (H, W) each."""
+    cb, cr = chroma
+    red, blue = (2 - 2 * weights.kr) * cr, (2 - 2 * weights.kb) * cb
+    return red, (weights.kr * red + weights.kb * blue) / (weights.kr + weights.kb - 1), blue
+
+
+def limit_to_gamut(luma: FloatArray, chroma: FloatArray, weights: LumaWeights) -> FloatArray:
+    """Scale Cb, Cr (2, H, W) by the largest factor up to 1 that keeps R', G' and B' in [0, 1] at ``luma`` (H, W) in
+    [0, 1].
+    """
+    red, green, blue = channel_offsets(chroma, weights)
+    highest, lowest = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
+    tiny = np.float32(1e-6)
+    excess = np.maximum(highest / np.maximum(1 - luma, tiny), -lowest / np.maximum(luma, tiny))
+    return np.divide(chroma, np.maximum(excess, 1), dtype=np.float32)
+
+
+def upsample(chroma: FloatArray, spec: VideoSpec, layout: ChromaFormat) -> FloatArray:
+    """Cb, Cr (2, h, w) of the stored picture to the size and the siting of ``layout``, bicubic."""
+    step_x = 1 << layout.subsampling_x if layout.siting in ("left", "topleft") else 1
+    step_y = 1 << layout.subsampling_y if layout.siting == "topleft" else 1
+    # A sample on the first of its luma pixels: resize to the luma's own grid, and keep the first of every two.
+    size = (spec.width if step_x > 1 else layout.width, spec.height if step_y > 1 else layout.height)
+    return np.stack([resize(plane, size, cv2.INTER_CUBIC)[::step_y, ::step_x] for plane in chroma])
+
+
+def resize(plane: FloatArray, size: tuple[int, int], interpolation: int) -> FloatArray:
+    """(H, W) to ``size`` = (width, height)."""
+    resized: FloatArray = cv2.resize(plane, size, interpolation=interpolation)  # type: ignore[assignment]
+    return resized
+
+
+def quantize(plane: FloatArray, bit_depth: int, full_range: bool) -> Plane:
+    """Cb or Cr in [-0.5, 0.5] to code values (ITU-T H.273, 8.3): uint8 up to 8 bits, else uint16. Zero gives exactly
+    the middle.
+    """
+    scale = 2**bit_depth - 1 if full_range else 224 << bit_depth - 8
+    codes = np.clip(np.rint(plane * np.float32(scale)) + 2 ** (bit_depth - 1), 0, 2**bit_depth - 1)
+    planes: Plane = codes.astype(np.uint8 if bit_depth <= 8 else np.uint16)
+    return planes

@@ -1,0 +1,54 @@
+"""Optical flow on grey pictures, and warping along it.
+
+Dense inverse search (Kroeger et al. 2016) as OpenCV has it. A flow from the present to another picture says for every
+pixel of the present where it lies in the other one, so warping by it brings the other picture, or anything that
+belongs to it, into the present's place.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vidcolor.frames import FloatArray
+
+Levels = npt.NDArray[np.uint8]
+"""(h, w), 0 to 255: grey as the flow estimator takes it."""
+
+
+def to_levels(grey: FloatArray) -> Levels:
+    """(h, w) grey in [0, 1] to levels."""
+    levels: Levels = np.rint(grey * np.float32(255)).astype(np.uint8)
+    return levels
+
+
+def flow_estimator() -> cv2.DISOpticalFlow:
+    """Dense inverse search, ultrafast preset. It owns buffers: one for each thread.
+
+    For carrying true colour between anchors four frames apart the fast preset is 4 % better, and takes half as long
+    again.
+    """
+    return cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+
+
+def flow_to(other: Levels, present: Levels, estimator: cv2.DISOpticalFlow) -> FloatArray:
+    """(h, w, 2): x and y displacement in pixels from each pixel of ``present`` to its place in ``other``."""
+    return np.asarray(estimator.calc(present, other, None), dtype=np.float32)  # type: ignore[call-overload]
+
+
+def warp(planes: FloatArray, flow: FloatArray) -> FloatArray:
+    """Bring (h, w) or (C, h, w) of the other picture into the present's place, bilinearly; edges are extended."""
+    if planes.ndim == 3:
+        return np.stack([warp(plane, flow) for plane in planes])
+    places = pixel_grid(*planes.shape) + flow
+    return np.asarray(cv2.remap(planes, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))  # type: ignore[call-overload]
+
+
+@lru_cache(maxsize=4)
+def pixel_grid(height: int, width: int) -> FloatArray:
+    """(h, w, 2): the x and y of every pixel; shared, never to be written to."""
+    y, x = np.indices((height, width), dtype=np.float32)
+    return np.stack((x, y), axis=-1)

@@ -1,0 +1,64 @@
+"""From the decoded luma plane to the small upright grey picture that the network and the optical flow see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+
+from vidcolor.frames import FloatArray, Frame, Picture, Plane, VideoSpec
+
+MIN_SHORT_SIDE = 32  # optical flow and the network's strides need this much; smaller sources are enlarged
+MAX_ASPECT = 4  # a 10,000 × 2 banner would otherwise become 160,000 × 32
+
+
+def shrink(pictures: Iterator[Picture], spec: VideoSpec, render_size: int) -> Iterator[Frame]:
+    """Give every picture its grey copy at render size, upright, range-expanded to [0, 1].
+
+    The network knows upright pictures only, so the film's rotation is undone here; the planes themselves stay as they
+    are stored, and :func:`vidcolor.chroma.render` turns the colour back. The transfer curve is taken to be that of
+    ordinary video: PQ and HLG luma (H.273 transfer 16 and 18) goes through as it is, which looks flat to the network
+    but keeps its order of tones.
+    """
+    size = stored_render_size(spec, render_size)
+    turns = quarter_turns(spec)
+    for picture in pictures:
+        grey = expand_range(resize_plane(picture.luma, size), spec)
+        yield Frame(picture, np.ascontiguousarray(np.rot90(grey, turns)))
+
+
+def quarter_turns(spec: VideoSpec) -> int:
+    """Counter-clockwise quarter turns, 0 to 3, that put a stored plane upright; other angles go to the nearest
+    quarter.
+    """
+    return round(spec.rotation / 90) % 4
+
+
+def stored_render_size(spec: VideoSpec, render_size: int) -> tuple[int, int]:
+    """(width, height) of the render-size copy as stored, before it is turned upright.
+
+    Square pixels: the sample aspect ratio is worked in. The short side is ``render_size``, or the source's own where
+    that is smaller, but at least ``MIN_SHORT_SIDE``; the long side is at most ``MAX_ASPECT`` times the short one.
+    """
+    width, height = spec.width * float(spec.sample_aspect_ratio or 1), float(spec.height)
+    short = max(min(render_size, round(min(width, height))), MIN_SHORT_SIDE)
+    scale = short / min(width, height)
+    return min(round(width * scale), MAX_ASPECT * short), min(round(height * scale), MAX_ASPECT * short)
+
+
+def resize_plane(plane: Plane, size: tuple[int, int]) -> Plane:
+    """(H, W) code values to ``size`` = (width, height): mean over the area where it shrinks, linear where it grows."""
+    shrinks = size[0] <= plane.shape[1] and size[1] <= plane.shape[0]
+    resized: Plane = cv2.resize(plane, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)  # type: ignore[assignment]
+    return resized
+
+
+def expand_range(plane: Plane, spec: VideoSpec) -> FloatArray:
+    """Luma code values to [0, 1]; what lies below black or above white is clipped (ITU-T H.273, 8.3)."""
+    step = 2 ** (spec.bit_depth - 8)
+    black, white = (0, 2**spec.bit_depth - 1) if spec.full_range else (16 * step, 235 * step)
+    levels = plane.astype(np.float32)
+    levels -= black
+    levels /= white - black
+    return np.clip(levels, 0, 1, out=levels)

@@ -1,0 +1,107 @@
+"""Cuts and anchors, found on luma alone and while the film goes by.
+
+Two frames belong to the same shot if one can be bent into the other. A small copy of the earlier frame is warped
+along the optical flow to the later one; what is left is measured with the structure term of SSIM (Wang et al. 2004),
+averaged over the picture. Pans and violent motion leave up to 0.25, hard cuts more than 0.5. Mean brightness does not
+enter, so flicker and exposure do not count; flashes are looked across.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+
+import cv2
+import numpy as np
+
+from vidcolor.flow import Levels, flow_estimator, flow_to, to_levels, warp
+from vidcolor.frames import FloatArray, Frame
+
+CUT_THRESHOLD = 0.4
+FLASH_FRAMES = 2  # a disturbance up to this long is no shot of its own
+THUMBNAIL_SIDE = 48  # short side: no grain left, but faces still are
+STRUCTURE_WINDOW = 9  # thumbnail pixels
+FLATNESS = 0.02  # of the pictures' own variance: fainter structure counts as flat, also in dark and in foggy scenes
+NOISE_VARIANCE = 16.0  # levels squared: what is left of a black picture
+
+
+def split_shots(frames: Iterator[Frame], *, anchor_every: int) -> Iterator[Frame]:
+    """Say which frames open a shot and which ones are anchors; holds back ``FLASH_FRAMES`` + 1 frames at most."""
+    return mark_anchors(mark_cuts(frames), anchor_every)
+
+
+def mark_cuts(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """Set ``opens_shot`` on the first frame and on the first one after each hard cut. Dissolves and fades are not
+    cuts.
+    """
+    estimator = flow_estimator()
+    estimator.setFinestScale(0)  # the preset would halve the thumbnail twice more
+    before: deque[Levels] = deque(maxlen=FLASH_FRAMES + 1)
+    source = ((frame, thumbnail(frame.grey)) for frame in frames)
+    ahead = deque(islice(source, FLASH_FRAMES + 1))
+    while ahead:
+        opens_shot = not before or is_cut(before, [levels for _, levels in ahead], estimator)
+        frame, levels = ahead.popleft()
+        yield replace(frame, opens_shot=opens_shot)
+        before.append(levels)
+        ahead.extend(islice(source, 1))
+
+
+def mark_anchors(frames: Iterator[Frame], every: int) -> Iterator[Frame]:
+    """Set ``is_anchor`` on the first and the last frame of each shot and on each ``every``-th one between, counted
+    from the first.
+
+    So every other frame has an anchor on both sides, less than ``every`` frames away. Holds back one frame.
+    """
+    age = 0
+    frame = next(frames, None)
+    while frame is not None:
+        following = next(frames, None)
+        age = 0 if frame.opens_shot else age + 1
+        closes_shot = following is None or following.opens_shot
+        yield replace(frame, is_anchor=closes_shot or age % every == 0)
+        frame = following
+
+
+def is_cut(before: Sequence[Levels], after: Sequence[Levels], estimator: cv2.DISOpticalFlow) -> bool:
+    """Whether a new shot begins with ``after[0]``: it differs from ``before[-1]``, and not because of a flash on
+    either side.
+    """
+    last, first = before[-1], after[0]
+    if not all(differ(last, later, estimator) for later in after):
+        return False
+    return all(differ(earlier, first, estimator) for earlier in list(before)[:-1])
+
+
+def differ(earlier: Levels, later: Levels, estimator: cv2.DISOpticalFlow) -> bool:
+    """Whether two thumbnails show different scenes, motion aside."""
+    earlier_grey, later_grey = earlier.astype(np.float32), later.astype(np.float32)
+    if structure_loss(earlier_grey, later_grey) <= CUT_THRESHOLD:  # nearly always, and the flow is three times the work
+        return False
+    warped = warp(earlier_grey, flow_to(earlier, later, estimator))
+    return structure_loss(warped, later_grey) > CUT_THRESHOLD
+
+
+def structure_loss(one: FloatArray, other: FloatArray) -> float:
+    """One minus the contrast and structure term of SSIM of two (h, w) pictures in [0, 255], averaged: 0 alike, 1
+    unrelated.
+    """
+
+    def mean(values: FloatArray) -> FloatArray:
+        return np.asarray(cv2.blur(values, (STRUCTURE_WINDOW, STRUCTURE_WINDOW)))
+
+    one_mean, other_mean = mean(one), mean(other)
+    variances = mean(one * one) - one_mean**2 + mean(other * other) - other_mean**2
+    covariance = mean(one * other) - one_mean * other_mean
+    flat = max(FLATNESS * float(one.var() + other.var()) / 2, NOISE_VARIANCE)
+    return 1 - float(np.mean((2 * covariance + flat) / (variances + flat)))
+
+
+def thumbnail(grey: FloatArray) -> Levels:
+    """(h, w) grey in [0, 1] to levels with a short side of ``THUMBNAIL_SIDE``."""
+    height, width = grey.shape
+    scale = THUMBNAIL_SIDE / min(height, width)
+    size = (round(width * scale), round(height * scale))
+    return to_levels(np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA)))
