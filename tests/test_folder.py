@@ -1,0 +1,274 @@
+"""Folders of pictures and films. Films are copied by a stand-in here: what a film needs is tested with the pipeline."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import threading
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vidcolor import folder
+from vidcolor.errors import InputError, OptionError, OutputError
+from vidcolor.folder import FolderReport, colorize_folder
+from vidcolor.frames import FloatArray
+from vidcolor.options import ColorizeOptions
+
+OPTIONS = ColorizeOptions(render_size=32)
+
+
+class Batches:
+    """Colours by the picture's mean, so that every picture has its own colour, and remembers the batches."""
+
+    def __init__(self, batch_size: int = 4) -> None:
+        self.batch_size = batch_size
+        self.shapes: list[tuple[int, ...]] = []
+
+    def predict(self, grey: FloatArray) -> FloatArray:
+        """a is 40 times the mean, b is 10."""
+        self.shapes.append(grey.shape)
+        a = np.broadcast_to(40 * grey.mean(axis=(1, 2), keepdims=True), grey.shape)
+        return np.stack((a, np.full(grey.shape, 10)), axis=1).astype(np.float32)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """An empty source folder."""
+    (tmp_path / "in").mkdir()
+    return tmp_path / "in"
+
+
+@pytest.fixture
+def copied_films(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, Path]]:
+    """A film pipeline that copies; a film that holds the word "bad" is an InputError."""
+    calls: list[tuple[Path, Path]] = []
+
+    def colorize_video(source: Path, dest: Path, *, colorizer: object, options: ColorizeOptions) -> None:
+        calls.append((source, dest))
+        if source.read_text() == "bad":
+            raise InputError(f"{source}: holds no picture")
+        shutil.copy(source, dest)
+
+    pipeline = ModuleType("vidcolor.pipeline")
+    pipeline.colorize_video = colorize_video  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "vidcolor.pipeline", pipeline)
+    return calls
+
+
+def picture(path: Path, level: int = 100, size: tuple[int, int] = (40, 30)) -> Path:
+    """A grey picture of one level, in folders that are made on the way."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", size, level).save(path)
+    return path
+
+
+def colour_of(path: Path) -> tuple[int, ...]:
+    """R, G, B in the middle."""
+    with Image.open(path) as image:
+        return image.convert("RGB").getpixel((image.width // 2, image.height // 2))
+
+
+def files_below(root: Path) -> list[str]:
+    """Relative names of all files, sorted."""
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+
+
+def run(source: Path, dest: Path, colorizer: Batches | None = None, **options: object) -> FolderReport:
+    """Colour with the stand-in."""
+    options_record = ColorizeOptions(render_size=32, **options)
+    return colorize_folder(source, dest, colorizer=colorizer or Batches(), options=options_record)
+
+
+def test_tree_and_names_are_kept(tree: Path, tmp_path: Path) -> None:
+    """Every picture lands under its own name in the same tree, in colour."""
+    names = ["a.png", "a.jpg", "b/c.tif", "b/d/e e.webp", "b/d/ü.BMP"]
+    for name in names:
+        picture(tree / name)
+    report = run(tree, tmp_path / "out")
+    assert files_below(tmp_path / "out") == sorted(names)
+    assert (report.pictures, report.films, report.skipped, report.failed) == (5, 0, 0, ())
+    assert (report.done, report.seconds > 0) == (5, True)
+    for name in names:
+        red, green, _ = colour_of(tmp_path / "out" / name)
+        assert red > green + 10
+
+
+def test_formats_that_cannot_be_written(tree: Path, tmp_path: Path, copied_films: list[tuple[Path, Path]]) -> None:
+    """GIF and PGM become PNG; films keep the containers that hold any frame times, the others become Matroska."""
+    picture(tree / "a.gif")
+    picture(tree / "b.pgm")
+    for name in ("c.mp4", "d.MOV", "e.avi", "f.webm", "g.m2ts"):
+        (tree / name).write_text("film")
+    run(tree, tmp_path / "out")
+    expected = ["a.png", "b.png", "c.mp4", "d.MOV", "e.mkv", "f.mkv", "g.m2ts"]
+    assert files_below(tmp_path / "out") == expected
+
+
+def test_pictures_of_one_size_share_a_batch(tree: Path, tmp_path: Path) -> None:
+    """Nine landscapes and three portraits of other sizes need four calls, not twelve; order and content stay right."""
+    for index in range(9):
+        picture(tree / f"a{index}.png", 20 * index, (400 + 4 * index, 300 + 3 * index))
+    for index in range(3):
+        picture(tree / f"a{index}p.png", 40 * index, (30, 40))
+    colorizer = Batches(4)
+    report = run(tree, tmp_path / "out", colorizer)
+    assert report.pictures == 12
+    assert sorted(colorizer.shapes) == [(1, 32, 43), (3, 43, 32), (4, 32, 43), (4, 32, 43)]
+    alone = Batches(1)
+    run(tree, tmp_path / "one by one", alone)
+    assert len(alone.shapes) == 12
+    for name in files_below(tmp_path / "out"):
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "one by one" / name).read_bytes()
+
+
+def test_waiting_pictures_are_bounded(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When too much waits, the fullest batch goes before it is full."""
+    for index in range(6):
+        picture(tree / f"{index}.png")
+    monkeypatch.setattr(folder, "WAITING_BYTES", 2 * 40 * 30 * 4)
+    colorizer = Batches(100)
+    assert run(tree, tmp_path / "out", colorizer).pictures == 6
+    assert [shape[0] for shape in colorizer.shapes] == [3, 3]
+
+
+def test_bad_files_do_not_stop_the_rest(tree: Path, tmp_path: Path, copied_films: list[tuple[Path, Path]]) -> None:
+    """Bad pictures, a broken link and a bad film are put down with their reasons, and everything else is done."""
+    picture(tree / "a.png")
+    picture(tree / "z.png")
+    (tree / "m.jpg").write_text("no picture")
+    (tree / "n.png").symlink_to(tree / "nowhere.png")
+    (tree / "bad.mp4").write_text("bad")
+    (tree / "good.mp4").write_text("good")
+    report = run(tree, tmp_path / "out")
+    assert (report.pictures, report.films) == (2, 1)
+    assert {path.name: reason.split(": ")[-1][:20] for path, reason in report.failed} == {
+        "m.jpg": "is not a picture tha",
+        "n.png": "cannot be read (No s",
+        "bad.mp4": "holds no picture",
+    }
+    assert files_below(tmp_path / "out") == ["a.png", "good.mp4", "z.png"]
+
+
+def test_hidden_and_other_files_are_skipped_and_counted(tree: Path, tmp_path: Path) -> None:
+    """Hidden files, texts and pipes are counted; hidden folders are not entered."""
+    picture(tree / "a.png")
+    picture(tree / ".hidden.png")
+    picture(tree / ".cache" / "b.png")
+    (tree / "notes.txt").touch()
+    os.mkfifo(tree / "pipe.png")
+    report = run(tree, tmp_path / "out")
+    assert (report.pictures, report.skipped, report.failed) == (1, 3, ())
+    assert files_below(tmp_path / "out") == ["a.png"]
+
+
+def test_output_inside_input(tree: Path) -> None:
+    """An output folder below the input is not taken for input, at the first run or the second."""
+    picture(tree / "a.png")
+    for _ in range(2):
+        report = run(tree, tree / "coloured", overwrite=True)
+        assert (report.pictures, report.skipped) == (1, 0)
+    assert files_below(tree) == ["a.png", "coloured/a.png"]
+
+
+def test_existing_outputs_are_kept(tree: Path, tmp_path: Path) -> None:
+    """Without overwrite an existing file is put down as failed, and not touched."""
+    picture(tree / "a.png")
+    picture(tree / "b.png")
+    mine = picture(tmp_path / "out" / "a.png", 7)
+    before = mine.read_bytes()
+    report = run(tree, tmp_path / "out")
+    assert report.pictures == 1
+    assert [path.name for path, _ in report.failed] == ["a.png"]
+    assert mine.read_bytes() == before
+
+
+def test_two_files_for_one_name(tree: Path, tmp_path: Path) -> None:
+    """The second of two inputs that would get one output is put down, naming the first."""
+    picture(tree / "a.gif")
+    picture(tree / "a.png", 200)
+    report = run(tree, tmp_path / "out")
+    ((path, reason),) = report.failed
+    assert path == tree / "a.png"
+    assert f"as {tree / 'a.gif'} is; rename one of them" in reason
+
+
+def test_inputs_are_never_replaced(tmp_path: Path) -> None:
+    """Where output names meet input names, by any way around, the inputs stay."""
+    original = picture(tmp_path / "x" / "a" / "a.png")
+    picture(tmp_path / "x" / "a" / "a" / "a.png", 50)
+    before = original.read_bytes()
+    report = run(tmp_path / "x" / "a", tmp_path / "x", overwrite=True)
+    assert original.read_bytes() == before
+    assert any("is an input" in reason for _, reason in report.failed)
+
+
+def test_links_are_read_but_never_written_through(tree: Path, tmp_path: Path) -> None:
+    """A linked folder is read; a link inside the output that leads outside it is not followed."""
+    picture(tmp_path / "elsewhere" / "a.png")
+    (tree / "linked").symlink_to(tmp_path / "elsewhere")
+    picture(tree / "sub" / "b.png")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "trap").mkdir()
+    (tmp_path / "out" / "sub").symlink_to(tmp_path / "trap")
+    report = run(tree, tmp_path / "out")
+    assert files_below(tmp_path / "out") == ["linked/a.png"]
+    assert files_below(tmp_path / "trap") == []
+    assert "lies outside" in report.failed[0][1]
+
+
+def test_link_that_leads_back(tree: Path, tmp_path: Path) -> None:
+    """A link to a folder above does not go round in circles."""
+    picture(tree / "sub" / "a.png")
+    (tree / "sub" / "loop").symlink_to(tree)
+    assert run(tree, tmp_path / "out").pictures == 1
+
+
+def test_on_file_sees_every_file_once(tree: Path, tmp_path: Path, copied_films: list[tuple[Path, Path]]) -> None:
+    """Called from the caller's thread, with places from 1 to the total, bad files too."""
+    picture(tree / "a.png")
+    (tree / "b.png").touch()
+    (tree / "c.mp4").write_text("film")
+    seen = []
+
+    def on_file(path: Path, place: int, total: int) -> None:
+        assert threading.current_thread() is threading.main_thread()
+        seen.append((path.name, place, total))
+
+    colorize_folder(tree, tmp_path / "out", colorizer=Batches(), options=OPTIONS, on_file=on_file)
+    assert sorted(name for name, _, _ in seen) == ["a.png", "b.png", "c.mp4"]
+    assert [(place, total) for _, place, total in seen] == [(1, 3), (2, 3), (3, 3)]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OptionError("no such codec"), RuntimeError("out of memory")])
+def test_what_is_not_about_one_file_ends_the_work(tree: Path, tmp_path: Path, error: BaseException) -> None:
+    """Ctrl-C, a wrong option or a broken network passes through; no thread and no half file is left."""
+    for index in range(20):
+        picture(tree / f"{index}.png")
+    threads = threading.active_count()
+
+    class Broken(Batches):
+        def predict(self, grey: FloatArray) -> FloatArray:
+            raise error
+
+    with pytest.raises(type(error)):
+        run(tree, tmp_path / "out", Broken())
+    assert threading.active_count() == threads
+    assert files_below(tmp_path / "out") == []
+
+
+def test_folders_that_cannot_be(tree: Path, tmp_path: Path) -> None:
+    """No folder, no media, a file as output, and the input as output."""
+    with pytest.raises(InputError, match="is no folder"):
+        run(tmp_path / "nowhere", tmp_path / "out")
+    with pytest.raises(InputError, match="holds no picture and no film"):
+        run(tree, tmp_path / "out")
+    source = picture(tree / "a.png")
+    with pytest.raises(OutputError, match="is a file"):
+        run(tree, source)
+    with pytest.raises(OutputError, match="is the input folder itself"):
+        run(tree, tree / ".." / "in")

@@ -1,0 +1,290 @@
+"""A folder of pictures and films: the tree and the names are kept, and a bad file does not stop the rest.
+
+Pictures are read ahead, gathered by equal render size, and coloured in batches; films follow, one by one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from vidcolor.colorizer import Colorizer
+from vidcolor.errors import InputError, OutputError
+from vidcolor.frames import FloatArray
+from vidcolor.images import is_picture, picture_shown, read_picture, render_picture
+from vidcolor.options import ColorizeOptions
+from vidcolor.picture_reader import SourcePicture
+from vidcolor.picture_writer import ENCODERS, check_output
+from vidcolor.stages import Stage
+
+KEPT_FILM_SUFFIXES = frozenset((".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mts", ".ts"))
+"""Containers that hold any frame times and what the default encoder makes. Films in others become ``.mkv``."""
+FILM_SUFFIXES = KEPT_FILM_SUFFIXES | frozenset(
+    (".3gp", ".asf", ".avi", ".dv", ".flv", ".mpeg", ".mpg", ".mxf", ".ogv", ".vob", ".webm", ".wmv")
+)
+"""What counts as a film in a folder."""
+KEPT_PICTURE_SUFFIXES = frozenset(ENCODERS)
+"""Pictures in other formats become ``.png``."""
+
+READ_AHEAD = 2  # pictures
+WAITING_BYTES = 1 << 30
+"""Grey levels of pictures that wait for others of their size; above it the fullest batch goes as it is."""
+
+OnFile = Callable[[Path, int, int], None]
+"""Called with the source, its place from 1, and the number of pictures and films, when work on the file begins."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderReport:
+    """A finished folder."""
+
+    pictures: int
+    """Coloured."""
+    films: int
+    """Coloured."""
+    skipped: int
+    """Hidden files, and files that are neither picture nor film."""
+    failed: tuple[tuple[Path, str], ...]
+    """Source and reason, one line each."""
+    seconds: float
+
+    @property
+    def done(self) -> int:
+        """Pictures and films that were coloured."""
+        return self.pictures + self.films
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file and where its coloured version goes."""
+
+    source: Path
+    dest: Path
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a folder holds, in the order of its names."""
+
+    pictures: tuple[Job, ...]
+    films: tuple[Job, ...]
+    skipped: int
+    failed: tuple[tuple[Path, str], ...]
+    """What can be seen to fail without opening it."""
+
+
+@dataclass(frozen=True)
+class ReadPicture:
+    """A picture that waits for others of its size."""
+
+    job: Job
+    picture: SourcePicture
+    shown: FloatArray
+    """(h, w), what the network will see."""
+
+
+@dataclass(frozen=True)
+class BadPicture:
+    """A picture that could not be read, or not be written where it belongs."""
+
+    job: Job
+    reason: str
+
+
+@dataclass
+class Tally:
+    """How far the work is, and whom to tell."""
+
+    total: int
+    on_file: OnFile | None
+    begun: int = 0
+    coloured: int = 0
+    failed: list[tuple[Path, str]] = field(default_factory=list)
+
+    def begin(self, job: Job) -> None:
+        """Say that work on a file begins."""
+        self.begun += 1
+        if self.on_file is not None:
+            self.on_file(job.source, self.begun, self.total)
+
+    def fail(self, job: Job, reason: str) -> None:
+        """Put a bad file down."""
+        self.failed.append((job.source, reason))
+
+
+def colorize_folder(
+    source: Path, dest: Path, *, colorizer: Colorizer, options: ColorizeOptions, on_file: OnFile | None = None
+) -> FolderReport:
+    """Colour all pictures and films below ``source`` into the same tree below ``dest``.
+
+    Names are kept, except that a format which cannot be written becomes PNG (GIF, JPEG 2000, PGM, PPM, TGA), and a film
+    in a container other than :data:`KEPT_FILM_SUFFIXES` becomes Matroska. Links are followed for reading; nothing is
+    written outside ``dest``. Hidden folders are not entered, nor is ``dest`` if it lies below ``source``.
+
+    An :class:`InputError` or :class:`OutputError` of one file is put down in the report, and so is the second of two
+    files that would be written under one name. They are raised where the folder itself is missing, cannot be looked
+    into, holds neither picture nor film, or is its own output. Any other error, and Ctrl-C, ends the work.
+    """
+    started = time.perf_counter()
+    plan = plan_folder(source, dest)
+    tally = Tally(len(plan.pictures) + len(plan.films), on_file, failed=list(plan.failed))
+    _colorize_pictures(plan.pictures, dest, tally, colorizer, options)
+    pictures = tally.coloured
+    _colorize_films(plan.films, dest, tally, colorizer, options)
+    return FolderReport(
+        pictures=pictures,
+        films=tally.coloured - pictures,
+        skipped=plan.skipped,
+        failed=tuple(tally.failed),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def plan_folder(source: Path, dest: Path) -> Plan:
+    """Look through ``source`` and decide what becomes what; opens and writes nothing.
+
+    Raises :class:`InputError` and :class:`OutputError` as :func:`colorize_folder` does.
+    """
+    if not source.is_dir():
+        raise InputError(f"{source}: is no folder; expected one with pictures or films")
+    if dest.exists() and not dest.is_dir():
+        raise OutputError(f"{dest}: is a file; a folder's output is a folder")
+    if dest.resolve() == source.resolve():
+        raise OutputError(f"{dest}: is the input folder itself; choose another output")
+    files = sorted(_walk(source, (dest.resolve(),)))
+    media = [Job(file, dest / _output_name(file.relative_to(source))) for file in files if _is_media(file)]
+    jobs, failed = _without_clashes(media)
+    if not media:
+        raise InputError(f"{source}: holds no picture and no film that can be read")
+    pictures = tuple(job for job in jobs if is_picture(job.source))
+    films = tuple(job for job in jobs if not is_picture(job.source))
+    return Plan(pictures, films, len(files) - len(media), tuple(failed))
+
+
+def _walk(folder: Path, avoided: tuple[Path, ...]) -> Iterator[Path]:
+    """Every file below; ``avoided`` holds the resolved output, and the folders above, which a link may lead back to."""
+    resolved = folder.resolve()
+    if resolved in avoided:
+        return
+    try:
+        entries = list(folder.iterdir())
+    except OSError as exc:
+        raise InputError(f"{folder}: cannot be looked into ({exc.strerror})") from exc
+    for entry in entries:
+        if not entry.is_dir():
+            yield entry
+        elif not entry.name.startswith("."):
+            yield from _walk(entry, (*avoided, resolved))
+
+
+def _is_media(file: Path) -> bool:
+    """A broken link counts, so that it is reported; a pipe or a socket does not, whatever its name."""
+    named_so = is_picture(file) or file.suffix.lower() in FILM_SUFFIXES
+    return named_so and not file.name.startswith(".") and (file.is_file() or not file.exists())
+
+
+def _output_name(name: Path) -> Path:
+    kept, otherwise = (KEPT_PICTURE_SUFFIXES, ".png") if is_picture(name) else (KEPT_FILM_SUFFIXES, ".mkv")
+    return name if name.suffix.lower() in kept else name.with_suffix(otherwise)
+
+
+def _without_clashes(jobs: list[Job]) -> tuple[list[Job], list[tuple[Path, str]]]:
+    """Leave out what would replace another file's output, or an input."""
+    inputs = {job.source.resolve() for job in jobs}
+    kept: dict[Path, Job] = {}
+    failed = []
+    for job in jobs:
+        if job.dest in kept:
+            reason = f"{job.source}: would be written to {job.dest}, as {kept[job.dest].source} is; rename one of them"
+            failed.append((job.source, reason))
+        elif job.dest.resolve() in inputs:
+            reason = f"{job.source}: its output {job.dest} is an input; choose another output folder"
+            failed.append((job.source, reason))
+        else:
+            kept[job.dest] = job
+    return list(kept.values()), failed
+
+
+def _colorize_pictures(
+    jobs: tuple[Job, ...], dest: Path, tally: Tally, colorizer: Colorizer, options: ColorizeOptions
+) -> None:
+    reading = Stage("read", _read(jobs, dest, options), depth=READ_AHEAD)
+    try:
+        for batch in _batches(reading, colorizer.batch_size, tally):
+            _colorize_batch(batch, tally, colorizer, options)
+    finally:
+        reading.close()
+
+
+def _read(jobs: tuple[Job, ...], dest: Path, options: ColorizeOptions) -> Iterator[ReadPicture | BadPicture]:
+    for job in jobs:
+        try:
+            _make_room(job, dest)
+            check_output(job.dest, job.source, overwrite=options.overwrite)
+            picture = read_picture(job.source)
+            yield ReadPicture(job, picture, picture_shown(picture, options.render_size))
+        except (InputError, OutputError) as exc:
+            yield BadPicture(job, str(exc))
+
+
+def _batches(
+    pictures: Iterator[ReadPicture | BadPicture], batch_size: int, tally: Tally
+) -> Iterator[list[ReadPicture]]:
+    """Gather pictures of equal render size, up to ``batch_size`` and within :data:`WAITING_BYTES`."""
+    waiting: dict[tuple[int, ...], list[ReadPicture]] = {}
+    for item in pictures:
+        if isinstance(item, BadPicture):
+            tally.begin(item.job)
+            tally.fail(item.job, item.reason)
+            continue
+        shape = item.shown.shape
+        waiting.setdefault(shape, []).append(item)
+        if len(waiting[shape]) >= batch_size:
+            yield waiting.pop(shape)
+        elif sum(other.picture.grey.nbytes for group in waiting.values() for other in group) > WAITING_BYTES:
+            yield waiting.pop(max(waiting, key=lambda shape: len(waiting[shape])))
+    yield from waiting.values()
+
+
+def _colorize_batch(batch: list[ReadPicture], tally: Tally, colorizer: Colorizer, options: ColorizeOptions) -> None:
+    for item in batch:
+        tally.begin(item.job)
+    colours = colorizer.predict(np.stack([item.shown for item in batch]))
+    for item, ab in zip(batch, colours, strict=True):
+        try:
+            render_picture(item.picture, ab, item.job.dest, options=options)
+            tally.coloured += 1
+        except OutputError as exc:
+            tally.fail(item.job, str(exc))
+
+
+def _colorize_films(
+    jobs: tuple[Job, ...], dest: Path, tally: Tally, colorizer: Colorizer, options: ColorizeOptions
+) -> None:
+    if not jobs:
+        return
+    from vidcolor.pipeline import colorize_video  # a folder of photographs needs no codecs
+
+    for job in jobs:
+        tally.begin(job)
+        try:
+            _make_room(job, dest)
+            colorize_video(job.source, job.dest, colorizer=colorizer, options=options)
+            tally.coloured += 1
+        except (InputError, OutputError) as exc:
+            tally.fail(job, str(exc))
+
+
+def _make_room(job: Job, dest: Path) -> None:
+    """Create the folder that the output goes to; it must lie in ``dest`` however links below that one lead."""
+    folder = job.dest.parent
+    if not folder.resolve().is_relative_to(dest.resolve()):
+        raise OutputError(f"{job.dest}: lies outside {dest}, by a link; nothing is written there")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise OutputError(f"{folder}: cannot be created ({exc.strerror})") from exc

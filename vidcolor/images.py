@@ -1,0 +1,75 @@
+"""Photographs: grey in, colour out, at their own size and depth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from vidcolor.chroma import colorize_grey
+from vidcolor.colorizer import Colorizer
+from vidcolor.frames import FloatArray
+from vidcolor.options import ColorizeOptions
+from vidcolor.picture_reader import SourcePicture, read_picture
+from vidcolor.picture_writer import ENCODERS, check_output, write_picture
+
+__all__ = [
+    "SourcePicture",
+    "colorize_image",
+    "is_picture",
+    "picture_shown",
+    "read_picture",
+    "render_picture",
+    "write_picture",
+]
+
+READ_ONLY_SUFFIXES = frozenset((".gif", ".jp2", ".pgm", ".ppm", ".tga"))
+"""Pictures that are read but never written; in a folder they become PNG."""
+SMALLEST_RENDER_SIDE = 32
+"""Smaller pictures are enlarged to this short side, since there is nothing to recognise in fewer pixels."""
+LONGEST_RENDER_SIDE = 4096
+"""Bounds what a very long panorama or strip of film asks of the network."""
+
+
+def colorize_image(source: Path, dest: Path, *, colorizer: Colorizer, options: ColorizeOptions) -> None:
+    """Colour one photograph. The format of ``dest`` is that of its suffix.
+
+    What is kept, and what counts as the grey of a picture that has colour, is said by
+    :func:`~vidcolor.picture_reader.read_picture` and :func:`~vidcolor.picture_writer.write_picture`.
+    Raises :class:`~vidcolor.errors.InputError` and :class:`~vidcolor.errors.OutputError`.
+    """
+    check_output(dest, source, overwrite=options.overwrite)
+    picture = read_picture(source)
+    (ab,) = colorizer.predict(picture_shown(picture, options.render_size)[None])
+    render_picture(picture, ab, dest, options=options)
+
+
+def is_picture(path: Path) -> bool:
+    """Whether the suffix is that of a picture that vidcolor reads."""
+    suffix = path.suffix.lower()
+    return suffix in ENCODERS or suffix in READ_ONLY_SUFFIXES
+
+
+def picture_shown(picture: SourcePicture, render_size: int) -> FloatArray:
+    """What the network sees: (h, w) grey levels in [0, 1] at render size, aspect kept."""
+    height, width = picture.grey.shape
+    h, w = _render_shape(height, width, render_size)
+    if (h, w) == (height, width):
+        return picture.grey
+    smaller = h * w < height * width
+    small = cv2.resize(picture.grey, (w, h), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+    return np.asarray(small, np.float32)
+
+
+def render_picture(picture: SourcePicture, ab: FloatArray, dest: Path, *, options: ColorizeOptions) -> None:
+    """Write the picture with the colours ab (2, h, w), Lab units, that the network gave for :func:`picture_shown`."""
+    rgb = colorize_grey(picture.grey, ab, saturation=options.saturation)
+    write_picture(dest, rgb, picture, overwrite=options.overwrite)
+
+
+def _render_shape(height: int, width: int, render_size: int) -> tuple[int, int]:
+    short, long = min(height, width), max(height, width)
+    wanted = min(render_size, max(short, SMALLEST_RENDER_SIDE))
+    scale = min(wanted / short, max(LONGEST_RENDER_SIDE, render_size) / long)
+    return max(1, round(height * scale)), max(1, round(width * scale))
