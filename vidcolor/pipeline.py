@@ -13,7 +13,7 @@ import numpy as np
 from vidcolor.chroma import render
 from vidcolor.luma import shrink
 from vidcolor.shots import split_shots
-from vidcolor.temporal import carry, smooth
+from vidcolor.temporal import steady
 from vidcolor.video import VideoReader, VideoWriter
 
 from vidcolor.colorizer import Predictor
@@ -28,8 +28,8 @@ QUEUE_DEPTH = 4  # frames between two stages: enough to ride out an uneven step,
 
 
 def colorize_video(
-    source: Path,
-    dest: Path,
+    source: str | Path,
+    dest: str | Path,
     *,
     colorizer: Predictor,
     options: ColorizeOptions,
@@ -42,6 +42,7 @@ def colorize_video(
     Raises:
         VidcolorError: see :mod:`vidcolor.errors`; nothing is left under the name ``dest`` then.
     """
+    source, dest = Path(source), Path(dest)
     began = time.perf_counter()
     with (
         VideoReader(source) as reader,
@@ -58,8 +59,8 @@ def colorize_video(
         pictures = shrink(reader.pictures(), reader.spec, options.render_size)
         frames = stage("decode", split_shots(pictures, anchor_every=options.anchor_every))
         coloured = stage("generator", colorize_anchors(frames, colorizer))
-        steady = stage("temporal", carry(smooth(coloured, strength=options.smoothing)))
-        rendered = stage("render", render(steady, reader.spec, writer.chroma, saturation=options.saturation))
+        steadied = stage("temporal", steady(coloured, strength=options.smoothing))
+        rendered = stage("render", render(steadied, reader.spec, writer.chroma, saturation=options.saturation))
         encode = StageClock("encode")
         clocks.append(encode)
         shots = 0
