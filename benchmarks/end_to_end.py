@@ -24,28 +24,6 @@ from av.video.reformatter import Interpolation
 from vidcolor.demo import render_demo
 
 
-def transcode(source: Path, dest: Path, codec: str, preset: str, crf: str) -> None:
-    """Decode and encode every picture, and copy the sound: the least that any tool must do."""
-    with av.open(source) as reader, av.open(dest, "w") as writer:
-        video = reader.streams.video[0]
-        video.thread_type = "AUTO"
-        options = {"preset": preset, "crf": crf} if codec.startswith("libx26") else {}
-        out = writer.add_stream(codec, rate=video.guessed_rate, options=options)
-        out.width, out.height, out.pix_fmt = video.width, video.height, video.pix_fmt
-        out.codec_context.time_base = video.time_base
-        sound = reader.streams.audio
-        copies = {s: writer.add_stream_from_template(s) for s in sound}
-        for packet in reader.demux(video, *sound):
-            if packet.stream is video:
-                for frame in packet.decode():
-                    frame.pict_type = 0
-                    writer.mux(out.encode(frame))
-            elif packet.dts is not None:
-                packet.stream = copies[packet.stream]
-                writer.mux(packet)
-        writer.mux(out.encode())
-
-
 def enlarge(source: Path, dest: Path, height: int, copies: int) -> None:
     """The film at another height, ``copies`` times over, with little loss."""
     with av.open(dest, "w") as writer:
@@ -79,12 +57,8 @@ def main() -> None:
     parser.add_argument("--crf", default="18")
     parser.add_argument("--height", type=int, default=1080)
     parser.add_argument("--copies", type=int, default=2, help="how often the demo film is repeated")
-    parser.add_argument("--transcode", nargs=2, type=Path, help=argparse.SUPPRESS)
     arguments, extra = parser.parse_known_args()
     encoder = (arguments.codec, arguments.preset, arguments.crf)
-    if arguments.transcode:
-        transcode(*arguments.transcode, *encoder)
-        return
     with tempfile.TemporaryDirectory() as folder:
         film = arguments.film
         if film is None:
@@ -95,7 +69,7 @@ def main() -> None:
         settings = ["--codec", arguments.codec]
         if arguments.codec.startswith("libx26"):
             settings += ["--preset", arguments.preset, "--crf", arguments.crf]
-        plain_command = [sys.executable, __file__, *settings, "--transcode", str(film), str(plain)]
+        plain_command = [sys.executable, str(Path(__file__).with_name("transcode.py")), str(film), str(plain), *encoder]
         vidcolor = [sys.executable, "-m", "vidcolor", str(film), "-o", str(coloured), "--overwrite", "--quiet"]
         vidcolor_command = [*vidcolor, *settings, *extra]
         times: dict[str, list[float]] = {"transcode": [], "vidcolor": []}

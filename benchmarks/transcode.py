@@ -1,0 +1,37 @@
+"""The least that any tool must do: decode every picture, encode it again, copy the sound. The measure of the others.
+
+python benchmarks/transcode.py SOURCE DEST CODEC PRESET CRF
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import av
+
+
+def transcode(source: Path, dest: Path, codec: str, preset: str, crf: str) -> None:
+    """``source`` to ``dest`` with plain PyAV; preset and crf go to x264 and x265 only."""
+    with av.open(source) as reader, av.open(dest, "w") as writer:
+        video = reader.streams.video[0]
+        video.thread_type = "AUTO"
+        options = {"preset": preset, "crf": crf} if codec.startswith("libx26") else {}
+        out = writer.add_stream(codec, rate=video.guessed_rate, options=options)
+        out.width, out.height, out.pix_fmt = video.width, video.height, video.pix_fmt
+        out.codec_context.time_base = video.time_base
+        sound = reader.streams.audio
+        copies = {s: writer.add_stream_from_template(s) for s in sound}
+        for packet in reader.demux(video, *sound):
+            if packet.stream is video:
+                for frame in packet.decode():
+                    frame.pict_type = 0
+                    writer.mux(out.encode(frame))
+            elif packet.dts is not None:
+                packet.stream = copies[packet.stream]
+                writer.mux(packet)
+        writer.mux(out.encode())
+
+
+if __name__ == "__main__":
+    transcode(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])
