@@ -106,7 +106,7 @@ def test_look_ahead_is_bounded():
             yield frame
 
     for written, _ in enumerate(split_shots(counted(), anchor_every=1000), start=1):
-        assert read - written <= FLASH_FRAMES + 2
+        assert read - written <= FLASH_FRAMES + 1
 
 
 def greys(path: Path) -> list[np.ndarray]:

@@ -66,9 +66,7 @@ class ChromaTable:
 
     weights: LumaWeights
     lattice: Tensor
-    """(1, 2, b, a, Y') float32: Cb and Cr in [-0.5, 0.5] nominally; a and b from -TABLE_AB_SPAN to TABLE_AB_SPAN, Y'
-    from 0 to 1.
-    """
+    """(1, 2, b, a, Y') float32: Cb and Cr; a and b run from -TABLE_AB_SPAN to TABLE_AB_SPAN, Y' from 0 to 1."""
 
 
 def render(
@@ -90,8 +88,9 @@ def render(
 
 
 def colorize_grey(grey: FloatArray, ab: FloatArray, *, saturation: float) -> FloatArray:
-    """Colour a photograph: (H, W) grey in [0, 1] and (2, h, w) ab to (H, W, 3) sRGB in [0, 1] whose BT.601 luma is
-    ``grey``.
+    """Colour a photograph: (H, W) grey in [0, 1] and (2, h, w) ab to (H, W, 3) sRGB in [0, 1].
+
+    The BT.601 luma of the result is ``grey``. ``saturation`` is a factor on ab.
     """
     table = chroma_table(BT601, False)
     small_grey = resize(grey, (ab.shape[2], ab.shape[1]), cv2.INTER_AREA)
@@ -102,8 +101,9 @@ def colorize_grey(grey: FloatArray, ab: FloatArray, *, saturation: float) -> Flo
 
 
 def luma_weights(spec: VideoSpec) -> LumaWeights:
-    """The film's weights of R', G' and B' in luma; unspecified ones by size as mpv guesses: BT.709 from 1280 wide or
-    above 576 high, else BT.601.
+    """The weights of R', G' and B' in the film's luma. Raises InputError where its matrix has none.
+
+    Unspecified ones go by size as in mpv: BT.709 from 1280 wide or above 576 high, else BT.601.
     """
     if spec.matrix == UNSPECIFIED:
         return BT709 if spec.width >= 1280 or spec.height > 576 else BT601
@@ -148,8 +148,8 @@ def _lab_to_ycbcr(lab: Tensor, weights: LumaWeights, bt2020_primaries: bool) -> 
 
 
 def _read_off(luma: Tensor, chroma: Tensor, wanted: Tensor) -> Tensor:
-    """Rows of rising ``luma`` (N, S) with their ``chroma`` (2, N, S): the chroma (2, N, W) at the ``wanted`` (W,)
-    luma, linearly between.
+    """The chroma (2, N, W) at the ``wanted`` (W,) luma, linearly from rows of rising ``luma`` (N, S) and ``chroma``
+    (2, N, S).
     """
     after = torch.searchsorted(luma, wanted.expand(len(luma), -1).contiguous()).clamp(1, luma.shape[1] - 1)
     low, high = luma.gather(1, after - 1), luma.gather(1, after)
@@ -177,9 +177,7 @@ def channel_offsets(chroma: FloatArray, weights: LumaWeights) -> tuple[FloatArra
 
 
 def limit_to_gamut(luma: FloatArray, chroma: FloatArray, weights: LumaWeights) -> FloatArray:
-    """Scale Cb, Cr (2, H, W) by the largest factor up to 1 that keeps R', G' and B' in [0, 1] at ``luma`` (H, W) in
-    [0, 1].
-    """
+    """Scale Cb, Cr (2, H, W) by the largest factor up to 1 that keeps R', G' and B' in [0, 1] at ``luma`` (H, W)."""
     red, green, blue = channel_offsets(chroma, weights)
     highest, lowest = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
     tiny = np.float32(1e-6)
@@ -203,9 +201,7 @@ def resize(plane: FloatArray, size: tuple[int, int], interpolation: int) -> Floa
 
 
 def quantize(plane: FloatArray, bit_depth: int, full_range: bool) -> Plane:
-    """Cb or Cr in [-0.5, 0.5] to code values (ITU-T H.273, 8.3): uint8 up to 8 bits, else uint16. Zero gives exactly
-    the middle.
-    """
+    """Cb or Cr in [-0.5, 0.5] to code values (ITU-T H.273, 8.3), uint8 up to 8 bits, else uint16; zero to 2^(d-1)."""
     scale = 2**bit_depth - 1 if full_range else 224 << bit_depth - 8
     codes = np.clip(np.rint(plane * np.float32(scale)) + 2 ** (bit_depth - 1), 0, 2**bit_depth - 1)
     planes: Plane = codes.astype(np.uint8 if bit_depth <= 8 else np.uint16)

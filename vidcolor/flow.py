@@ -41,10 +41,15 @@ def flow_to(other: Levels, present: Levels, estimator: cv2.DISOpticalFlow) -> Fl
 
 def warp(planes: FloatArray, flow: FloatArray) -> FloatArray:
     """Bring (h, w) or (C, h, w) of the other picture into the present's place, bilinearly; edges are extended."""
-    if planes.ndim == 3:
-        return np.stack([warp(plane, flow) for plane in planes])
-    places = pixel_grid(*planes.shape) + flow
-    return np.asarray(cv2.remap(planes, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))  # type: ignore[call-overload]
+    places = pixel_grid(*planes.shape[-2:]) + flow
+    if planes.ndim == 2:
+        return sample(planes, places)
+    return np.stack([sample(plane, places) for plane in planes])
+
+
+def sample(plane: FloatArray, places: FloatArray) -> FloatArray:
+    """Values of (h, w) at (h, w, 2) ``places``, x and y in pixels."""
+    return np.asarray(cv2.remap(plane, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))  # type: ignore[call-overload]
 
 
 @lru_cache(maxsize=4)

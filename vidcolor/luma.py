@@ -29,9 +29,7 @@ def shrink(pictures: Iterator[Picture], spec: VideoSpec, render_size: int) -> It
 
 
 def quarter_turns(spec: VideoSpec) -> int:
-    """Counter-clockwise quarter turns, 0 to 3, that put a stored plane upright; other angles go to the nearest
-    quarter.
-    """
+    """Counter-clockwise quarter turns, 0 to 3, that put a stored plane upright; odd angles go to the nearest."""
     return round(spec.rotation / 90) % 4
 
 

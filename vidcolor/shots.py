@@ -33,9 +33,7 @@ def split_shots(frames: Iterator[Frame], *, anchor_every: int) -> Iterator[Frame
 
 
 def mark_cuts(frames: Iterator[Frame]) -> Iterator[Frame]:
-    """Set ``opens_shot`` on the first frame and on the first one after each hard cut. Dissolves and fades are not
-    cuts.
-    """
+    """Set ``opens_shot`` on the first frame and on each one after a hard cut. Dissolves and fades are not cuts."""
     estimator = flow_estimator()
     estimator.setFinestScale(0)  # the preset would halve the thumbnail twice more
     before: deque[Levels] = deque(maxlen=FLASH_FRAMES + 1)
@@ -50,8 +48,7 @@ def mark_cuts(frames: Iterator[Frame]) -> Iterator[Frame]:
 
 
 def mark_anchors(frames: Iterator[Frame], every: int) -> Iterator[Frame]:
-    """Set ``is_anchor`` on the first and the last frame of each shot and on each ``every``-th one between, counted
-    from the first.
+    """Set ``is_anchor`` on the first and the last frame of each shot and on each ``every``-th one between.
 
     So every other frame has an anchor on both sides, less than ``every`` frames away. Holds back one frame.
     """
@@ -66,9 +63,7 @@ def mark_anchors(frames: Iterator[Frame], every: int) -> Iterator[Frame]:
 
 
 def is_cut(before: Sequence[Levels], after: Sequence[Levels], estimator: cv2.DISOpticalFlow) -> bool:
-    """Whether a new shot begins with ``after[0]``: it differs from ``before[-1]``, and not because of a flash on
-    either side.
-    """
+    """Whether ``after[0]`` opens a shot: it differs from ``before[-1]``, and not because of a flash on either side."""
     last, first = before[-1], after[0]
     if not all(differ(last, later, estimator) for later in after):
         return False
@@ -85,9 +80,7 @@ def differ(earlier: Levels, later: Levels, estimator: cv2.DISOpticalFlow) -> boo
 
 
 def structure_loss(one: FloatArray, other: FloatArray) -> float:
-    """One minus the contrast and structure term of SSIM of two (h, w) pictures in [0, 255], averaged: 0 alike, 1
-    unrelated.
-    """
+    """One minus the mean contrast-and-structure term of SSIM of two (h, w) pictures: 0 alike, 1 unrelated."""
 
     def mean(values: FloatArray) -> FloatArray:
         return np.asarray(cv2.blur(values, (STRUCTURE_WINDOW, STRUCTURE_WINDOW)))

@@ -1,5 +1,4 @@
-"""Steady colour: ab smoothed over the anchors of a shot, then carried to the frames between them, along the optical
-flow.
+"""Steady colour: ab smoothed over the anchors of a shot, then carried along the optical flow to the frames between.
 
 Smoothing comes first because that is better as well as cheaper: with blobs of noise on true ab and anchors at every
 fourth frame it leaves less error and less flicker than carrying first (37 against 51 % of the energy of ab at
@@ -64,9 +63,7 @@ def smooth(frames: Iterator[Frame], *, strength: float) -> Iterator[Frame]:
 def remember(
     levels: Levels, ab: FloatArray, memory: Memory | None, max_weight: float, estimator: cv2.DISOpticalFlow
 ) -> Memory:
-    """One step of the running mean: the memory's ab, warped to the present, weighs what it has gathered times how
-    well it agrees.
-    """
+    """One step of the running mean: what is remembered, warped to the present, counts as far as the luma agrees."""
     if memory is None:
         return Memory(levels, ab, np.ones_like(ab[0]))
     flow = flow_to(memory.levels, levels, estimator)
@@ -120,9 +117,7 @@ def colour_between(
 
 
 def blend(levels: Levels, anchors: Sequence[tuple[Anchor, int]], estimator: cv2.DISOpticalFlow) -> FloatArray:
-    """The ab of a frame from ``anchors`` with their distances in frames: warped to it, weighted by agreement over
-    distance.
-    """
+    """The ab of a frame from ``anchors`` and their distances in frames: warped, weighted by agreement over distance."""
     total = np.zeros((2, *levels.shape), np.float32)
     total_weight = np.zeros(levels.shape, np.float32)
     for anchor, distance in anchors:
@@ -135,9 +130,10 @@ def blend(levels: Levels, anchors: Sequence[tuple[Anchor, int]], estimator: cv2.
 
 
 def agreement(present: Levels, other: Levels, flow: FloatArray) -> FloatArray:
-    """(h, w) in (0, 1]: how well the other picture, warped along ``flow``, matches the present one around each pixel.
-    """
-    difference = np.abs(warp(other.astype(np.float32), flow) - present)
-    mismatch: FloatArray = np.asarray(cv2.blur(difference, (AGREEMENT_WINDOW, AGREEMENT_WINDOW)), dtype=np.float32)
+    """(h, w) in (0, 1]: how well the other picture, warped along ``flow``, matches the present around each pixel."""
+    # Old film flickers as a whole, which says nothing about where things are.
+    exposure = (float(present.mean()) + 1) / (float(other.mean()) + 1)
+    difference = np.abs(warp(other * np.float32(exposure), flow) - present)
+    mismatch = np.asarray(cv2.blur(difference, (AGREEMENT_WINDOW, AGREEMENT_WINDOW)), dtype=np.float32)
     trust: FloatArray = np.exp(-np.square(mismatch / np.float32(AGREEMENT_LEVELS)))
     return trust
