@@ -187,8 +187,8 @@ def limit_to_gamut(luma: FloatArray, chroma: FloatArray, weights: LumaWeights) -
 
 def upsample(chroma: FloatArray, spec: VideoSpec, layout: ChromaFormat) -> FloatArray:
     """Cb, Cr (2, h, w) of the stored picture to the size and the siting of ``layout``, bicubic."""
-    step_x = 1 << layout.subsampling_x if layout.siting in ("left", "topleft") else 1
-    step_y = 1 << layout.subsampling_y if layout.siting == "topleft" else 1
+    step_x = layout.subsampling_x if layout.siting in ("left", "topleft") else 1
+    step_y = layout.subsampling_y if layout.siting == "topleft" else 1
     # A sample on the first of its luma pixels: resize to the luma's own grid, and keep the first of every two.
     size = (spec.width if step_x > 1 else layout.width, spec.height if step_y > 1 else layout.height)
     return np.stack([resize(plane, size, cv2.INTER_CUBIC)[::step_y, ::step_x] for plane in chroma])

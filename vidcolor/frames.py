@@ -49,9 +49,9 @@ class ChromaFormat:
     height: int
     bit_depth: int
     subsampling_x: int
-    """log2 of luma columns per chroma column, as in ``AVPixFmtDescriptor``: 1 for 4:2:0 and 4:2:2, 0 for 4:4:4."""
+    """Luma columns for each chroma column: 1, 2 or 4. An odd last column gets a chroma column of its own."""
     subsampling_y: int
-    """log2 of luma rows per chroma row: 1 for 4:2:0, 0 for 4:2:2 and 4:4:4."""
+    """Luma rows for each chroma row, likewise."""
     siting: Literal["left", "center", "topleft"]
     """Where a chroma sample lies: on the first of its luma columns and between its rows (left), in the middle of both
     (center), or on the first of both (topleft)."""
