@@ -74,17 +74,24 @@ def render(
 ) -> Iterator[tuple[Frame, Plane, Plane]]:
     """Turn the ab of every frame into the Cb and Cr planes of ``chroma``, in the film's own matrix and range.
 
-    ``saturation`` is a factor on ab. Raises InputError where the film's matrix is not one of R'G'B' weights.
+    ``saturation`` is a factor on ab. Raises InputError, before any frame is asked for, where the film's matrix is not
+    one of R'G'B' weights.
     """
     table = chroma_table(luma_weights(spec), spec.primaries == BT2020_PRIMARIES)
-    for frame in frames:
-        if frame.ab is None:
-            raise ValueError(f"expected ab on every frame, got none at {frame.picture.pts = }")
-        upright = ab_to_chroma(frame.grey, frame.ab * np.float32(saturation), table)
-        small = np.rot90(upright, -quarter_turns(spec), axes=(1, 2))
-        luma = expand_range(resize_plane(frame.picture.luma, (chroma.width, chroma.height)), spec)
-        cb, cr = limit_to_gamut(luma, upsample(small, spec, chroma), table.weights)
-        yield frame, quantize(cb, chroma.bit_depth, spec.full_range), quantize(cr, chroma.bit_depth, spec.full_range)
+    return ((frame, *render_frame(frame, spec, chroma, table, saturation)) for frame in frames)
+
+
+def render_frame(
+    frame: Frame, spec: VideoSpec, chroma: ChromaFormat, table: ChromaTable, saturation: float
+) -> tuple[Plane, Plane]:
+    """The Cb and Cr planes of one frame; raises ValueError where it has no ab."""
+    if frame.ab is None:
+        raise ValueError(f"expected ab on every frame, got none at {frame.picture.pts = }")
+    upright = ab_to_chroma(frame.grey, frame.ab * np.float32(saturation), table)
+    small = np.rot90(upright, -quarter_turns(spec), axes=(1, 2))
+    luma = expand_range(resize_plane(frame.picture.luma, (chroma.width, chroma.height)), spec)
+    cb, cr = limit_to_gamut(luma, upsample(small, spec, chroma), table.weights)
+    return quantize(cb, chroma.bit_depth, spec.full_range), quantize(cr, chroma.bit_depth, spec.full_range)
 
 
 def colorize_grey(grey: FloatArray, ab: FloatArray, *, saturation: float) -> FloatArray:
