@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +39,22 @@ class VideoSpec:
     """Degrees counter-clockwise, as the display matrix asks for; the planes are stored unrotated."""
     estimated_frames: int | None
     """What the container announces or what duration and rate suggest; for progress only."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChromaFormat:
+    """What the encoder wants as Cb and Cr: two (height, width) planes of code values, uint8, or uint16 above 8 bits."""
+
+    width: int
+    height: int
+    bit_depth: int
+    subsampling_x: int
+    """Luma columns for each chroma column: 1, 2 or 4. An odd last column gets a chroma column of its own."""
+    subsampling_y: int
+    """Luma rows for each chroma row, likewise."""
+    siting: Literal["left", "center", "topleft"]
+    """Where a chroma sample lies among its luma samples (H.273, ChromaLocType 0, 1 and 2): *left* is on the left column
+    and between the rows, *center* in the middle of them all, *topleft* on the first of them."""
 
 
 @dataclass(frozen=True)
