@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vidcolor import console
-from vidcolor.options import ColorizeOptions, EncodeOptions
+from vidcolor.options import AUTO_ANCHOR_SPACING, ColorizeOptions, EncodeOptions
 from vidcolor.session import Session
 
 if TYPE_CHECKING:
@@ -88,6 +88,16 @@ def stacked(options: Sequence[Decorator]) -> Decorator:
     return lambda command: reduce(lambda decorated, decorate: decorate(decorated), reversed(options), command)
 
 
+def anchor_spacing(ctx: click.Context, parameter: click.Parameter, value: str) -> int | None:
+    """``auto`` or a whole number."""
+    if value == "auto":
+        return None
+    try:
+        return int(value)
+    except ValueError:
+        raise click.BadParameter(f"expected a number of frames or auto, got {value!r}") from None
+
+
 colour = partial(option, "Colour")
 colour_options = stacked(
     (
@@ -107,10 +117,11 @@ colour_options = stacked(
         ),
         colour(
             "--anchor-every",
-            type=int,
-            default=ColorizeOptions.anchor_every,
-            metavar="N",
-            help="Show the network every N-th frame of a shot; the others get their colour along the motion.",
+            callback=anchor_spacing,
+            default="auto",
+            metavar="N|auto",
+            help=f"Show the network every N-th frame of a shot; the others get their colour along the motion. auto: "
+            f"{AUTO_ANCHOR_SPACING}, or 1 with --smoothing 0.",
         ),
         colour(
             "--saturation",

@@ -43,7 +43,7 @@ class VideoSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class ChromaFormat:
-    """The shape and the place of the Cb and Cr planes that an encoder takes."""
+    """What the encoder wants as Cb and Cr: two (height, width) planes of code values, uint8, or uint16 above 8 bits."""
 
     width: int
     height: int
@@ -53,8 +53,8 @@ class ChromaFormat:
     subsampling_y: int
     """Luma rows for each chroma row, likewise."""
     siting: Literal["left", "center", "topleft"]
-    """Where a chroma sample lies: on the first of its luma columns and between its rows (left), in the middle of both
-    (center), or on the first of both (topleft)."""
+    """Where a chroma sample lies among its luma samples (H.273, ChromaLocType 0, 1 and 2): *left* is on the left column
+    and between the rows, *center* in the middle of them all, *topleft* on the first of them."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,9 @@ class Frame:
 
     picture: Picture
     grey: FloatArray
-    """(h, w): the luma at render size, range-expanded to [0, 1]: what the network and the optical flow see."""
+    """(h, w): the luma at render size, upright, with square pixels, range-expanded to [0, 1]: what the network and the
+    optical flow see.
+    """
     opens_shot: bool = False
     """True for the first frame of a shot: no state of any kind may cross it."""
     is_anchor: bool = True

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from vidcolor.errors import OptionError
 
+AUTO_ANCHOR_SPACING = 4  # frames; wider spacing flickers more again, because the flow loses its way
+
 
 @dataclass(frozen=True, kw_only=True)
 class EncodeOptions:
@@ -32,8 +34,10 @@ class ColorizeOptions:
     """Short side of what the network sees, in pixels."""
     smoothing: float = 0.5
     """0 to 1: how much of the colour of the frames before is kept where the picture agrees. 0: the raw network."""
-    anchor_every: int = 1
-    """The network sees every n-th frame of a shot; the others get their colour along the optical flow."""
+    anchor_every: int | None = None
+    """The network sees every n-th frame of a shot; the others get their colour along the optical flow. ``None``:
+    ``AUTO_ANCHOR_SPACING``, or 1 where ``smoothing`` is 0.
+    """
     saturation: float = 1.0
     """Factor on ab."""
     overwrite: bool = False
@@ -45,7 +49,14 @@ class ColorizeOptions:
             raise OptionError(f"--render-size must be at least 32 pixels, got {self.render_size}")
         if not 0 <= self.smoothing <= 1:
             raise OptionError(f"--smoothing must lie between 0 and 1, got {self.smoothing}")
-        if self.anchor_every < 1:
+        if self.anchor_every is not None and self.anchor_every < 1:
             raise OptionError(f"--anchor-every must be at least 1, got {self.anchor_every}")
         if not 0 <= self.saturation <= 4:
             raise OptionError(f"--saturation must lie between 0 and 4, got {self.saturation}")
+
+    @property
+    def anchor_spacing(self) -> int:
+        """``anchor_every``, decided."""
+        if self.anchor_every is not None:
+            return self.anchor_every
+        return AUTO_ANCHOR_SPACING if self.smoothing > 0 else 1

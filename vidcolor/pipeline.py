@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from vidcolor.chroma import render
-from vidcolor.luma import shrink
-from vidcolor.shots import split_shots
-from vidcolor.temporal import steady
-from vidcolor.video import VideoReader, VideoWriter
 
+from vidcolor.chroma import render
 from vidcolor.colorizer import Predictor
 from vidcolor.frames import Frame
+from vidcolor.luma import shrink
 from vidcolor.options import ColorizeOptions
 from vidcolor.progress import OnProgress, Progress, Report
+from vidcolor.shots import split_shots
 from vidcolor.stages import Stage, StageClock
+from vidcolor.temporal import steady
+from vidcolor.video import VideoReader, VideoWriter
 
 T = TypeVar("T")
 
@@ -57,7 +57,7 @@ def colorize_video(
             return started
 
         pictures = shrink(reader.pictures(), reader.spec, options.render_size)
-        frames = stage("decode", split_shots(pictures, anchor_every=options.anchor_every))
+        frames = stage("decode", split_shots(pictures, anchor_every=options.anchor_spacing))
         coloured = stage("generator", colorize_anchors(frames, colorizer))
         steadied = stage("temporal", steady(coloured, strength=options.smoothing))
         rendered = stage("render", render(steadied, reader.spec, writer.chroma, saturation=options.saturation))

@@ -1,1 +1,1 @@
-"""The weights that come with vidcolor; installed as ``vidcolor.default_weights``. See README.md here: the model card."""
+"""The weights that come with vidcolor, as the package ``vidcolor.default_weights``; README.md is their model card."""

@@ -1,0 +1,26 @@
+"""Option records: what they decide by themselves."""
+
+from __future__ import annotations
+
+import pytest
+
+from vidcolor.errors import OptionError
+from vidcolor.options import ColorizeOptions
+
+
+@pytest.mark.parametrize(
+    ("given", "spacing"),
+    [({}, 4), ({"smoothing": 0}, 1), ({"anchor_every": 7}, 7), ({"anchor_every": 3, "smoothing": 0}, 3)],
+)
+def test_anchor_spacing(given: dict[str, float], spacing: int) -> None:
+    """Every fourth frame by default; every frame where the raw network is asked for; else what was said."""
+    assert ColorizeOptions(**given).anchor_spacing == spacing
+
+
+@pytest.mark.parametrize(
+    "given", [{"render_size": 31}, {"smoothing": -0.1}, {"smoothing": 1.1}, {"anchor_every": 0}, {"saturation": 5}]
+)
+def test_out_of_range(given: dict[str, float]) -> None:
+    """A value that makes no sense is refused and named as on the command line."""
+    with pytest.raises(OptionError, match="--" + next(iter(given)).replace("_", "-")):
+        ColorizeOptions(**given)

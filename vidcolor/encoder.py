@@ -1,0 +1,220 @@
+"""Which encoder, which pixel format, which settings: everything checked before the first picture is touched."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal, cast, get_args
+
+import av
+from av.codec import Codec
+from av.codec.codec import UnknownCodecError
+from av.codec.context import CodecContext, Flags
+from av.video.codeccontext import VideoCodecContext
+
+from vidcolor.errors import OptionError
+from vidcolor.frames import ChromaFormat, VideoSpec
+from vidcolor.options import EncodeOptions
+from vidcolor.pixel_formats import RANGE_FULL, RANGE_LIMITED, PlanarFormat
+
+DEFAULT_CRF = 18.0  # visually lossless for x264; the other encoders with a crf are at least as careful there
+FALLBACK_RATE = Fraction(25)  # for rate control only, where the source names no rate: times come from the pictures
+RATE_CONTROL = frozenset({"b", "qp", "cqp", "cq", "qscale", "global_quality", "lossless", "rc"})
+"""Options that say themselves how many bits to spend, so that the default crf must not."""
+
+Siting = Literal["left", "center", "topleft"]
+
+
+@dataclass(frozen=True)
+class EncoderChoice:
+    """An encoder with everything it needs to know except the film."""
+
+    codec: Codec
+    pixel_format: PlanarFormat
+    settings: dict[str, str]
+    siting: Siting
+
+    def chroma(self, spec: VideoSpec) -> ChromaFormat:
+        """The planes this encoder wants for pictures of ``spec``."""
+        planar = self.pixel_format
+        return ChromaFormat(
+            width=-(-spec.width // planar.subsampling_x),
+            height=-(-spec.height // planar.subsampling_y),
+            bit_depth=planar.bit_depth,
+            subsampling_x=planar.subsampling_x,
+            subsampling_y=planar.subsampling_y,
+            siting=self.siting,
+        )
+
+
+def choose_encoder(options: EncodeOptions, spec: VideoSpec) -> EncoderChoice:
+    """Check ``options`` against the encoder and the film.
+
+    Raises:
+        OptionError: no such encoder, not a video encoder, an option it does not have, or no pixel format that fits.
+    """
+    codec = _find_codec(options.codec)
+    settings = _settings(codec, options)
+    siting = _siting(codec, settings)
+    if options.pix_fmt is not None:
+        pixel_format = _requested_format(codec, options.pix_fmt)
+    else:
+        pixel_format = _default_format(codec, settings, spec)
+    if pixel_format.subsampling_y == 2:
+        settings.setdefault("chroma_sample_location", siting)
+    return EncoderChoice(codec, pixel_format, settings, siting)
+
+
+def _find_codec(name: str) -> Codec:
+    try:
+        codec = Codec(name, "w")
+    except UnknownCodecError as exc:
+        hint = "libx264, libx265, libsvtav1 and ffv1 are common"
+        raise OptionError(f"--codec {name}: there is no such encoder in this build of libav; {hint}") from exc
+    if codec.type != "video":
+        raise OptionError(f"--codec {name}: encodes {codec.type}, a video encoder is needed; sound is copied as it is")
+    return codec
+
+
+def _settings(codec: Codec, options: EncodeOptions) -> dict[str, str]:
+    supported = CodecContext.create(codec, "w").supported_options
+    private = {option.name for option in supported.private}
+    known = private | {option.name for option in supported.generic}
+    settings: dict[str, str] = {}
+    if options.crf is not None:
+        settings["crf"] = f"{options.crf:g}"
+    elif "crf" in private and not RATE_CONTROL & options.encoder_options.keys():
+        settings["crf"] = f"{DEFAULT_CRF:g}"
+    if options.preset is not None:
+        settings["preset"] = options.preset
+    for key in settings:
+        if key not in private:
+            raise OptionError(f"--{key} {settings[key]}: the encoder {codec.name} has no {key}; leave it out")
+    for key in options.encoder_options:
+        if key not in known:
+            close = difflib.get_close_matches(key, known, n=3)
+            hint = f"; did you mean {' or '.join(close)}?" if close else ""
+            raise OptionError(f"--encoder-option {key}: the encoder {codec.name} has no such option{hint}")
+    settings.update(options.encoder_options)
+    if "x265-params" in private:
+        # x265 writes to the terminal past libav's log, and later values win.
+        settings["x265-params"] = ":".join(filter(None, ("log-level=none", settings.get("x265-params"))))
+    return settings
+
+
+def _siting(codec: Codec, settings: dict[str, str]) -> Siting:
+    # MPEG-1 and JPEG have no field for it: there the chroma lies in the middle.
+    default = "center" if codec.name in {"mpeg1video", "mjpeg"} else "left"
+    siting = settings.get("chroma_sample_location", default)
+    if siting not in get_args(Siting):
+        known = ", ".join(get_args(Siting))
+        raise OptionError(f"--encoder-option chroma_sample_location={siting}: expected one of {known}")
+    return cast(Siting, siting)
+
+
+def _planar_formats(codec: Codec) -> list[PlanarFormat]:
+    names = [pixel_format.name for pixel_format in codec.video_formats or ()]
+    return [planar for planar in map(PlanarFormat.parse, names) if planar is not None]
+
+
+def _requested_format(codec: Codec, name: str) -> PlanarFormat:
+    requested = PlanarFormat.parse(name)
+    supported = _planar_formats(codec)
+    if requested is None:
+        raise OptionError(f"--pix-fmt {name}: expected planar Y'CbCr, such as yuv420p, yuv444p or yuv420p10le")
+    if codec.video_formats is not None and requested not in supported:
+        names = ", ".join(planar.name for planar in supported) or "no planar Y'CbCr format at all"
+        raise OptionError(f"--pix-fmt {name}: the encoder {codec.name} takes {names}")
+    return requested
+
+
+def _default_format(codec: Codec, settings: dict[str, str], spec: VideoSpec) -> PlanarFormat:
+    """The format with the least depth that holds the source's, and at that depth the one with the least chroma.
+
+    4:2:0 is what players expect. Where width or height is odd and the encoder insists on even ones, a row would be lost
+    in 4:2:0, so 4:4:4 is taken.
+    """
+    # The yuvj names are old spellings of full range; an encoder that lists only those takes nothing else.
+    usable = [
+        planar
+        for planar in _planar_formats(codec)
+        if planar.bit_depth >= spec.bit_depth and (spec.full_range or not planar.name.startswith("yuvj"))
+    ]
+    usable.sort(key=lambda planar: (planar.bit_depth, _chroma_rank(planar), planar.name.startswith("yuvj")))
+    if not usable:
+        deepest = max((planar.bit_depth for planar in _planar_formats(codec)), default=0)
+        found = f"takes at most {deepest}" if deepest else "takes no planar Y'CbCr"
+        hint = "choose another --codec (libx265 takes 12, ffv1 16), or round with --pix-fmt"
+        raise OptionError(f"--codec {codec.name}: the film has {spec.bit_depth} bits, this encoder {found}; {hint}")
+    if spec.width % 2 == 0 and spec.height % 2 == 0:
+        return usable[0]
+    return next((planar for planar in usable if _opens(codec, planar, settings, spec)), usable[0])
+
+
+def _chroma_rank(planar: PlanarFormat) -> int:
+    order = [(2, 2), (2, 1), (1, 1)]
+    subsampling = (planar.subsampling_x, planar.subsampling_y)
+    return order.index(subsampling) if subsampling in order else len(order)
+
+
+def _opens(codec: Codec, planar: PlanarFormat, settings: dict[str, str], spec: VideoSpec) -> bool:
+    context = cast(VideoCodecContext, CodecContext.create(codec, "w"))
+    configure(context, EncoderChoice(codec, planar, settings, "left"), spec)
+    try:
+        _open(context)
+    except _Refused:
+        return False
+    return True
+
+
+def configure(context: VideoCodecContext, choice: EncoderChoice, spec: VideoSpec) -> None:
+    """Tell an encoder, not yet open, about the film: size, time, colour tags, settings."""
+    context.width = spec.width
+    context.height = spec.height
+    context.pix_fmt = choice.pixel_format.name
+    context.time_base = spec.time_base
+    context.framerate = spec.frame_rate or FALLBACK_RATE
+    if spec.sample_aspect_ratio is not None:
+        context.sample_aspect_ratio = spec.sample_aspect_ratio
+    context.color_range = RANGE_FULL if spec.full_range else RANGE_LIMITED
+    context.colorspace = spec.matrix
+    context.color_primaries = spec.primaries
+    context.color_trc = spec.transfer
+    context.flags |= Flags.frame_duration  # a packet lasts as long as its picture, also with a variable rate
+    # PyAV asks for slice threads only, and x264 would cut every picture into slices for them.
+    context.thread_type = "AUTO"
+    context.options = dict(choice.settings)
+
+
+def open_encoder(context: VideoCodecContext, choice: EncoderChoice) -> None:
+    """Open a configured encoder.
+
+    Raises:
+        OptionError: it refuses the size, the time base or a setting, or does not know one.
+    """
+    try:
+        _open(context)
+    except _Refused as exc:
+        settings = " ".join(f"{key}={value}" for key, value in choice.settings.items())
+        what = f"--codec {choice.codec.name}: refuses {choice.pixel_format.name} with {settings or 'its defaults'}"
+        raise OptionError(f"{what} ({exc}); change these or choose another --codec") from exc
+    if context.options:
+        raise OptionError(f"--encoder-option {next(iter(context.options))}: {choice.codec.name} did not take it")
+
+
+class _Refused(Exception):
+    """An encoder does not open; the message is why, in its own words where it logs any."""
+
+
+def _open(context: VideoCodecContext) -> None:
+    level = av.logging.get_level()
+    av.logging.set_level(av.logging.ERROR)  # or else nothing is kept
+    try:
+        with av.logging.Capture() as log:
+            context.open()
+    except av.FFmpegError as exc:
+        lines = [message.strip().rstrip(".") for _, _, message in log]
+        raise _Refused("; ".join(lines) or str(exc.strerror)) from exc
+    finally:
+        av.logging.set_level(level)

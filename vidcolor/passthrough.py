@@ -1,0 +1,197 @@
+"""What of a film is not its picture: other streams, chapters, metadata. Copied, or named where it cannot be."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from math import lcm
+from typing import Any
+
+import av
+from av.container import InputContainer, OutputContainer
+from av.packet import Packet
+from av.stream import AttachmentStream, Discard, Disposition, Stream
+
+from vidcolor._version import __version__
+from vidcolor.errors import OutputError
+
+STALE_KEYS = frozenset({
+    # what the old file said of its own making
+    "encoder", "encoding_tool", "major_brand", "minor_version", "compatible_brands", "duration",
+    # rotation from before there was a display matrix: the matrix is copied
+    "rotate",
+    # what mkvmerge counted in the old streams
+    "bps", "number_of_frames", "number_of_bytes",
+    "_statistics_tags", "_statistics_writing_app", "_statistics_writing_date_utc",
+})  # fmt: skip
+"""Metadata that is no longer true of the copy; compared in lower case, with or without a language (``BPS-eng``)."""
+MOV_FAMILY = frozenset({"mp4", "mov", "ipod", "3gp", "3g2", "psp"})
+COVER_NAMES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
+"""What Matroska calls an attached cover picture."""
+TS_NONSTRICT = 0x20000  # AVFMT_TS_NONSTRICT: packets may share a decoding time
+MAX_TIMESCALE = 2**31 - 1  # libav keeps the numbers of a time base in a C int
+
+
+def kept_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Metadata without what is true of the old file only."""
+    return {key: value for key, value in metadata.items() if not _is_stale(key)}
+
+
+def _is_stale(key: str) -> bool:
+    name = key.lower()
+    return name in STALE_KEYS or (name[-4:-3] == "-" and name[:-4] in STALE_KEYS)
+
+
+def container_metadata(source: Mapping[str, str], format_name: str) -> dict[str, str]:
+    """The source's metadata, and a note that the colours are made by a machine.
+
+    MP4 has a field for the encoding tool. Matroska takes any tag, so there the note has a name of its own.
+    """
+    metadata = kept_metadata(source)
+    metadata["encoding_tool"] = f"vidcolor {__version__} (machine-coloured)"
+    if format_name in {"matroska", "webm"}:
+        metadata["COLORIZED_BY"] = f"vidcolor {__version__}"
+    return metadata
+
+
+def container_options(format_name: str, source: InputContainer, start: Fraction) -> dict[str, str]:
+    """What the muxer must be told so that every stream starts when it did in the source.
+
+    Args:
+        start: the first picture's time in seconds.
+    """
+    if format_name in MOV_FAMILY:
+        return {"movie_timescale": str(_movie_timescale(source, start))}
+    if format_name in {"matroska", "webm"}:
+        return {"avoid_negative_ts": "disabled"}  # sound may begin before zero: nothing else is moved for it
+    if format_name in {"mpegts", "mpeg", "vob", "dvd", "svcd", "vcd"}:
+        return {"max_delay": "0"}  # or else the muxer moves everything by twice the delay
+    return {}
+
+
+def _movie_timescale(source: InputContainer, start: Fraction) -> int:
+    """Fine enough for every start, which MOV writes in units of the movie's time scale, if there is such a one."""
+    scale = lcm(1000, start.denominator)
+    for stream in source.streams:
+        if stream.start_time and stream.time_base:
+            scale = lcm(scale, (stream.start_time * stream.time_base).denominator)
+    return scale if scale <= MAX_TIMESCALE else 1000
+
+
+class Passthrough:
+    """The streams that are copied into ``target``; their packets keep their bytes and their times."""
+
+    def __init__(self, target: OutputContainer, warnings: list[str]) -> None:
+        self._target = target
+        self._format_name = target.format.name
+        self._warnings = warnings
+        self._streams: dict[int, Stream] = {}
+        self._earliest: dict[int, int] = {}
+        self._moved: set[int] = set()
+        self._least_step = 0 if target.format.flags & TS_NONSTRICT else 1
+
+    def add(self, template: Stream, first_packets: Iterable[Packet[Any]]) -> None:
+        """Add a copy of a stream of the source, or one line to the warnings if the container cannot carry it.
+
+        Args:
+            template: the source's stream.
+            first_packets: what precedes the first picture in the source; cover pictures are among them.
+        """
+        if template.discard == Discard.all:
+            return  # the demuxer keeps it for itself, as MOV does with the text of its chapters
+        is_cover = bool(template.disposition & Disposition.attached_pic)
+        if isinstance(template, AttachmentStream):
+            done = self._attach(template.name, template.mimetype, template.data, template.metadata)
+        elif is_cover and self._format_name not in MOV_FAMILY - {"mov"}:
+            done = self._attach_cover(template, first_packets)
+        else:
+            done = self._add_copy(template)
+        if not done:
+            self._warnings.append(f"{describe(template)}: {self._format_name} cannot carry it, left out")
+
+    def _add_copy(self, template: Stream) -> bool:
+        if not _is_carried(self._format_name, template):
+            return False
+        stream = self._target.add_stream_from_template(template, opaque=True)
+        stream.metadata.update(kept_metadata(template.metadata))
+        stream.disposition = template.disposition
+        if template.type == "video":
+            # Players show the default stream, and that is the coloured one.
+            stream.disposition &= ~Disposition.default
+        self._streams[template.index] = stream
+        return True
+
+    def _attach_cover(self, template: Stream, first_packets: Iterable[Packet[Any]]) -> bool:
+        cover = next((packet for packet in first_packets if packet.stream_index == template.index), None)
+        names = COVER_NAMES.get(template.name or "")
+        return cover is not None and names is not None and self._attach(*names, bytes(cover), template.metadata)
+
+    def _attach(self, name: str | None, mimetype: str | None, payload: bytes, metadata: Mapping[str, str]) -> bool:
+        if self._format_name != "matroska":
+            return False
+        stream = self._target.add_attachment(name or "attachment", mimetype or "application/octet-stream", payload)
+        stream.metadata.update(kept_metadata({**metadata, **stream.metadata}))
+        return True
+
+    def mux(self, packet: Packet[Any]) -> None:
+        """Write a packet of the source, if its stream is carried.
+
+        Raises:
+            OutputError: the muxer refuses it.
+        """
+        index = packet.stream_index
+        if index not in self._streams:
+            return
+        source = packet.stream
+        self._mend_times(packet)
+        packet.stream = self._streams[index]
+        try:
+            self._target.mux_one(packet)
+        except av.ArgumentError as exc:
+            hint = "another kind of file (.mkv takes nearly everything)"
+            raise OutputError(f"{describe(source)}: {self._format_name} refuses its packets; choose {hint}") from exc
+
+    def _mend_times(self, packet: Packet[Any]) -> None:
+        """Give a time to a packet that has none, and order to those that go back: muxers refuse both."""
+        index = packet.stream_index
+        earliest = self._earliest.get(index)
+        dts = packet.dts if packet.dts is not None else packet.pts
+        if dts is None:
+            dts = earliest or 0
+        elif earliest is not None and dts < earliest:
+            if index not in self._moved:
+                self._moved.add(index)
+                self._warnings.append(f"{describe(packet.stream)}: its timestamps go back, packets were moved on")
+            dts = earliest
+        packet.dts = dts
+        packet.pts = dts if packet.pts is None else max(packet.pts, dts)
+        self._earliest[index] = dts + self._least_step
+
+
+def _is_carried(format_name: str, template: Stream) -> bool:
+    """Ask the muxer itself, with a file of this one stream in memory: no table says it as well."""
+    if template.type not in {"video", "audio", "subtitle", "data"}:
+        return False
+    try:
+        with av.open(io.BytesIO(), "w", format=format_name) as trial:
+            trial.add_stream_from_template(template, opaque=True)
+            trial.start_encoding()
+    except (av.FFmpegError, ValueError):
+        return False
+    return True
+
+
+def describe(stream: Stream) -> str:
+    """``stream 2 (subtitle, subrip, eng)``, for a warning."""
+    facts = [stream.type, getattr(stream, "name", None) or "unknown codec", stream.language]
+    if stream.disposition & Disposition.attached_pic:
+        facts[0] = "cover picture"
+    return f"stream {stream.index} ({', '.join(fact for fact in facts if fact)})"
+
+
+def copy_chapters(source: InputContainer, target: OutputContainer) -> None:
+    """Chapters with their titles, for the containers that have them."""
+    chapters = [chapter for chapter in source.chapters() if chapter["time_base"]]
+    if chapters:
+        target.set_chapters(chapters)

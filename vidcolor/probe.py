@@ -1,0 +1,134 @@
+"""What a file holds: opening it, finding the film in it, and describing the film."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.sidedata.sidedata import Type as SideDataType
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from vidcolor.errors import InputError
+from vidcolor.frames import VideoSpec
+from vidcolor.pixel_formats import MATRIX_BT709, RANGE_FULL, RANGE_LIMITED, luma_layout
+
+# Codecs of broadcast and distribution are limited range where they do not say; grey in any other (FFV1, raw) is full.
+LIMITED_BY_DEFAULT = frozenset({"h264", "hevc", "vvc", "av1", "vp8", "vp9", "mpeg1video", "mpeg2video", "mpeg4"})
+DROPPED_SIDE_DATA = {
+    SideDataType.A53_CC: "closed captions inside the picture",
+    SideDataType.MASTERING_DISPLAY_METADATA: "HDR mastering metadata",
+    SideDataType.CONTENT_LIGHT_LEVEL: "HDR light levels",
+    SideDataType.DYNAMIC_HDR_PLUS: "HDR10+ metadata",
+    SideDataType.DOVI_METADATA: "Dolby Vision metadata",
+    SideDataType.STEREO3D: "the stereoscopic arrangement",
+    SideDataType.SPHERICAL: "the spherical projection",
+}
+"""Notes on the decoded picture that cannot be handed to an encoder from here."""
+
+
+def open_film(path: Path) -> InputContainer:
+    """Open a film for reading.
+
+    Raises:
+        InputError: it is missing, a folder, empty, not to be read, or no media.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: no such file; check the name")
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; expected a film")
+    if path.is_file() and path.stat().st_size == 0:
+        raise InputError(f"{path}: is empty; was it copied or downloaded to the end?")
+    try:
+        # The prefix, because libav would take a colon in a name for the end of a protocol's.
+        return av.open(f"file:{path}", "r", metadata_errors="ignore")
+    except av.PermissionError as exc:
+        raise InputError(f"{path}: may not be read ({exc.strerror}); change its permissions") from exc
+    except av.FFmpegError as exc:
+        raise InputError(f"{path}: cannot be read as a film ({exc.strerror}); is it one, and is it whole?") from exc
+
+
+def choose_video(container: InputContainer, path: Path) -> VideoStream:
+    """The best video stream, never a cover picture.
+
+    Raises:
+        InputError: there is none, or none that can be decoded.
+    """
+    films = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    if not films:
+        found = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+        if container.streams.video:
+            found = "a cover picture but no film"
+        raise InputError(f"{path}: holds no film to colour (found: {found})")
+    best = container.streams.best("video")
+    stream = next((film for film in films if best is not None and film.index == best.index), films[0])
+    if stream.codec_context is None or stream.time_base is None:
+        raise InputError(f"{path}: its picture is in a format that this build of libav cannot decode")
+    stream.codec_context.thread_type = "AUTO"
+    return stream
+
+
+def video_spec(stream: VideoStream, first: VideoFrame, container: InputContainer) -> VideoSpec:
+    """What all pictures share, from the stream and its first decoded picture (which knows more than any header)."""
+    assert stream.time_base is not None  # choose_video
+    layout = luma_layout(first.format)
+    rate = stream.average_rate or stream.guessed_rate
+    return VideoSpec(
+        width=first.width,
+        height=first.height,
+        bit_depth=layout.bit_depth,
+        full_range=layout.from_rgb or _is_full_range(stream, first),
+        matrix=MATRIX_BT709 if layout.from_rgb else first.colorspace,
+        primaries=first.color_primaries,
+        transfer=first.color_trc,
+        time_base=stream.time_base,
+        frame_rate=rate or None,
+        sample_aspect_ratio=stream.sample_aspect_ratio or None,
+        rotation=0 if display_matrix(first) is None else first.rotation,
+        estimated_frames=_estimated_frames(stream, container, rate),
+    )
+
+
+def _is_full_range(stream: VideoStream, frame: VideoFrame) -> bool:
+    if frame.format.name.startswith("yuvj") or frame.color_range == RANGE_FULL:
+        return True
+    if frame.color_range == RANGE_LIMITED:
+        return False
+    return luma_layout(frame.format).is_grey and stream.codec_context.codec.canonical_name not in LIMITED_BY_DEFAULT
+
+
+def _estimated_frames(stream: VideoStream, container: InputContainer, rate: Fraction | None) -> int | None:
+    if stream.frames:
+        return stream.frames
+    if stream.duration is not None and stream.time_base is not None:
+        seconds = stream.duration * stream.time_base
+    elif container.duration is not None:
+        seconds = Fraction(container.duration, av.time_base)
+    else:
+        return None
+    return round(seconds * rate) if rate else None
+
+
+def lost_features(first: VideoFrame) -> list[str]:
+    """One line each for what the film has and its copy will not."""
+    lost = []
+    if first.interlaced_frame:
+        lost.append("the film is interlaced; it is coloured and encoded frame by frame, as progressive")
+    if any(component.is_alpha for component in first.format.components):
+        lost.append("the film has transparency, which is left out")
+    lost += [f"the film has {name}, left out" for kind, name in DROPPED_SIDE_DATA.items() if kind in first.side_data]
+    return lost
+
+
+def display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
+    """The nine numbers of the display matrix; None where there is none, or one that does not say a rotation."""
+    side_data: Mapping[SideDataType, Any] = frame.side_data  # type: ignore[assignment]
+    if SideDataType.DISPLAYMATRIX not in side_data or not -180 <= frame.rotation <= 180:
+        return None
+    return tuple(np.frombuffer(side_data[SideDataType.DISPLAYMATRIX], np.int32).tolist())

@@ -1,0 +1,395 @@
+"""Films in and out: :class:`VideoReader` and :class:`VideoWriter`, twins with one verb each.
+
+The luma and the time of a picture go through unchanged, and so does whatever else the file holds. The times of pictures
+are exact in MP4 and MOV; Matroska counts in milliseconds, MPEG-TS in 1/90000 s, AVI in whole frames, and a time is
+rounded to these. Packets of sound keep their bytes and their times, except where the container asks otherwise: MP4
+counts the time of sound in samples, and MPEG-TS wants AAC with headers of its own and nothing before zero.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+from collections.abc import Generator, Iterator
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import av
+import numpy as np
+from av.container import OutputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from vidcolor.atomic import AtomicFile
+from vidcolor.encoder import choose_encoder, configure, open_encoder
+from vidcolor.errors import InputError, OptionError, OutputError
+from vidcolor.frames import Picture, Plane, VideoSpec
+from vidcolor.options import EncodeOptions
+from vidcolor.passthrough import Passthrough, container_metadata, container_options, copy_chapters, kept_metadata
+from vidcolor.pixel_formats import RANGE_FULL, RANGE_LIMITED, luma_layout, plane_view, read_luma
+from vidcolor.probe import choose_video, display_matrix, lost_features, open_film, video_spec
+
+# Here a packet that is cut off means a file that is cut off; in a broadcast it is a moment of bad reception. And here
+# the duration is written down; elsewhere it is a guess from the bit rate.
+INDEXED_FORMATS = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"})
+SHORT_BY_SECONDS = 1  # how much earlier than announced a file may end before it is called cut short
+
+
+class VideoReader:
+    """A film, read once from beginning to end.
+
+    The picture is the best video stream, never a cover picture. The first picture is decoded at once, so that
+    :attr:`spec` and every error about the file as a whole come before any work.
+
+    Raises:
+        InputError: the file is missing, empty, no media, damaged or holds no picture.
+    """
+
+    spec: VideoSpec
+    first: Picture
+    """The first picture; :meth:`pictures` begins with it."""
+    display_matrix: tuple[int, ...] | None
+    """Rotation and mirroring, nine numbers as in ``AV_PKT_DATA_DISPLAYMATRIX``."""
+    tail: tuple[Packet[Any], ...]
+    """Packets of other streams after the last picture; known once :meth:`pictures` is exhausted."""
+    warnings: list[str]
+    """One line each for what is odd about the file or will be lost; grows while it is read."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.warnings = []
+        self.tail = ()
+        self.container = open_film(self.path)
+        try:
+            self.stream = choose_video(self.container, self.path)
+            self._clock = _Clock()
+            self._frames = self._decode()
+            frame, packets = self._decode_first()
+            self._inspect(frame)
+            self.first = self._picture(frame, packets)
+        except BaseException:
+            self.container.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file. Packets of :attr:`tail` and of pictures must be written before."""
+        self._frames.close()
+        self.container.close()
+
+    def pictures(self) -> Iterator[Picture]:
+        """The pictures in the order they are shown, their times strictly increasing; to be called once.
+
+        A picture without a time gets its decoding time, or else the end of the one before. Where times go back, which
+        no encoder allows, decoding times take over from there, and a warning says so.
+
+        Raises:
+            InputError: the file is damaged, or its pictures change in size or depth.
+        """
+        yield self.first
+        for frame, packets in self._frames:
+            yield self._picture(frame, packets)
+        self._note_if_cut_short()
+
+    def _decode_first(self) -> tuple[VideoFrame, tuple[Packet[Any], ...]]:
+        first = next(self._frames, None)
+        if first is None:
+            raise InputError(f"{self.path}: no picture in it can be decoded; is it damaged or still being written?")
+        return first
+
+    def _decode(self) -> Generator[tuple[VideoFrame, tuple[Packet[Any], ...]], None, None]:
+        """Every decoded frame, with the packets of other streams that came before it."""
+        self._decoded = 0
+        self._undecodable = 0
+        waiting: list[Packet[Any]] = []
+        for packet in self._demux():
+            if packet.stream.index == self.stream.index:
+                for frame in self._decode_packet(packet):
+                    self._decoded += 1
+                    packets, waiting = tuple(waiting), []
+                    yield frame, packets
+            elif packet.size > 0:  # empty packets end a stream: they are for decoders
+                waiting.append(packet)
+        self.tail = tuple(waiting)
+
+    def _demux(self) -> Iterator[Packet[Any]]:
+        self._reached = Fraction(0)
+        try:
+            for packet in self.container.demux():
+                if packet.is_corrupt and self.container.format.name in INDEXED_FORMATS:
+                    raise self._damaged("a packet is cut off")
+                if packet.pts is not None:
+                    self._reached = max(self._reached, (packet.pts + (packet.duration or 0)) * packet.time_base)
+                yield packet
+        except av.FFmpegError as exc:
+            raise self._damaged(str(exc.strerror)) from exc
+
+    def _decode_packet(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
+        try:
+            return packet.decode()
+        except av.FFmpegError as exc:
+            if self._decoded:
+                raise self._damaged(str(exc.strerror)) from exc
+            # A recording that begins between two key frames: what comes before the first cannot be decoded by anyone.
+            self._undecodable += 1
+            return []
+
+    def _damaged(self, how: str) -> InputError:
+        where = f"after {self._clock.seconds(self.stream):.2f} s" if self._decoded else "from its beginning"
+        return InputError(f"{self.path}: damaged {where} ({how}); use a whole copy, or cut the film there")
+
+    def _inspect(self, first: VideoFrame) -> None:
+        self._layout = luma_layout(first.format)
+        self._format_name = first.format.name
+        self.display_matrix = display_matrix(first)
+        self.spec = video_spec(self.stream, first, self.container)
+        if self._undecodable:
+            self.warnings.append(f"{self._undecodable} damaged packets before the first picture were skipped")
+        self.warnings += lost_features(first)
+
+    def _picture(self, frame: VideoFrame, packets: tuple[Packet[Any], ...]) -> Picture:
+        pts = self._stamp(frame)
+        size = (frame.width, frame.height)
+        if size != (self.spec.width, self.spec.height):
+            expected = f"{self.spec.width}×{self.spec.height}"
+            found = f"changes from {expected} to {frame.width}×{frame.height}"
+            raise self._changed(found)
+        if frame.format.name != self._format_name:
+            self._layout = luma_layout(frame.format)
+            self._format_name = frame.format.name
+            if self._layout.bit_depth != self.spec.bit_depth:
+                raise self._changed(f"changes from {self.spec.bit_depth} to {self._layout.bit_depth} bits")
+        try:
+            luma = read_luma(frame, self._layout)
+        except av.FFmpegError as exc:
+            raise InputError(f"{self.path}: the pixel format {frame.format.name} cannot be converted") from exc
+        return Picture(pts, frame.duration, luma, packets)
+
+    def _stamp(self, frame: VideoFrame) -> int:
+        was_faulty = self._clock.faulty
+        pts = self._clock.stamp(frame)
+        if self._clock.faulty and not was_faulty:
+            seconds = self._clock.seconds(self.stream)
+            self.warnings.append(f"timestamps go back at {seconds:.2f} s; decoding times are used from there")
+        return pts
+
+    def _changed(self, found: str) -> InputError:
+        seconds = self._clock.seconds(self.stream)
+        return InputError(
+            f"{self.path}: the picture {found} after {seconds:.2f} s; cut the film there, colour the parts"
+        )
+
+    def _note_if_cut_short(self) -> None:
+        duration = self.container.duration
+        if duration is None or self.container.format.name not in INDEXED_FORMATS:
+            return
+        announced = Fraction(duration, av.time_base)
+        if announced - self._reached > SHORT_BY_SECONDS:
+            what = f"ends at {float(self._reached):.2f} s, its header announces {float(announced):.2f} s"
+            self.warnings.append(f"{self.path} {what}: it may be cut short")
+
+
+class _Clock:
+    """Gives every picture a time later than that of the one before."""
+
+    def __init__(self) -> None:
+        self.faulty = False
+        """Whether a timestamp has gone back."""
+        self._last: int | None = None
+        self._duration = 0
+
+    def stamp(self, frame: VideoFrame) -> int:
+        last = self._last
+        if frame.pts is not None and last is not None and frame.pts <= last:
+            self.faulty = True
+        times = (frame.dts, frame.pts) if self.faulty else (frame.pts, frame.dts)
+        guess = 0 if last is None else last + max(self._duration, 1)
+        later = (time for time in times if time is not None and (last is None or time > last))
+        self._last = next(later, guess)
+        self._duration = frame.duration
+        return self._last
+
+    def seconds(self, stream: VideoStream) -> float:
+        """The time of the latest picture."""
+        return float((self._last or 0) * (stream.time_base or 0))
+
+
+class VideoWriter:
+    """A film in the making: the pictures of ``like`` with other chroma, and everything else of ``like`` as it is.
+
+    The file appears under its name when the ``with`` block ends well; when it ends with an exception, nothing is left.
+    All checks are made when the object is made.
+
+    Raises:
+        OutputError: the file cannot be written, exists already, or is the source itself.
+        OptionError: the container, the encoder or one of its options does not exist or does not fit.
+    """
+
+    warnings: list[str]
+    """One line each for what could not be kept as it was."""
+
+    def __init__(self, path: str | Path, *, like: VideoReader, options: EncodeOptions, overwrite: bool) -> None:
+        self.path = Path(path)
+        self.warnings = []
+        self._like = like
+        _check_is_not_source(self.path, like.path)
+        format_name = _container_format(self.path)
+        self._choice = choose_encoder(options, like.spec)
+        self.chroma = self._choice.chroma(like.spec)
+        self._note_depth()
+        self._file = AtomicFile(self.path, overwrite=overwrite)
+        start = like.first.pts * like.spec.time_base
+        try:
+            self._container: OutputContainer = av.open(
+                f"file:{self._file.path}",
+                "w",
+                format=format_name,
+                container_options=container_options(format_name, like.container, start),
+            )
+            self._add_everything(format_name)
+        except BaseException:
+            self._file.discard()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if exc_type is not None:
+            self._abandon()
+            return
+        try:
+            self._finish()
+        except BaseException:
+            self._abandon()
+            raise
+        self._file.publish()
+
+    def write(self, picture: Picture, cb: Plane, cr: Plane) -> None:
+        """Encode a picture at its own time; its packets of other streams go before it.
+
+        Args:
+            picture: the next one of ``like``.
+            cb, cr: (height, width) of :attr:`chroma`, code values of its depth.
+
+        Raises:
+            OutputError: the disk is full, or the encoder or the container refuses what it is given.
+        """
+        with self._naming_errors():
+            self._copy(picture.packets)
+            self._container.mux(self._stream.encode(self._frame(picture, cb, cr)))
+
+    def _note_depth(self) -> None:
+        source, target = self._like.spec.bit_depth, self.chroma.bit_depth
+        name = self._choice.pixel_format.name
+        if target > source:
+            self.warnings.append(f"the luma's {source} bits are written as {target} ({name}), exactly")
+        if target < source:
+            self.warnings.append(f"the luma's {source} bits are rounded to {target} ({name}), as asked")
+
+    def _add_everything(self, format_name: str) -> None:
+        like = self._like
+        self._passthrough = Passthrough(self._container, self.warnings)
+        for stream in like.container.streams:
+            if stream.index == like.stream.index:
+                self._stream = self._add_picture_stream(format_name)
+            else:
+                self._passthrough.add(stream, like.first.packets)
+        self._container.metadata.update(container_metadata(like.container.metadata, format_name))
+        copy_chapters(like.container, self._container)
+        with self._naming_errors():
+            self._container.start_encoding()
+
+    def _add_picture_stream(self, format_name: str) -> VideoStream:
+        like, codec = self._like, self._choice.codec
+        try:
+            stream = self._container.add_stream(codec.name)
+        except ValueError as exc:
+            hint = "choose another --codec, or another ending (.mkv takes nearly everything)"
+            raise OptionError(f"{self.path}: {format_name} cannot hold what {codec.name} makes; {hint}") from exc
+        assert isinstance(stream, VideoStream)  # choose_encoder
+        configure(stream.codec_context, self._choice, like.spec)
+        if codec.canonical_name == "hevc" and format_name in {"mp4", "mov"}:
+            stream.codec_context.codec_tag = "hvc1"  # the only one of its two names that Apple's players know
+        open_encoder(stream.codec_context, self._choice)
+        stream.time_base = like.spec.time_base
+        stream.metadata.update(kept_metadata(like.stream.metadata))
+        stream.disposition = like.stream.disposition
+        if like.display_matrix is not None:
+            stream.set_display_matrix(like.display_matrix)
+        return stream
+
+    def _frame(self, picture: Picture, cb: Plane, cr: Plane) -> VideoFrame:
+        spec, depth = self._like.spec, self.chroma.bit_depth
+        frame = VideoFrame(spec.width, spec.height, self._choice.pixel_format.name)
+        luma = at_depth(picture.luma, spec.bit_depth, depth)
+        for plane, values in zip(frame.planes, (luma, cb, cr), strict=True):
+            plane_view(plane, depth)[...] = values
+        frame.pts = picture.pts
+        frame.duration = picture.duration
+        frame.time_base = spec.time_base
+        frame.color_range = RANGE_FULL if spec.full_range else RANGE_LIMITED
+        frame.colorspace, frame.color_primaries, frame.color_trc = spec.matrix, spec.primaries, spec.transfer
+        return frame
+
+    def _copy(self, packets: tuple[Packet[Any], ...]) -> None:
+        for packet in packets:
+            self._passthrough.mux(packet)
+
+    def _finish(self) -> None:
+        with self._naming_errors():
+            self._container.mux(self._stream.encode(None))
+            self._copy(self._like.tail)
+            self._container.close()
+
+    def _abandon(self) -> None:
+        # Closing writes the end of a file that is thrown away: whether that works does not matter.
+        with contextlib.suppress(av.FFmpegError):
+            self._container.close()
+        self._file.discard()
+
+    @contextlib.contextmanager
+    def _naming_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except av.FFmpegError as exc:
+            if exc.errno == errno.ENOSPC:
+                raise OutputError(f"{self.path}: the disk is full; free some space or choose another place") from exc
+            raise OutputError(f"{self.path}: writing failed ({exc.strerror})") from exc
+
+
+def at_depth(luma: Plane, source_bits: int, target_bits: int) -> Plane:
+    """Luma at another depth: the same array, shifted up exactly, or shifted down and rounded."""
+    if target_bits == source_bits:
+        return luma
+    if target_bits > source_bits:
+        return np.left_shift(luma.astype(np.uint16), np.uint16(target_bits - source_bits))
+    lost = source_bits - target_bits
+    rounded = np.right_shift(luma.astype(np.uint32) + (1 << (lost - 1)), lost)
+    return np.minimum(rounded, (1 << target_bits) - 1).astype(np.uint16)
+
+
+def _check_is_not_source(path: Path, source: Path) -> None:
+    if path.exists() and source.exists() and path.samefile(source):
+        raise OutputError(f"{path}: is the input itself; the output needs another name")
+
+
+def _container_format(path: Path) -> str:
+    try:
+        with av.open(f"file:{path}", "w") as guess:  # creates no file: only its name is looked at
+            return guess.format.name
+    except ValueError as exc:
+        ending = f"the ending {path.suffix}" if path.suffix else "no ending"
+        raise OptionError(f"{path}: {ending} names no kind of film; use .mp4, .mkv or .mov") from exc
