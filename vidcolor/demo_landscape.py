@@ -17,7 +17,7 @@ from vidcolor.demo_noise import TEXTURE_SIZE, CloudySky, blur_tile, sample, smoo
 from vidcolor.frames import FloatArray
 
 OVERSAMPLING = 1.5
-CAMERA_HEIGHT = 5.0  # metres
+CAMERA_HEIGHT = 2.6  # metres
 HORIZON = 0.40  # of the height, from the top
 FOCAL_LENGTH = 1.05  # in picture widths
 SUN = np.array((-0.68, 0.52, -0.52))  # right, up, forward: it stands behind the camera's left shoulder
@@ -27,7 +27,7 @@ HAZE_METRES = 8500.0
 
 PAN_PIXELS = 24.0  # a second
 GUST_PIXELS = 1.6  # how far the wind bends what is nearest
-BLADES = 30000
+BLADES = 36000
 TREES = (
     *((-62, 150, 13), (-48, 132, 11), (-30, 165, 14), (-22, 120, 9), (22, 170, 13), (44, 140, 12), (60, 118, 12)),
     *((75, 150, 14), (-45, 78, 11), (-33, 84, 9), (31, 92, 10), (10.2, 27, 9.5), (-16.5, 44, 10)),
@@ -68,8 +68,8 @@ class Terrain:
     def path(self, x: FloatArray, z: FloatArray) -> FloatArray:
         """1 on the path, 0 beside it."""
         middle = 1.5 + 2.6 * np.sin(z / 13 + 0.4) * smoothstep(2, 30, z) + 0.06 * z
-        edge = 0.35 * sample(self.fine, x * 14, z * 14) * 0.5
-        return (1 - smoothstep(0.75, 1.15, np.abs(x - middle) + edge)) * (1 - smoothstep(110, 170, z))
+        edge = 0.17 * sample(self.fine, x * 14, z * 14)
+        return (1 - smoothstep(0.55, 0.85, np.abs(x - middle) + edge)) * (1 - smoothstep(110, 170, z))
 
 
 @dataclass(frozen=True)
@@ -231,15 +231,20 @@ def plant_trees(rng: np.random.Generator, terrain: Terrain, camera: Camera, canv
 
 
 def grow_grass(rng: np.random.Generator, terrain: Terrain, camera: Camera, ground: FloatArray) -> None:
-    """Blades beside the path, the far ones first, as dense on the picture everywhere."""
-    z = np.sort(1 / rng.uniform(1 / 45, 1 / 5.2, BLADES)).astype(np.float32)[::-1, None]
+    """Blades beside the path, the far ones first, equally dense all over the picture."""
+    z = np.sort(1 / rng.uniform(1 / 60, 1 / 7, BLADES)).astype(np.float32)[::-1]
+    z = z.reshape(-1, 240)  # a column of them all would be higher than OpenCV's arrays may be
     x = np.asarray(rng.uniform(-0.5, 0.5, z.shape) * z * camera.width / camera.focal, np.float32)
     tufts = sample(terrain.rough, x * 9, z * 5)
-    length = camera.focal / z * (0.16 + 0.05 * tufts) * rng.uniform(0.6, 1.3, z.shape)
+    metres = (0.16 + 0.05 * tufts) * rng.uniform(0.6, 1.3, z.shape) * (1 - smoothstep(25, 60, z))
+    length = camera.focal / z * metres
     lean = rng.normal(0.12, 0.25, z.shape) * length
     column, row = camera.project(x, terrain.height(x, z), z)
     points = np.stack((column, row, column + 0.3 * lean, row - 0.6 * length, column + lean, row - length), axis=-1)
-    levels = (0.47 + 0.07 * tufts + rng.normal(0, 0.075, z.shape)).clip(0.2, 0.8)
+    levels = (0.49 + 0.07 * tufts + rng.normal(0, 0.075, z.shape)).clip(0.2, 0.8)
+    last_row, last_column = ground.shape[0] - 1, ground.shape[1] - 1
+    around = ground[row.clip(0, last_row).astype(int), column.clip(0, last_column).astype(int)]
+    levels *= np.minimum(1, around / 0.40)  # blades stand in the shadow of the trees, too
     beside = terrain.path(x, z) < 0.25
     for blade, level in zip(np.rint(16 * points[beside]).astype(np.int32), levels[beside], strict=True):
         cv2.polylines(ground, [blade.reshape(3, 2)], False, float(level), 1, cv2.LINE_AA, 4)
