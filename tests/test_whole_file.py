@@ -20,6 +20,14 @@ def test_file_appears_at_the_end(tmp_path: Path) -> None:
     assert path.read_text() == "whole"
 
 
+def test_longest_name(tmp_path: Path) -> None:
+    """A name of 255 bytes, the most that file systems take, leaves room for the file beside it."""
+    path = tmp_path / ("a" * 251 + ".txt")
+    with whole_file(path) as part:
+        part.write_text("whole")
+    assert path.read_text() == "whole"
+
+
 @pytest.mark.parametrize(
     ("error", "seen"), [(OSError(28, "No space left on device"), OutputError), (KeyboardInterrupt(), KeyboardInterrupt)]
 )

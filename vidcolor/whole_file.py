@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +16,8 @@ def whole_file(path: Path) -> Iterator[Path]:
 
     Raises :class:`OutputError` for any OSError on the way.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # Not made of the name itself, which may already be as long as the file system allows.
+    part = path.with_name(f".vidcolor-{secrets.token_hex(6)}.part")
     try:
         yield part
         part.replace(path)
