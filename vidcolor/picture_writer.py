@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,6 +23,7 @@ from vidcolor import icc
 from vidcolor.errors import OutputError
 from vidcolor.frames import FloatArray
 from vidcolor.picture_reader import SourcePicture
+from vidcolor.whole_file import whole_file
 
 Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 Encoder = Callable[[BinaryIO, Samples, SourcePicture], None]
@@ -63,22 +63,8 @@ def write_picture(path: Path, rgb: FloatArray, like: SourcePicture, *, overwrite
         source = like.path.name
         raise OutputError(f"{path}: '{suffix}' holds no transparency, which {source} has; write .png, .tiff or .webp")
     deep = like.bit_depth == 16 and suffix in DEEP
-    with _whole_file(path) as handle:
+    with whole_file(path) as part, part.open("xb") as handle:
         ENCODERS[suffix](handle, _quantise(rgb, like, deep=deep, opaque=suffix in OPAQUE), like)
-
-
-@contextmanager
-def _whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A file beside ``path`` that takes its name if all goes well, and vanishes otherwise."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("xb") as handle:
-            yield handle
-        part.replace(path)
-    except OSError as exc:
-        raise OutputError(f"{path}: cannot be written ({exc.strerror or exc})") from exc
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _quantise(rgb: FloatArray, like: SourcePicture, *, deep: bool, opaque: bool) -> Samples:

@@ -1,0 +1,111 @@
+"""A short grey film with sound, made by calculation alone: what vidcolor shows to whoever has no film at hand.
+
+Two shots with a hard cut, 24 frames a second, H.264 with neutral chroma and AAC in MP4. This is the one module besides
+``video.py`` that imports av: the writer there takes everything about the output from a film that it reads, and here
+there is none yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.container import OutputContainer
+from av.video.frame import VideoFrame
+
+from vidcolor.demo_landscape import Landscape
+from vidcolor.demo_noise import smoothstep
+from vidcolor.demo_seashore import BREAKER_SECONDS, Seashore
+from vidcolor.demo_sound import SAMPLE_RATE, demo_sound
+from vidcolor.frames import FloatArray
+from vidcolor.whole_file import whole_file
+
+WIDTH, HEIGHT = 768, 432
+FRAME_RATE = 24
+FRAMES_PER_SHOT = 60
+SEED = 5
+GRAIN = 0.014  # standard deviation
+BT709_CODE = 1  # ITU-T H.273: matrix, primaries and transfer alike
+LIMITED_RANGE = 1  # AVCOL_RANGE_MPEG
+AUDIO_FRAME = 1024  # samples, as AAC has them
+
+
+def render_demo(path: Path) -> None:
+    """Write the film; an existing file is replaced. Every run gives the same pictures and sound.
+
+    Raises :class:`~vidcolor.errors.OutputError` where the file cannot be written.
+    """
+    seconds = FRAMES_PER_SHOT / FRAME_RATE
+    sound = demo_sound(np.random.default_rng(SEED), seconds, seconds, BREAKER_SECONDS)
+    with whole_file(path) as part, av.open(str(part), "w", format="mp4", options={"movflags": "+faststart"}) as film:
+        _write(film, _shots(seconds), sound)
+
+
+def _shots(seconds: float) -> Iterator[FloatArray]:
+    """Every frame (HEIGHT, WIDTH) in [0, 1], as the lens of an old camera sees it."""
+    shots = (
+        Landscape(np.random.default_rng(SEED), HEIGHT, WIDTH, seconds),
+        Seashore(np.random.default_rng(SEED + 1), HEIGHT, WIDTH),
+    )
+    lens = Lens(np.random.default_rng(SEED + 2))
+    for shot in shots:
+        for index in range(FRAMES_PER_SHOT):
+            yield lens.expose(shot.render(index / FRAME_RATE))
+
+
+class Lens:
+    """Softness, vignette and film grain."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._rng = rng
+        down, right = np.mgrid[-1 : 1 : HEIGHT * 1j, -1 : 1 : WIDTH * 1j]
+        self._vignette = (1 - 0.16 * (0.4 * down**2 + 0.6 * right**2)).astype(np.float32)
+        grain = cv2.GaussianBlur(rng.standard_normal((2 * HEIGHT, 2 * WIDTH)).astype(np.float32), (0, 0), 0.7)
+        self._grain = (GRAIN / grain.std() * grain).astype(np.float32)
+
+    def expose(self, scene: FloatArray) -> FloatArray:
+        """(HEIGHT, WIDTH) in, the same out."""
+        top, left = self._rng.integers(0, (HEIGHT, WIDTH))
+        soft = np.asarray(cv2.GaussianBlur(scene, (0, 0), 0.55), np.float32)
+        contrasty = 0.75 * soft + 0.25 * smoothstep(0, 1, soft)
+        grain = self._grain[top : top + HEIGHT, left : left + WIDTH]
+        return np.asarray((contrasty * self._vignette + grain).clip(0, 1), np.float32)
+
+
+def _write(film: OutputContainer, frames: Iterator[FloatArray], sound: FloatArray) -> None:
+    video = film.add_stream("libx264", rate=FRAME_RATE, options={"crf": "19", "preset": "veryfast"})
+    video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+    context = video.codec_context
+    context.time_base = Fraction(1, FRAME_RATE)
+    context.color_range = LIMITED_RANGE
+    context.colorspace = context.color_primaries = context.color_trc = BT709_CODE
+    audio = film.add_stream("aac", rate=SAMPLE_RATE, layout="stereo")
+    written = 0
+    for index, frame in enumerate(frames):
+        film.mux(video.encode(_video_frame(frame, index)))
+        due = round((index + 1) / FRAME_RATE * SAMPLE_RATE)
+        for start in range(written, due, AUDIO_FRAME):
+            film.mux(audio.encode(_audio_frame(sound[:, start : min(start + AUDIO_FRAME, due)], start)))
+        written = due
+    for stream in (video, audio):
+        film.mux(stream.encode(None))
+
+
+def _video_frame(grey: FloatArray, index: int) -> VideoFrame:
+    planes = np.full((HEIGHT * 3 // 2, WIDTH), 128, np.uint8)
+    planes[:HEIGHT] = np.rint(16 + 219 * grey)  # limited range; the chroma below stays neutral
+    frame = VideoFrame.from_ndarray(planes, format="yuv420p")
+    frame.pts, frame.time_base = index, Fraction(1, FRAME_RATE)
+    frame.colorspace, frame.color_range = BT709_CODE, LIMITED_RANGE
+    return frame
+
+
+def _audio_frame(samples: FloatArray, start: int) -> AudioFrame:
+    frame = AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="fltp", layout="stereo")
+    frame.sample_rate, frame.pts, frame.time_base = SAMPLE_RATE, start, Fraction(1, SAMPLE_RATE)
+    return frame
