@@ -1,0 +1,224 @@
+"""The whole film: what comes out beside what went in."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.clips import Clip, decoded, make_clip, timeline
+from vidcolor.errors import InputError, OptionError, OutputError
+from vidcolor.frames import FloatArray
+from vidcolor.networks.generator import Generator
+from vidcolor.options import ColorizeOptions, EncodeOptions
+from vidcolor.pipeline import colorize_video
+from vidcolor.progress import Progress
+from vidcolor.weights import save_generator
+
+LOSSLESS = EncodeOptions(codec="ffv1")
+
+
+class Painter:
+    """Colours by brightness alone: a known answer for every picture. Counts what it is shown."""
+
+    def __init__(self, batch_size: int = 4) -> None:
+        self.batch_size = batch_size
+        self.seen: list[int] = []
+
+    def predict(self, grey: FloatArray) -> FloatArray:
+        """Bright is yellow, dark is blue."""
+        self.seen.append(len(grey))
+        return np.stack((10 * (grey - 0.5), 60 * (grey - 0.5)), axis=1)
+
+
+def colourize(source: Path, dest: Path, **options: object) -> Painter:
+    """Colour with a :class:`Painter`, to FFV1 unless asked otherwise."""
+    painter = Painter()
+    settings = {"render_size": 48, "encode": LOSSLESS, **options}
+    colorize_video(source, dest, colorizer=painter, options=ColorizeOptions(**settings))  # type: ignore[arg-type]
+    return painter
+
+
+def names(folder: Path) -> set[str]:
+    """What lies in a folder, hidden files too."""
+    return {path.name for path in folder.iterdir()}
+
+
+CLIPS = {
+    "plain": Clip(),
+    "colour in the source": Clip(colour=True),
+    "10 bits": Clip(pix_fmt="yuv420p10le"),
+    "odd size": Clip(size=(51, 37), pix_fmt="yuv444p"),
+    "4:2:2": Clip(pix_fmt="yuv422p"),
+    "full range": Clip(tags={"color_range": 2}),
+    "variable rate": Clip(frames=7, time_base=Fraction(1, 1000), pts=[0, 40, 80, 200, 240, 900, 940]),
+    "late start": Clip(time_base=Fraction(1, 1000), start=480),
+    "cuts": Clip(frames=24, cuts=(8, 16)),
+    "one frame": Clip(frames=1),
+    "turned": Clip(rotation=90),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_luma_and_times_are_the_sources(name: str, tmp_path: Path) -> None:
+    """With a lossless codec every luma plane and every timestamp comes out as it went in."""
+    source = make_clip(tmp_path / "in.mkv", CLIPS[name])
+    colourize(source, tmp_path / "out.mkv")
+    before, after = decoded(source), decoded(tmp_path / "out.mkv")
+    assert [t for t, _ in after] == [t for t, _ in before]
+    for (_, luma), (_, expected) in zip(after, before, strict=True):
+        np.testing.assert_array_equal(luma, expected)
+
+
+def test_times_are_exact_in_mp4(tmp_path: Path) -> None:
+    """A variable rate survives H.264 in MP4 to the tick."""
+    source = make_clip(tmp_path / "in.mp4", CLIPS["variable rate"])
+    colourize(source, tmp_path / "out.mp4", encode=EncodeOptions(preset="ultrafast"))
+    assert [t for t, _ in decoded(tmp_path / "out.mp4")] == [t for t, _ in decoded(source)]
+
+
+def test_other_streams_come_along(tmp_path: Path) -> None:
+    """Sound and subtitles keep their packets and their times, also where they outlast the picture."""
+    source = make_clip(tmp_path / "in.mkv", Clip(audio=("eng", "deu"), audio_seconds=2, subtitles=True, chapters=True))
+    colourize(source, tmp_path / "out.mkv")
+    for kind in ("audio", "subtitle"):
+        assert timeline(tmp_path / "out.mkv", kind) == timeline(source, kind)
+        assert timeline(source, kind)
+
+
+def test_it_is_in_colour(tmp_path: Path) -> None:
+    """Bright places come out yellow and dark ones blue, as the painter says."""
+    import av
+
+    source = make_clip(tmp_path / "in.mkv", Clip(size=(96, 64)))
+    colourize(source, tmp_path / "out.mkv", encode=EncodeOptions(codec="ffv1", pix_fmt="yuv444p"))
+    with av.open(tmp_path / "out.mkv") as film:
+        luma, cb, cr = next(film.decode(video=0)).to_ndarray().astype(float)
+    bright, dark = luma > np.quantile(luma, 0.9), luma < np.quantile(luma, 0.1)
+    assert cb[bright].mean() < 127 < 129 < cb[dark].mean()
+    assert cr[bright].mean() > cr[dark].mean()
+
+
+@pytest.mark.parametrize(("every", "expected"), [(1, 24), (4, 2 + 2 * 3), (100, 4)])
+def test_the_network_sees_the_anchors_only(every: int, expected: int, tmp_path: Path) -> None:
+    """Of two shots of twelve frames the network sees the first, every n-th and the last."""
+    source = make_clip(tmp_path / "in.mkv", Clip(size=(96, 64), frames=24, cuts=(12,)))
+    assert sum(colourize(source, tmp_path / "out.mkv", anchor_every=every).seen) == expected
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_batches_do_not_show(every: int, tmp_path: Path) -> None:
+    """The result is the same, byte for byte, whatever the batch size."""
+    source = make_clip(tmp_path / "in.mkv", Clip(frames=20, cuts=(7,)))
+    films = []
+    for batch_size in (1, 5):
+        dest = tmp_path / f"{batch_size}.mkv"
+        options = ColorizeOptions(render_size=48, anchor_every=every, encode=LOSSLESS)
+        colorize_video(source, dest, colorizer=Painter(batch_size), options=options)
+        films.append([p for stream in timeline(dest, "video").values() for p in stream])
+    assert films[0] == films[1]
+
+
+def test_progress_and_report(tmp_path: Path) -> None:
+    """Every frame is reported once, in order, and the report agrees with the film."""
+    source = make_clip(tmp_path / "in.mkv", Clip(size=(96, 64), frames=24, cuts=(12,)))
+    steps: list[Progress] = []
+    options = ColorizeOptions(render_size=48, encode=LOSSLESS)
+    dest = tmp_path / "out.mkv"
+    report = colorize_video(source, dest, colorizer=Painter(), options=options, on_progress=steps.append)
+    assert [step.frames for step in steps] == list(range(1, 25))
+    assert (report.frames, report.shots) == (24, 2)
+    assert report.output_bytes == dest.stat().st_size
+    assert {step.bottleneck for step in steps} <= {"decode", "generator", "temporal", "render", "encode"}
+
+
+def test_a_failing_network_leaves_nothing(tmp_path: Path) -> None:
+    """An exception in any stage comes out as it is, and the folder is as it was."""
+
+    class Broken(Painter):
+        def predict(self, grey: FloatArray) -> FloatArray:
+            if self.seen:
+                raise RuntimeError("broken")
+            return super().predict(grey)
+
+    source = make_clip(tmp_path / "in.mkv", Clip(frames=30))
+    with pytest.raises(RuntimeError, match="broken"):
+        colorize_video(
+            source, tmp_path / "out.mkv", colorizer=Broken(), options=ColorizeOptions(anchor_every=1, encode=LOSSLESS)
+        )
+    assert names(tmp_path) == {"in.mkv"}
+
+
+def test_refusals_leave_nothing(tmp_path: Path) -> None:
+    """What cannot be done is refused with the right class of error, and nothing is written."""
+    source = make_clip(tmp_path / "in.mkv")
+    (tmp_path / "out.mkv").write_bytes(b"mine")
+    with pytest.raises(OutputError, match=r"out\.mkv"):
+        colourize(source, tmp_path / "out.mkv")
+    with pytest.raises(OutputError, match=r"in\.mkv"):
+        colourize(source, source, overwrite=True)
+    with pytest.raises(OptionError, match="nonsense"):
+        colourize(source, tmp_path / "new.mkv", encode=EncodeOptions(codec="nonsense"))
+    with pytest.raises(InputError, match=r"missing\.mkv"):
+        colourize(tmp_path / "missing.mkv", tmp_path / "new.mkv")
+    assert names(tmp_path) == {"in.mkv", "out.mkv"}
+    assert (tmp_path / "out.mkv").read_bytes() == b"mine"
+
+
+@pytest.fixture(scope="module")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A weights file of a small random network."""
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    generator = Generator(
+        encoder="efficientnet_lite0", width=40, attention_layers=1, decoder_channels=(32, 16, 16, 8),
+        detail_channels=(8, 8, 8, 8, 8),
+    )  # fmt: skip
+    save_generator(
+        path, generator.state_dict(), network="multiscale_unet", config=generator.config, recipe="", training={}
+    )
+    return path
+
+
+def command(*arguments: str | Path) -> list[str]:
+    """The command line in a process of its own."""
+    return [sys.executable, "-m", "vidcolor", *map(str, arguments)]
+
+
+def test_the_command_line_end_to_end(tiny_weights: Path, tmp_path: Path) -> None:
+    """A film goes in and comes out, with one JSON object at the end that says so."""
+    source = make_clip(tmp_path / "in.mp4", Clip(audio=("eng",)))
+    dest = tmp_path / "out.mp4"
+    done = subprocess.run(
+        command(source, "-o", dest, "--weights", tiny_weights, "--device", "cpu", "--json"),
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    last = json.loads(done.stdout.splitlines()[-1])
+    assert last["event"] == "done"
+    assert last["frames"] == 12
+    assert last["output_bytes"] == dest.stat().st_size
+    assert timeline(dest, "audio") == timeline(source, "audio")
+
+
+def test_ctrl_c_stops_at_once_and_leaves_nothing(tiny_weights: Path, tmp_path: Path) -> None:
+    """SIGINT in the middle of a long film: exit code 130, no output, no debris."""
+    source = make_clip(tmp_path / "in.mkv", Clip(size=(320, 240), frames=1500, codec="mpeg4", options={}))
+    before = names(tmp_path)
+    process = subprocess.Popen(
+        command(source, "-o", tmp_path / "out.mkv", "--weights", tiny_weights, "--device", "cpu", "--json"),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert '"progress"' in process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    started = time.monotonic()
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert time.monotonic() - started < 10  # two seconds on a quiet machine
+    assert names(tmp_path) == before
