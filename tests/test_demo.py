@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from vidcolor.demo import FRAMES_PER_SHOT, HEIGHT, WIDTH, render_demo
-from vidcolor.demo_landscape import CAMERA_HEIGHT, Landscape, Terrain, look
-from vidcolor.demo_noise import blur_tile, sample, spectral_noise
-from vidcolor.demo_seashore import TILE_TEXELS, Seashore, WindWaves
-from vidcolor.demo_sound import SAMPLE_RATE, demo_sound
+from vidcolor.demo.landscape import CAMERA_HEIGHT, Landscape, Terrain, look
+from vidcolor.demo.noise import blur_tile, sample, spectral_noise
+from vidcolor.demo.seashore import TILE_TEXELS, Seashore, WindWaves
+from vidcolor.demo.sound import SAMPLE_RATE, demo_sound
 from vidcolor.errors import OutputError
 
 
@@ -50,7 +50,7 @@ def test_film_is_grey(planes: np.ndarray) -> None:
     assert np.abs(planes[:, HEIGHT:].astype(int) - 128).max() <= 1
     luma = planes[:, :HEIGHT]
     assert 16 <= luma.min() < 60
-    assert 200 < luma.max() <= 235
+    assert 200 < luma.max() <= 245  # an encoder may overshoot white a little
 
 
 def test_one_hard_cut(planes: np.ndarray) -> None:
@@ -74,7 +74,7 @@ def test_levels_are_those_of_photographs(planes: np.ndarray) -> None:
 
 def test_failure_leaves_nothing(tmp_path: Path) -> None:
     """A folder that does not exist is an OutputError."""
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(OutputError, match="does not exist"):
         render_demo(tmp_path / "nowhere" / "demo.mp4")
     assert list(tmp_path.iterdir()) == []
 

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 from vidcolor.errors import OutputError
@@ -71,3 +72,19 @@ class AtomicFile:
         """Remove the file; safe to call twice."""
         with contextlib.suppress(FileNotFoundError):
             self.path.unlink()
+
+
+@contextlib.contextmanager
+def atomic_file(destination: Path, *, overwrite: bool) -> Iterator[Path]:
+    """A path to write to, which becomes ``destination`` if the block ends well, and is removed otherwise.
+
+    Raises :class:`OutputError` for any OSError on the way.
+    """
+    file = AtomicFile(destination, overwrite=overwrite)
+    try:
+        yield file.path
+        file.publish()
+    except OSError as exc:
+        raise OutputError(f"{destination}: cannot be written ({exc.strerror or exc})") from exc
+    finally:
+        file.discard()

@@ -20,10 +20,10 @@ from PIL import Image, TiffImagePlugin, features
 from PIL.ExifTags import IFD, Base
 
 from vidcolor import icc
+from vidcolor.atomic import atomic_file
 from vidcolor.errors import OutputError
 from vidcolor.frames import FloatArray
 from vidcolor.picture_reader import SourcePicture
-from vidcolor.whole_file import whole_file
 
 Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 Encoder = Callable[[BinaryIO, Samples, SourcePicture], None]
@@ -63,7 +63,7 @@ def write_picture(path: Path, rgb: FloatArray, like: SourcePicture, *, overwrite
         source = like.path.name
         raise OutputError(f"{path}: '{suffix}' holds no transparency, which {source} has; write .png, .tiff or .webp")
     deep = like.bit_depth == 16 and suffix in DEEP
-    with whole_file(path) as part, part.open("xb") as handle:
+    with atomic_file(path, overwrite=overwrite) as part, part.open("wb") as handle:
         ENCODERS[suffix](handle, _quantise(rgb, like, deep=deep, opaque=suffix in OPAQUE), like)
 
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from vidcolor.atomic import atomic_file
 from vidcolor.errors import OutputError
-from vidcolor.whole_file import whole_file
 
 
 def test_file_appears_at_the_end(tmp_path: Path) -> None:
     """Until the block is left there is nothing under the name, and afterwards nothing beside it."""
     path = tmp_path / "a.txt"
-    with whole_file(path) as part:
+    with atomic_file(path, overwrite=True) as part:
         part.write_text("whole")
         assert not path.exists()
     assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
@@ -23,7 +23,7 @@ def test_file_appears_at_the_end(tmp_path: Path) -> None:
 def test_longest_name(tmp_path: Path) -> None:
     """A name of 255 bytes, the most that file systems take, leaves room for the file beside it."""
     path = tmp_path / ("a" * 251 + ".txt")
-    with whole_file(path) as part:
+    with atomic_file(path, overwrite=True) as part:
         part.write_text("whole")
     assert path.read_text() == "whole"
 
@@ -37,7 +37,7 @@ def test_failure_keeps_what_was_there(tmp_path: Path, error: BaseException, seen
     path.write_text("old")
 
     def fail_half_way() -> None:
-        with whole_file(path) as part:
+        with atomic_file(path, overwrite=True) as part:
             part.write_text("half")
             raise error
 

@@ -11,7 +11,7 @@ import math
 import cv2
 import numpy as np
 
-from vidcolor.demo_noise import TEXTURE_SIZE, CloudySky, Levels, sample, smoothstep, spectral_noise
+from vidcolor.demo.noise import TEXTURE_SIZE, CloudySky, Levels, sample, smoothstep, spectral_noise
 from vidcolor.frames import FloatArray
 
 CAMERA_HEIGHT = 3.6  # metres

@@ -16,9 +16,7 @@ Levels = npt.NDArray[np.floating[Any]]
 Coordinates = Levels | float
 
 
-def spectral_noise(
-    rng: np.random.Generator, size: int, exponent: float, largest: float = float("inf")
-) -> FloatArray:
+def spectral_noise(rng: np.random.Generator, size: int, exponent: float, largest: float = float("inf")) -> FloatArray:
     """A (size, size) texture that tiles, of zero mean and unit variance, with power falling as frequency^-exponent.
 
     There is no more power in structures above ``largest`` texels than at that size.

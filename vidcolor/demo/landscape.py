@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vidcolor.demo_noise import TEXTURE_SIZE, CloudySky, blur_tile, sample, smoothstep, spectral_noise
+from vidcolor.demo.noise import TEXTURE_SIZE, CloudySky, blur_tile, sample, smoothstep, spectral_noise
 from vidcolor.frames import FloatArray
 
 OVERSAMPLING = 1.5

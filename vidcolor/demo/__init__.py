@@ -18,12 +18,12 @@ from av.audio.frame import AudioFrame
 from av.container import OutputContainer
 from av.video.frame import VideoFrame
 
-from vidcolor.demo_landscape import Landscape
-from vidcolor.demo_noise import smoothstep
-from vidcolor.demo_seashore import BREAKER_SECONDS, Seashore
-from vidcolor.demo_sound import SAMPLE_RATE, demo_sound
+from vidcolor.atomic import atomic_file
+from vidcolor.demo.landscape import Landscape
+from vidcolor.demo.noise import smoothstep
+from vidcolor.demo.seashore import BREAKER_SECONDS, Seashore
+from vidcolor.demo.sound import SAMPLE_RATE, demo_sound
 from vidcolor.frames import FloatArray
-from vidcolor.whole_file import whole_file
 
 WIDTH, HEIGHT = 768, 432
 FRAME_RATE = 24
@@ -42,7 +42,10 @@ def render_demo(path: Path) -> None:
     """
     seconds = FRAMES_PER_SHOT / FRAME_RATE
     sound = demo_sound(np.random.default_rng(SEED), seconds, seconds, BREAKER_SECONDS)
-    with whole_file(path) as part, av.open(str(part), "w", format="mp4", options={"movflags": "+faststart"}) as film:
+    with (
+        atomic_file(path, overwrite=True) as part,
+        av.open(str(part), "w", format="mp4", options={"movflags": "+faststart"}) as film,
+    ):
         _write(film, _shots(seconds), sound)
 
 
