@@ -13,7 +13,7 @@ from vidcolor.errors import OptionError
 from vidcolor.frames import FloatArray
 from vidcolor.precision import fastest_dtype
 
-BATCH_SIZES = {"cpu": 8, "cuda": 32, "mps": 8}
+BATCH_SIZES = {"cpu": 4, "cuda": 32, "mps": 8}  # on a CPU more pictures only leave the cache
 
 
 class Predictor(Protocol):
