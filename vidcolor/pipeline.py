@@ -84,7 +84,7 @@ def colorize_video(
         shots=shots,
         seconds=time.perf_counter() - began,
         output_bytes=dest.stat().st_size,
-        warnings=tuple(writer.warnings),
+        warnings=(*reader.warnings, *writer.warnings),
     )
 
 
