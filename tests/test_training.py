@@ -192,6 +192,18 @@ def test_metrics_agree_with_scikit_image() -> None:
     assert metrics.colourfulness(np.eye(3)[np.zeros((4, 4), int)]) == pytest.approx(0.3 * np.hypot(255, 127.5))
 
 
+def test_a_time_budget_ends_the_run(photographs: Path, tmp_path: Path) -> None:
+    """With a minute's fraction for millions of pictures the run ends early, with weights."""
+    recipe = tmp_path / "long.toml"
+    recipe.write_text(
+        TINY.replace("pictures = 40", "pictures = 4_000_000").replace("pictures = 4\n", "pictures = 4_000_000\n")
+    )
+    arguments = [str(photographs), "-o", str(tmp_path / "run"), "--recipe", str(recipe), "--device", "cpu"]
+    result = CliRunner().invoke(train, [*arguments, "--minutes", "0.1"], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert 0 < describe(tmp_path / "run" / "gan.safetensors")["training"]["pictures_seen"] < 100_000
+
+
 def test_training_and_evaluation_from_the_command_line(photographs: Path, tmp_path: Path) -> None:
     """A run of two stages learns, writes weights that load, and these can be evaluated."""
     recipe = tmp_path / "tiny.toml"

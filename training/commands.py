@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +46,12 @@ def train(
     from vidcolor.networks.generator import Generator
     from vidcolor.weights import load_generator
 
+    started = time.monotonic()
     recipe = load_recipe(recipe_name, changes)
     if (run / "metrics.jsonl").exists() and not overwrite:
         raise OutputError(f"{run}: holds a run already; choose another folder or give --overwrite")
     pictures = load_pictures(data, size=recipe.size, cache=cache or run / "cache")
-    trainer = Trainer(recipe, pictures, run, device=resolve_device(device))
+    trainer = Trainer(recipe, pictures, run, device=resolve_device(device), started=started)
     if init is not None:
         trainer.state.generator.load_state_dict(load_generator(init).state_dict())
     elif encoder is not None:

@@ -81,8 +81,11 @@ class Batch:
 class Trainer:
     """One run: a recipe, a set of pictures, a folder for what comes out."""
 
-    def __init__(self, recipe: Recipe, pictures: PictureSet, run: Path, *, device: torch.device) -> None:
+    def __init__(
+        self, recipe: Recipe, pictures: PictureSet, run: Path, *, device: torch.device, started: float
+    ) -> None:
         self.recipe, self.pictures, self.run, self.device = recipe, pictures, run, device
+        self.started = started  # time.monotonic() when the run was asked for: a time budget counts from there
         torch.manual_seed(recipe.seed)
         generator = build(recipe.network, dict(recipe.network_config))
         if not isinstance(generator, Generator):
@@ -94,12 +97,12 @@ class Trainer:
         )
         dtype = fastest_dtype(device)
         self.autocast: Autocast = lambda: torch.autocast(device.type, dtype, enabled=dtype != torch.float32)
-        self.started = time.monotonic()
 
     def train(self, *, minutes: float | None, on_stage_end: Callable[[str, Generator], dict[str, Any]]) -> Path:
         """Run all stages; returns the weights file. ``on_stage_end`` gives figures that are kept with the weights.
 
-        With ``minutes`` every stage ends at its share of that time, or at its number of pictures if that is sooner.
+        With ``minutes`` every stage ends at its share of the time that is left then, or at its number of pictures if
+        that is sooner. Only the last call of ``on_stage_end`` comes on top.
         """
         self.run.mkdir(parents=True, exist_ok=True)
         (self.run / "recipe.toml").write_text(self.recipe.text, encoding="utf-8")
@@ -108,9 +111,11 @@ class Trainer:
         features = None
         if needs_cache:
             features = FeatureCache(self.state.generator, self.pictures, device=self.device, autocast=self.autocast)
-        seconds = None if minutes is None else max(minutes * 60 - (time.monotonic() - self.started), 1.0)
+        deadline = None if minutes is None else self.started + minutes * 60
         figures: dict[str, Any] = {}
-        for stage in self.recipe.stages:
+        for index, stage in enumerate(self.recipe.stages):
+            share = stage.share / sum(later.share for later in self.recipe.stages[index:])
+            seconds = None if deadline is None else max(deadline - time.monotonic(), 1.0) * share
             self._train_stage(stage, features if stage.frozen_encoder else None, seconds)
             figures[stage.name] = on_stage_end(stage.name, self.state.ema)
             path = self.save(f"{stage.name}.safetensors", figures)
@@ -140,6 +145,7 @@ class Trainer:
         }
 
     def _train_stage(self, stage: StageRecipe, features: FeatureCache | None, seconds: float | None) -> None:
+        """One stage; ``seconds`` is its time budget, None for none."""
         generator, discriminator = self.state.generator, self.state.discriminator
         generator.encoder.requires_grad_(not stage.frozen_encoder)
         optimiser_g = torch.optim.AdamW(
@@ -150,11 +156,10 @@ class Trainer:
             discriminator.parameters(), lr=self.recipe.discriminator.learning_rate, betas=(0.0, 0.99)
         )
         began, seen, saved = time.monotonic(), 0, time.monotonic()
-        budget = None if seconds is None else seconds * stage.share
         with tqdm(total=stage.pictures, desc=stage.name, unit="picture", mininterval=5) as bar:
             for indices in self._indices():
                 elapsed = time.monotonic() - began
-                done = max(seen / stage.pictures, 0.0 if budget is None else elapsed / budget)
+                done = max(seen / stage.pictures, 0.0 if seconds is None else elapsed / seconds)
                 if done >= 1:
                     break
                 for group in optimiser_g.param_groups:
