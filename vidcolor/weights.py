@@ -15,9 +15,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
+from vidcolor.atomic import atomic_file
 from vidcolor.errors import WeightsError
 from vidcolor.networks import NETWORKS, build
 
@@ -117,6 +118,5 @@ def save_generator(
         "recipe": recipe,
         "training": json.dumps(training),
     }
-    partial = path.with_name(f".{path.name}.partial")
-    save_file(half, partial, metadata=metadata)
-    partial.replace(path)
+    with atomic_file(path, overwrite=True) as part:
+        part.write_bytes(serialise(half, metadata=metadata))
