@@ -23,7 +23,7 @@ DATA = click.argument("data", nargs=-1, required=True, type=click.Path(exists=Tr
 @click.option("--encoder", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="ImageNet parameters of the recipe's encoder; without it the encoder starts at random.")  # fmt: skip
 @click.option("--init", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="Go on from a weights file of the same network.")  # fmt: skip
+              help="Go on from a weights file of the same network; with --encoder, all but the encoder.")  # fmt: skip
 @click.option("--minutes", type=click.FloatRange(min=0.1), help="End within this time, with weights that can be used.")
 @click.option("--validation", type=click.Path(exists=True, path_type=Path),
               help="Pictures for the figures that are kept with the weights; never trained on.")  # fmt: skip
@@ -37,6 +37,7 @@ def train(
 ) -> None:  # fmt: skip
     """Train a network on DATA: folders of pictures, tar shards of pictures."""
     from vidcolor.training.data import load_pictures
+    from vidcolor.training.encoders import load_published
     from vidcolor.training.evaluator import evaluate_stills
     from vidcolor.training.recipe import load_recipe
     from vidcolor.training.trainer import Trainer
@@ -54,11 +55,9 @@ def train(
     trainer = Trainer(recipe, pictures, run, device=resolve_device(device), started=started)
     if init is not None:
         trainer.state.generator.load_state_dict(load_generator(init).state_dict())
-    elif encoder is not None:
-        from vidcolor.training.encoders import load_published
-
+    if encoder is not None:
         load_published(trainer.state.generator.encoder, encoder)
-    else:
+    if init is None and encoder is None:
         click.echo("warning: the encoder starts at random; give --encoder for ImageNet parameters", err=True)
 
     def figures(stage: str, generator: Generator) -> dict[str, Any]:

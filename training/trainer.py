@@ -236,11 +236,14 @@ class Trainer:
 
     def _update_ema(self) -> None:
         decay = min(self.recipe.optimiser.ema_decay, (1 + self.state.steps) / (10 + self.state.steps))
+        values = self.state.generator.state_dict()
         with torch.no_grad():
-            for average, value in zip(self.state.ema.parameters(), self.state.generator.parameters(), strict=True):
-                average.lerp_(value, 1 - decay)
-            for average, value in zip(self.state.ema.buffers(), self.state.generator.buffers(), strict=True):
-                average.copy_(value)
+            # Batch norm's statistics are averaged too: those of the newest parameters do not fit older ones.
+            for name, average in self.state.ema.state_dict().items():
+                if average.is_floating_point():
+                    average.lerp_(values[name], 1 - decay)
+                else:
+                    average.copy_(values[name])
 
     def _log(self, stage: StageRecipe, losses: dict[str, float], rate: float) -> None:
         if not all(math.isfinite(value) for value in losses.values()):
