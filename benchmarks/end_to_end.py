@@ -21,6 +21,7 @@ from pathlib import Path
 import av
 import torch
 from av.video.reformatter import Interpolation
+
 from vidcolor.demo import render_demo
 
 

@@ -1,6 +1,6 @@
 """Makes docs/demo.jpg: frames of the demo film, grey above and coloured below.
 
-    vidcolor demo -o demo.mp4 && python docs/demo_picture.py demo-grey.mp4 demo.mp4 docs/demo.jpg
+vidcolor demo -o demo.mp4 && python docs/demo_picture.py demo-grey.mp4 demo.mp4 docs/demo.jpg
 """
 
 from __future__ import annotations

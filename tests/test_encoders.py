@@ -10,11 +10,11 @@ import pytest
 import torch
 import torchvision
 from safetensors.torch import save_file
-from vidcolor.training.encoders import load_published
 
 from vidcolor.errors import WeightsError
 from vidcolor.networks.efficientnet_lite import EfficientNetLite
 from vidcolor.networks.encoders import MobileNetV2, ResNet18
+from vidcolor.training.encoders import load_published
 
 
 def wheel_with(path: Path, state: dict[str, torch.Tensor]) -> Path:

@@ -13,6 +13,9 @@ from click.testing import CliRunner
 from PIL import Image
 from skimage.color import rgb2lab
 from skimage.metrics import mean_squared_error, peak_signal_noise_ratio
+
+from vidcolor.color import AB_SCALE
+from vidcolor.errors import InputError, OptionError
 from vidcolor.training import metrics
 from vidcolor.training.augment import damage
 from vidcolor.training.commands import evaluate, train
@@ -20,9 +23,6 @@ from vidcolor.training.data import load_pictures, rgb_to_training
 from vidcolor.training.hints import simulate_hints
 from vidcolor.training.recipe import load_recipe, parse_recipe, recipe_names
 from vidcolor.training.trainer import random_crop, schedule
-
-from vidcolor.color import AB_SCALE
-from vidcolor.errors import InputError, OptionError
 from vidcolor.weights import describe, load_generator
 
 TINY = """
@@ -170,6 +170,14 @@ def test_recipes_that_ship_are_understood() -> None:
     assert "default" in recipe_names()
     for name in recipe_names():
         assert sum(stage.share for stage in load_recipe(name).stages) == pytest.approx(1)
+
+
+def test_later_stages_alone() -> None:
+    """A recipe can begin at a later stage; a stage that it does not have is named."""
+    recipe = parse_recipe(TINY, where="tiny")
+    assert [stage.name for stage in recipe.starting_at("gan").stages] == ["gan"]
+    with pytest.raises(OptionError, match="has no stage 'nonsense'; it has: l1, gan"):
+        recipe.starting_at("nonsense")
 
 
 def test_changed_lines() -> None:

@@ -24,6 +24,7 @@ DATA = click.argument("data", nargs=-1, required=True, type=click.Path(exists=Tr
               help="ImageNet parameters of the recipe's encoder; without it the encoder starts at random.")  # fmt: skip
 @click.option("--init", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="Go on from a weights file of the same network; with --encoder, all but the encoder.")  # fmt: skip
+@click.option("--from-stage", "first_stage", metavar="STAGE", help="Leave out the recipe's stages before this one.")
 @click.option("--minutes", type=click.FloatRange(min=0.1), help="End within this time, with weights that can be used.")
 @click.option("--validation", type=click.Path(exists=True, path_type=Path),
               help="Pictures for the figures that are kept with the weights; never trained on.")  # fmt: skip
@@ -33,22 +34,22 @@ DATA = click.argument("data", nargs=-1, required=True, type=click.Path(exists=Tr
 @click.option("--overwrite", is_flag=True, help="Use a run folder that holds a run already.")
 def train(
     data: tuple[Path, ...], run: Path, recipe_name: str, changes: tuple[str, ...], encoder: Path | None,
-    init: Path | None, minutes: float | None, validation: Path | None, device: str, cache: Path | None, overwrite: bool,
+    init: Path | None, first_stage: str | None, minutes: float | None, validation: Path | None, device: str, cache: Path | None, overwrite: bool,
 ) -> None:  # fmt: skip
     """Train a network on DATA: folders of pictures, tar shards of pictures."""
+    from vidcolor.colorizer import Colorizer, resolve_device
+    from vidcolor.errors import OutputError
+    from vidcolor.networks.generator import Generator
     from vidcolor.training.data import load_pictures
     from vidcolor.training.encoders import load_published
     from vidcolor.training.evaluator import evaluate_stills
     from vidcolor.training.recipe import load_recipe
     from vidcolor.training.trainer import Trainer
-
-    from vidcolor.colorizer import Colorizer, resolve_device
-    from vidcolor.errors import OutputError
-    from vidcolor.networks.generator import Generator
     from vidcolor.weights import load_generator
 
     started = time.monotonic()
     recipe = load_recipe(recipe_name, changes)
+    recipe = recipe if first_stage is None else recipe.starting_at(first_stage)
     if (run / "metrics.jsonl").exists() and not overwrite:
         raise OutputError(f"{run}: holds a run already; choose another folder or give --overwrite")
     pictures = load_pictures(data, size=recipe.size, cache=cache or run / "cache")
@@ -84,10 +85,9 @@ def train(
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
 def evaluate(data: tuple[Path, ...], report: Path, weights: tuple[Path, ...], size: int, device: str) -> None:
     """Measure weights on DATA: colour photographs, which are made grey. With the rows "grey" and "truth"."""
+    from vidcolor.colorizer import Colorizer, Predictor
     from vidcolor.training.evaluator import evaluate_stills, still_pictures
     from vidcolor.training.sheets import contact_sheet, spread
-
-    from vidcolor.colorizer import Colorizer, Predictor
     from vidcolor.weights import default_weights, load_generator
 
     paths = weights or (default_weights(),)

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from tqdm import tqdm
-from vidcolor.training.data import decode_square, iterate_files
-from vidcolor.training.metrics import PAIR_METRICS, SINGLE_METRICS, Rgb
 
 from vidcolor.color import grey_to_lightness, lab_to_rgb, lightness_to_grey, rgb_to_lab
 from vidcolor.colorizer import Predictor
+from vidcolor.training.data import decode_square, iterate_files
+from vidcolor.training.metrics import PAIR_METRICS, SINGLE_METRICS, Rgb
 
 Figures = dict[str, float]
 

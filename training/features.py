@@ -11,9 +11,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 from tqdm import tqdm
-from vidcolor.training.data import PictureSet
 
 from vidcolor.networks.generator import Generator
+from vidcolor.training.data import PictureSet
 
 BATCH = 32
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,13 @@ class Recipe:
     stages: tuple[StageRecipe, ...]
     text: str = field(repr=False)
     """The file itself, as it goes into the run folder and the weights."""
+
+    def starting_at(self, stage_name: str) -> Recipe:
+        """The same recipe without the stages before ``stage_name``; raises OptionError where it has no such stage."""
+        names = [stage.name for stage in self.stages]
+        if stage_name not in names:
+            raise OptionError(f"recipe {self.name} has no stage {stage_name!r}; it has: {', '.join(names)}")
+        return replace(self, stages=self.stages[names.index(stage_name) :])
 
     @property
     def sha256(self) -> str:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from vidcolor.training.evaluator import StillPicture, join
-from vidcolor.training.metrics import Rgb
 
 from vidcolor.colorizer import Predictor
+from vidcolor.training.evaluator import StillPicture, join
+from vidcolor.training.metrics import Rgb
 
 GAP = 4
 TILE = 160

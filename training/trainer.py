@@ -25,6 +25,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
+
+from vidcolor._version import __version__
+from vidcolor.color import AB_SCALE
+from vidcolor.networks import build
+from vidcolor.networks.generator import Generator
+from vidcolor.precision import fastest_dtype
 from vidcolor.training.augment import damage
 from vidcolor.training.data import PictureSet
 from vidcolor.training.discriminators import PatchGAN
@@ -32,12 +38,6 @@ from vidcolor.training.features import FeatureCache
 from vidcolor.training.hints import simulate_hints
 from vidcolor.training.losses import PIXEL_LOSSES, discriminator_hinge, generator_hinge
 from vidcolor.training.recipe import Recipe, StageRecipe
-
-from vidcolor._version import __version__
-from vidcolor.color import AB_SCALE
-from vidcolor.networks import build
-from vidcolor.networks.generator import Generator
-from vidcolor.precision import fastest_dtype
 from vidcolor.weights import save_generator
 
 log = logging.getLogger(__name__)
