@@ -34,7 +34,8 @@ DATA = click.argument("data", nargs=-1, required=True, type=click.Path(exists=Tr
 @click.option("--overwrite", is_flag=True, help="Use a run folder that holds a run already.")
 def train(
     data: tuple[Path, ...], run: Path, recipe_name: str, changes: tuple[str, ...], encoder: Path | None,
-    init: Path | None, first_stage: str | None, minutes: float | None, validation: Path | None, device: str, cache: Path | None, overwrite: bool,
+    init: Path | None, first_stage: str | None, minutes: float | None, validation: Path | None, device: str,
+    cache: Path | None, overwrite: bool,
 ) -> None:  # fmt: skip
     """Train a network on DATA: folders of pictures, tar shards of pictures."""
     from vidcolor.colorizer import Colorizer, resolve_device
