@@ -130,7 +130,7 @@ def _requested_format(codec: Codec, name: str) -> PlanarFormat:
 
 
 def _default_format(codec: Codec, settings: dict[str, str], spec: VideoSpec) -> PlanarFormat:
-    """The format with the least depth that holds the source's, and at that depth the one with the least chroma.
+    """The least depth that holds the source's, and at that depth the first there is of 4:2:0, 4:2:2 and 4:4:4.
 
     4:2:0 is what players expect. Where width or height is odd and the encoder insists on even ones, a row would be lost
     in 4:2:0, so 4:4:4 is taken.
@@ -141,19 +141,20 @@ def _default_format(codec: Codec, settings: dict[str, str], spec: VideoSpec) -> 
         for planar in _planar_formats(codec)
         if planar.bit_depth >= spec.bit_depth and (spec.full_range or not planar.name.startswith("yuvj"))
     ]
-    usable.sort(key=lambda planar: (planar.bit_depth, _chroma_rank(planar), planar.name.startswith("yuvj")))
+    even = spec.width % 2 == 0 and spec.height % 2 == 0
+    order = [(2, 2), (2, 1), (1, 1)] if even else [(2, 2), (1, 1), (2, 1)]
+    usable.sort(key=lambda planar: (planar.bit_depth, _rank(planar, order), planar.name.startswith("yuvj")))
     if not usable:
         deepest = max((planar.bit_depth for planar in _planar_formats(codec)), default=0)
         found = f"takes at most {deepest}" if deepest else "takes no planar Y'CbCr"
         hint = "choose another --codec (libx265 takes 12, ffv1 16), or round with --pix-fmt"
         raise OptionError(f"--codec {codec.name}: the film has {spec.bit_depth} bits, this encoder {found}; {hint}")
-    if spec.width % 2 == 0 and spec.height % 2 == 0:
+    if even:
         return usable[0]
     return next((planar for planar in usable if _opens(codec, planar, settings, spec)), usable[0])
 
 
-def _chroma_rank(planar: PlanarFormat) -> int:
-    order = [(2, 2), (2, 1), (1, 1)]
+def _rank(planar: PlanarFormat, order: list[tuple[int, int]]) -> int:
     subsampling = (planar.subsampling_x, planar.subsampling_y)
     return order.index(subsampling) if subsampling in order else len(order)
 
@@ -162,8 +163,8 @@ def _opens(codec: Codec, planar: PlanarFormat, settings: dict[str, str], spec: V
     context = cast(VideoCodecContext, CodecContext.create(codec, "w"))
     configure(context, EncoderChoice(codec, planar, settings, "left"), spec)
     try:
-        _open(context)
-    except _Refused:
+        context.open()
+    except av.FFmpegError:
         return False
     return True
 
@@ -187,34 +188,20 @@ def configure(context: VideoCodecContext, choice: EncoderChoice, spec: VideoSpec
     context.options = dict(choice.settings)
 
 
-def open_encoder(context: VideoCodecContext, choice: EncoderChoice) -> None:
+def open_encoder(context: VideoCodecContext, choice: EncoderChoice, spec: VideoSpec) -> None:
     """Open a configured encoder.
 
     Raises:
         OptionError: it refuses the size, the time base or a setting, or does not know one.
     """
     try:
-        _open(context)
-    except _Refused as exc:
-        settings = " ".join(f"{key}={value}" for key, value in choice.settings.items())
-        what = f"--codec {choice.codec.name}: refuses {choice.pixel_format.name} with {settings or 'its defaults'}"
-        raise OptionError(f"{what} ({exc}); change these or choose another --codec") from exc
+        # What it logs on a refusal would be the better reason. But while libav's log is listened to, a decoder's thread
+        # that logs waits for the interpreter's lock, and whoever frees that decoder holds it and waits for the thread.
+        context.open()
+    except av.FFmpegError as exc:
+        film = f"{choice.pixel_format.name} of {spec.width}×{spec.height}, time base {spec.time_base}"
+        settings = " ".join(f"{key}={value}" for key, value in choice.settings.items()) or "its defaults"
+        what = f"--codec {choice.codec.name}: refuses {film}, with {settings} ({exc.strerror})"
+        raise OptionError(f"{what}; change the settings or choose another --codec") from exc
     if context.options:
         raise OptionError(f"--encoder-option {next(iter(context.options))}: {choice.codec.name} did not take it")
-
-
-class _Refused(Exception):
-    """An encoder does not open; the message is why, in its own words where it logs any."""
-
-
-def _open(context: VideoCodecContext) -> None:
-    level = av.logging.get_level()
-    av.logging.set_level(av.logging.ERROR)  # or else nothing is kept
-    try:
-        with av.logging.Capture() as log:
-            context.open()
-    except av.FFmpegError as exc:
-        lines = [message.strip().rstrip(".") for _, _, message in log]
-        raise _Refused("; ".join(lines) or str(exc.strerror)) from exc
-    finally:
-        av.logging.set_level(level)

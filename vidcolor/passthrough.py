@@ -29,6 +29,8 @@ STALE_KEYS = frozenset({
 MOV_FAMILY = frozenset({"mp4", "mov", "ipod", "3gp", "3g2", "psp"})
 COVER_NAMES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
 """What Matroska calls an attached cover picture."""
+EMPTY_TEXT = b"\0\0"
+"""What a MOV subtitle track holds wherever nothing is shown; every muxer makes its own of these."""
 TS_NONSTRICT = 0x20000  # AVFMT_TS_NONSTRICT: packets may share a decoding time
 MAX_TIMESCALE = 2**31 - 1  # libav keeps the numbers of a time base in a C int
 
@@ -144,6 +146,8 @@ class Passthrough:
         if index not in self._streams:
             return
         source = packet.stream
+        if getattr(source, "name", None) == "mov_text" and bytes(packet) == EMPTY_TEXT:
+            return
         self._mend_times(packet)
         packet.stream = self._streams[index]
         try:

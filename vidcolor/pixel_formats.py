@@ -100,12 +100,11 @@ def read_luma(frame: VideoFrame, layout: LumaLayout) -> Plane:
 
 
 def _convert(frame: VideoFrame, name: str, *, from_rgb: bool) -> VideoFrame:
-    if from_rgb:
-        full = ColorRange.JPEG
-        return frame.reformat(format=name, src_color_range=full, dst_color_range=full, dst_colorspace=Colorspace.ITU709)
-    # The same range on both sides, whichever it is: nothing but the arrangement may change.
-    same = ColorRange.MPEG
-    return frame.reformat(format=name, src_color_range=same, dst_color_range=same)
+    # The same range on both sides: where there is luma already, nothing but the arrangement may change. One thread:
+    # with several, a frame of P010 in thousands has the first luma of a slice overwritten (libswscale 9).
+    same = ColorRange.JPEG if from_rgb else ColorRange.MPEG
+    matrix = Colorspace.ITU709 if from_rgb else None
+    return frame.reformat(format=name, src_color_range=same, dst_color_range=same, dst_colorspace=matrix, threads=1)
 
 
 def plane_view(plane: VideoPlane, bit_depth: int) -> Plane:

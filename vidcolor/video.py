@@ -20,6 +20,7 @@ import av
 import numpy as np
 from av.container import OutputContainer
 from av.packet import Packet
+from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -323,10 +324,10 @@ class VideoWriter:
         configure(stream.codec_context, self._choice, like.spec)
         if codec.canonical_name == "hevc" and format_name in {"mp4", "mov"}:
             stream.codec_context.codec_tag = "hvc1"  # the only one of its two names that Apple's players know
-        open_encoder(stream.codec_context, self._choice)
+        open_encoder(stream.codec_context, self._choice, like.spec)
         stream.time_base = like.spec.time_base
         stream.metadata.update(kept_metadata(like.stream.metadata))
-        stream.disposition = like.stream.disposition
+        stream.disposition = like.stream.disposition | Disposition.default  # of several films, this one is to be shown
         if like.display_matrix is not None:
             stream.set_display_matrix(like.display_matrix)
         return stream

@@ -1,0 +1,118 @@
+"""Where luma lies. The oracle is libav's own conversion from a planar frame that the test has filled itself."""
+
+from __future__ import annotations
+
+import gc
+
+import av
+import numpy as np
+import pytest
+
+from vidcolor.pixel_formats import PlanarFormat, luma_layout, planar_name, plane_view, read_luma
+
+SIZE = (37, 22)
+LIMITED = 1
+
+
+def random_frame(name: str, depth: int, seed: int = 0) -> av.VideoFrame:
+    """A frame of noise in a planar format."""
+    frame = av.VideoFrame(*SIZE, name)
+    for plane in frame.planes:
+        view = plane_view(plane, depth)
+        view[...] = np.random.default_rng(seed).integers(0, 2**depth, view.shape)
+    frame.color_range = LIMITED
+    return frame
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["yuv420p", "yuv422p", "yuv444p", "yuv440p", "yuv411p", "yuv410p", "yuvj420p", "yuva420p", "gray", "nv12"]
+    + [f"{name}{bits}le" for name in ("yuv420p", "yuv422p", "yuv444p", "gray") for bits in (9, 10, 12, 14, 16)],
+)
+def test_luma_is_read_in_place(name: str) -> None:
+    """Luma of planar formats is a read-only view of the frame's own memory, padding cut off."""
+    bits = av.VideoFormat(name).components[0].bits
+    frame = random_frame(name, bits)
+    layout = luma_layout(frame.format)
+    luma = read_luma(frame, layout)
+    assert (layout.bit_depth, layout.convert_to) == (bits, None)
+    assert luma.shape == SIZE[::-1]
+    assert luma.dtype == (np.uint8 if bits == 8 else np.uint16)
+    assert luma.ctypes.data == frame.planes[0].buffer_ptr
+    assert not luma.flags.writeable
+
+
+@pytest.mark.parametrize(
+    ("planar", "packed"),
+    [
+        ("yuv422p", "yuyv422"),
+        ("yuv422p", "uyvy422"),
+        ("yuv420p10le", "p010le"),
+        ("yuv420p10le", "yuv420p10be"),
+        ("yuv422p10le", "y210le"),
+        ("yuv422p10le", "nv20le"),
+        ("yuv444p", "vuya"),
+        ("yuv444p12le", "xv36le"),
+        ("gray", "ya8"),
+        ("gray16le", "gray16be"),
+    ],
+)
+def test_other_layouts_keep_every_code_value(planar: str, packed: str) -> None:
+    """Luma out of packed, big-endian and high-aligned formats equals the planar luma they were made from."""
+    bits = av.VideoFormat(planar).components[0].bits
+    frame = random_frame(planar, bits)
+    arranged = frame.reformat(format=packed, src_color_range=LIMITED, dst_color_range=LIMITED)
+    layout = luma_layout(arranged.format)
+    assert layout.convert_to == planar
+    np.testing.assert_array_equal(read_luma(arranged, layout), plane_view(frame.planes[0], bits))
+
+
+def test_grey_rgb_keeps_its_code_values() -> None:
+    """R = G = B = v becomes luma v: full range, and nothing lost."""
+    frame = av.VideoFrame(256, 2, "rgb24")
+    plane_view(frame.planes[0], 8)
+    rows = np.frombuffer(memoryview(frame.planes[0]), np.uint8).reshape(2, -1)
+    rows[:, : 3 * 256] = np.repeat(np.arange(256), 3)
+    layout = luma_layout(frame.format)
+    assert layout.from_rgb
+    np.testing.assert_array_equal(read_luma(frame, layout)[0], np.arange(256))
+
+
+def test_a_view_keeps_its_frame_alive() -> None:
+    """Luma stays what it was when nobody holds the frame any more and new ones are made."""
+    frame = random_frame("yuv420p", 8)
+    luma = read_luma(frame, luma_layout(frame.format))
+    expected = luma.copy()
+    del frame
+    gc.collect()
+    others = [random_frame("yuv420p", 8, seed) for seed in range(1, 30)]
+    np.testing.assert_array_equal(luma, expected)
+    assert len(others) == 29
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("yuv420p", (8, 2, 2)),
+        ("yuvj422p", (8, 2, 1)),
+        ("yuv444p12le", (12, 1, 1)),
+        ("yuv440p", (8, 1, 2)),
+        ("yuv410p", (8, 4, 4)),
+        ("yuva420p", None),
+        ("yuv420p10be", None),
+        ("nv12", None),
+        ("rgb24", None),
+    ],
+)
+def test_parse(name: str, expected: tuple[int, int, int] | None) -> None:
+    """Planar Y'CbCr names say their depth and sub-sampling; any other name is none."""
+    planar = PlanarFormat.parse(name)
+    found = planar and (planar.bit_depth, planar.subsampling_x, planar.subsampling_y)
+    assert found == expected
+
+
+def test_planar_name() -> None:
+    """Names are those of libav."""
+    names = [planar_name("420", 8), planar_name("444", 10)]
+    assert names == ["yuv420p", "yuv444p10le"]
+    assert all(av.VideoFormat(name).name == name for name in names)
