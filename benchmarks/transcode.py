@@ -20,6 +20,7 @@ def transcode(source: Path, dest: Path, codec: str, preset: str, crf: str) -> No
         out = writer.add_stream(codec, rate=video.guessed_rate, options=options)
         out.width, out.height, out.pix_fmt = video.width, video.height, video.pix_fmt
         out.codec_context.time_base = video.time_base
+        out.codec_context.thread_type = "AUTO"  # PyAV asks for slice threads only, vidcolor does not
         sound = reader.streams.audio
         copies = {s: writer.add_stream_from_template(s) for s in sound}
         for packet in reader.demux(video, *sound):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -15,3 +16,11 @@ def shared_clips() -> Path:
     if not SHARED_CLIPS.is_dir():
         pytest.skip("needs the development clips in ../shared/clips")
     return SHARED_CLIPS
+
+
+@pytest.fixture(scope="session", autouse=True)
+def signals_as_in_a_terminal() -> None:
+    """Undo what nohup and background jobs do: they have SIGINT and SIGHUP ignored, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)

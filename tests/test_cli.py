@@ -498,7 +498,7 @@ def test_output_that_is_a_folder(library: Library) -> None:
         (["film.mp4", "-o", "out.mp4", "--encoder-option", "tune"], "expected KEY=VALUE, got 'tune'"),
         (["film.mp4", "-o", "out.mp4", "--encoder-option", "=1"], "expected KEY=VALUE, got '=1'"),
         (["film.mp4", "-o", "out.mp4", "--smoothing", "2"], "--smoothing must lie between 0 and 1, got 2.0"),
-        (["film.mp4", "-o", "out.mp4", "--anchor-every", "0"], "--anchor-every must be at least 1, got 0"),
+        (["film.mp4", "-o", "out.mp4", "--anchor-every", "0"], "--anchor-every must lie between 1 and 64, got 0"),
         (["film.mp4", "-o", "out.mp4", "--anchor-every", "few"], "expected a number of frames or auto, got 'few'"),
         (["trian", "data"], "There is no file or command 'trian'. Did you mean 'train'?"),
     ],

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from io import BytesIO
 
-import icc_profiles
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from tests import icc_profiles
 from vidcolor import icc
 
 RELATIVE = ImageCms.Intent.RELATIVE_COLORIMETRIC

@@ -18,7 +18,15 @@ def test_anchor_spacing(given: dict[str, float], spacing: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [{"render_size": 31}, {"smoothing": -0.1}, {"smoothing": 1.1}, {"anchor_every": 0}, {"saturation": 5}]
+    "given",
+    [
+        {"render_size": 31},
+        {"smoothing": -0.1},
+        {"smoothing": 1.1},
+        {"anchor_every": 0},
+        {"anchor_every": 65},
+        {"saturation": 5},
+    ],
 )
 def test_out_of_range(given: dict[str, float]) -> None:
     """A value that makes no sense is refused and named as on the command line."""

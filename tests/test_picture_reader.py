@@ -8,12 +8,12 @@ from io import BytesIO
 from pathlib import Path
 
 import cv2
-import icc_profiles
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
 from PIL.ExifTags import IFD, Base
 
+from tests import icc_profiles
 from vidcolor import icc, picture_reader
 from vidcolor.errors import InputError
 from vidcolor.picture_reader import read_picture

@@ -106,7 +106,7 @@ def test_it_is_in_colour(tmp_path: Path) -> None:
     assert cr[bright].mean() > cr[dark].mean()
 
 
-@pytest.mark.parametrize(("every", "expected"), [(1, 24), (4, 2 + 2 * 3), (100, 4)])
+@pytest.mark.parametrize(("every", "expected"), [(1, 24), (4, 2 + 2 * 3), (64, 4)])
 def test_the_network_sees_the_anchors_only(every: int, expected: int, tmp_path: Path) -> None:
     """Of two shots of twelve frames the network sees the first, every n-th and the last."""
     source = make_clip(tmp_path / "in.mkv", Clip(size=(96, 64), frames=24, cuts=(12,)))
@@ -210,15 +210,17 @@ def test_ctrl_c_stops_at_once_and_leaves_nothing(tiny_weights: Path, tmp_path: P
     """SIGINT in the middle of a long film: exit code 130, no output, no debris."""
     source = make_clip(tmp_path / "in.mkv", Clip(size=(320, 240), frames=1500, codec="mpeg4", options={}))
     before = names(tmp_path)
-    process = subprocess.Popen(
+    with subprocess.Popen(
         command(source, "-o", tmp_path / "out.mkv", "--weights", tiny_weights, "--device", "cpu", "--json"),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    assert '"progress"' in process.stdout.readline()
-    process.send_signal(signal.SIGINT)
-    started = time.monotonic()
-    process.communicate(timeout=30)
-    assert process.returncode == 130
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert '"progress"' in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        started = time.monotonic()
+        try:
+            assert process.wait(timeout=30) == 130
+        finally:
+            process.kill()
     assert time.monotonic() - started < 10  # two seconds on a quiet machine
     assert names(tmp_path) == before

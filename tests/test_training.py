@@ -180,6 +180,37 @@ def test_later_stages_alone() -> None:
         recipe.starting_at("nonsense")
 
 
+@pytest.mark.parametrize(
+    ("line", "changed", "message"),
+    [
+        ("smooth_l1 = 1.0 }", "smoothl1 = 1.0 }", "unknown loss 'smoothl1'"),
+        ("size = 64", "size = 100", "size must be a multiple of 64, got 100"),
+        ("size = 64", "size = 192", "larger than the data's, 128"),
+        ('"multiscale_unet"', '"nonsense"', "unknown network 'nonsense'"),
+        ("frozen_encoder = true", "frozen_encoder = false", "OK"),
+        ("frozen_encoder = false", "frozen_encoder = true", "OK"),
+        ("learning_rate = 1e-3", "rate = 1e-3", "not understood"),
+    ],
+)
+def test_recipes_are_checked(line: str, changed: str, message: str) -> None:
+    """What could only fail after hours is refused at once."""
+    text = TINY.replace(line, changed)
+    assert text != TINY
+    if message == "OK":
+        parse_recipe(text, where="tiny")
+        return
+    with pytest.raises(OptionError, match=message):
+        parse_recipe(text, where="tiny")
+
+
+def test_frozen_after_trained() -> None:
+    """Cached features would be those of another encoder."""
+    swapped = {"frozen_encoder = true": "frozen_encoder = false", "frozen_encoder = false": "frozen_encoder = true"}
+    text = "\n".join(swapped.get(line, line) for line in TINY.splitlines())
+    with pytest.raises(OptionError, match="cannot follow one that trains it"):
+        parse_recipe(text, where="tiny")
+
+
 def test_changed_lines() -> None:
     """A changed line takes effect and is noted in the recipe's text."""
     recipe = parse_recipe(TINY, ["optimiser.batch_size=7"], where="tiny")

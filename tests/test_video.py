@@ -14,8 +14,8 @@ import av
 import numpy as np
 import pytest
 from av.stream import Disposition
-from clips import Clip, decoded, make_clip, timeline
 
+from tests.clips import Clip, decoded, make_clip, timeline
 from vidcolor.errors import InputError, OptionError, OutputError, VidcolorError
 from vidcolor.options import EncodeOptions
 from vidcolor.video import VideoReader, VideoWriter, _Clock, at_depth

@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from vidcolor.cli_options import debug_option
+
 DATA = click.argument("data", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 
 
@@ -25,13 +27,16 @@ DATA = click.argument("data", nargs=-1, required=True, type=click.Path(exists=Tr
 @click.option("--init", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="Go on from a weights file of the same network; with --encoder, all but the encoder.")  # fmt: skip
 @click.option("--from-stage", "first_stage", metavar="STAGE", help="Leave out the recipe's stages before this one.")
-@click.option("--minutes", type=click.FloatRange(min=0.1), help="End within this time, with weights that can be used.")
+@click.option("--minutes", type=click.FloatRange(min=0.1),
+              help="Time budget, with weights that can be used at its end. Decoding, and the features of a frozen "
+              "encoder, which are computed once for a set of pictures, come out of it.")  # fmt: skip
 @click.option("--validation", type=click.Path(exists=True, path_type=Path),
               help="Pictures for the figures that are kept with the weights; never trained on.")  # fmt: skip
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
 @click.option("--cache", type=click.Path(file_okay=False, path_type=Path),
               help="Folder for decoded pictures and features.  [default: RUN/cache]")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Use a run folder that holds a run already.")
+@debug_option
 def train(
     data: tuple[Path, ...], run: Path, recipe_name: str, changes: tuple[str, ...], encoder: Path | None,
     init: Path | None, first_stage: str | None, minutes: float | None, validation: Path | None, device: str,
@@ -84,6 +89,7 @@ def train(
     "--size", default=256, show_default=True, type=click.IntRange(min=32), help="Side of the square pictures."
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+@debug_option
 def evaluate(data: tuple[Path, ...], report: Path, weights: tuple[Path, ...], size: int, device: str) -> None:
     """Measure weights on DATA: colour photographs, which are made grey. With the rows "grey" and "truth"."""
     from vidcolor.colorizer import Colorizer, Predictor
@@ -95,21 +101,25 @@ def evaluate(data: tuple[Path, ...], report: Path, weights: tuple[Path, ...], si
     colorizers: dict[str, Predictor] = {
         str(path): Colorizer(load_generator(path), device=device, batch_size=1) for path in paths
     }
-    report.mkdir(parents=True, exist_ok=True)
     table = evaluate_stills(data, colorizers, size=size)
-    (report / "report.json").write_text(json.dumps({"size": size, "rows": table}, indent=2) + "\n")
+    report.mkdir(parents=True, exist_ok=True)
+    (report / "report.json").write_text(json.dumps({"size": size, "rows": table}, indent=2, allow_nan=False) + "\n")
     count = sum(1 for _ in still_pictures(data, size=32))
     sample = spread(still_pictures(data, size=size), 24, count)
     contact_sheet(sample, next(iter(colorizers.values())), report / "sheet.jpg")
     click.echo(format_table(table))
 
 
-def format_table(table: dict[str, dict[str, float]]) -> str:
+def format_table(table: dict[str, dict[str, float | None]]) -> str:
     """Rows of figures as a plain table."""
     names = list(dict.fromkeys(name for row in table.values() for name in row))
     width = max(len(name) for name in table)
     lines = [" " * width + "".join(f"  {name:>13.13}" for name in names)]
     for name, row in table.items():
-        cells = "".join(f"  {row[n]:>13.5g}" if n in row else " " * 15 for n in names)
+        cells = "".join(f"  {_cell(row[n]):>13}" if n in row else " " * 15 for n in names)
         lines.append(f"{name:<{width}}{cells}")
     return "\n".join(lines)
+
+
+def _cell(figure: float | None) -> str:
+    return "inf" if figure is None else f"{figure:.5g}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from vidcolor.training.data import decode_square, iterate_files
 from vidcolor.training.metrics import PAIR_METRICS, SINGLE_METRICS, Rgb
 
 Figures = dict[str, float]
+Row = dict[str, float | None]
+"""The mean figures of a set; None stands for infinity."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +54,13 @@ def measure(pred: Rgb, true: Rgb) -> Figures:
     return pair | {name: metric(pred) for name, metric in SINGLE_METRICS.items()}
 
 
-def mean_figures(rows: Sequence[Figures]) -> Figures:
-    """Mean over pictures; PSNR of equal pictures stays infinite."""
-    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+def mean_figures(rows: Sequence[Figures]) -> Row:
+    """Mean over pictures; None where it is infinite, as PSNR is for equal pictures: JSON has no infinity."""
+    means = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+    return {name: mean if math.isfinite(mean) else None for name, mean in means.items()}
 
 
-def evaluate_stills(sources: Sequence[Path], colorizers: dict[str, Predictor], *, size: int) -> dict[str, Figures]:
+def evaluate_stills(sources: Sequence[Path], colorizers: dict[str, Predictor], *, size: int) -> dict[str, Row]:
     """One row of figures for grey, for every colorizer, and for the truth.
 
     ``pictures_per_second`` of a colorizer counts the network alone.
@@ -74,6 +78,6 @@ def evaluate_stills(sources: Sequence[Path], colorizers: dict[str, Predictor], *
     table = {name: mean_figures(figures) for name, figures in rows.items()}
     for name in colorizers:
         table[name]["pictures_per_second"] = len(rows[name]) / seconds[name]
-    for name in table:
-        table[name]["mse_over_grey"] = table[name]["mse"] / table["grey"]["mse"]
+    for name, figures in rows.items():
+        table[name]["mse_over_grey"] = sum(row["mse"] for row in figures) / sum(row["mse"] for row in rows["grey"])
     return table

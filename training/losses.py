@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -38,8 +37,3 @@ def discriminator_hinge(real_logits: Tensor, fake_logits: Tensor) -> dict[str, T
 def generator_hinge(fake_logits: Tensor) -> Tensor:
     """What the generator pays for being found out."""
     return -fake_logits.mean()
-
-
-def colourfulness(ab: Tensor) -> Tensor:
-    """A cheap stand-in for Hasler & Süsstrunk's measure while training: mean chroma of (N, 2, H, W), per picture."""
-    return torch.linalg.vector_norm(ab, dim=1).mean(dim=(1, 2))

@@ -11,6 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from vidcolor.errors import OptionError
+from vidcolor.networks import NETWORKS
+from vidcolor.training.losses import PIXEL_LOSSES
+
+CROP_STEP = 64  # the stride of the coarsest features
+LOSSES = {*PIXEL_LOSSES, "adversarial"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +51,12 @@ class StageRecipe:
     frozen_encoder: bool
     losses: Mapping[str, float]
 
+    def __post_init__(self) -> None:
+        if self.size % CROP_STEP:
+            raise ValueError(f"stage {self.name}: size must be a multiple of {CROP_STEP}, got {self.size}")
+        if unknown := sorted(set(self.losses) - LOSSES):
+            raise ValueError(f"stage {self.name}: unknown loss {unknown[0]!r}; there are: {', '.join(sorted(LOSSES))}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
@@ -61,6 +72,15 @@ class Recipe:
     stages: tuple[StageRecipe, ...]
     text: str = field(repr=False)
     """The file itself, as it goes into the run folder and the weights."""
+
+    def __post_init__(self) -> None:
+        if self.network not in NETWORKS:
+            raise ValueError(f"unknown network {self.network!r}; there are: {', '.join(sorted(NETWORKS))}")
+        if largest := [stage.name for stage in self.stages if stage.size > self.size]:
+            raise ValueError(f"stage {largest[0]}: its size is larger than the data's, {self.size}")
+        frozen = [stage.frozen_encoder for stage in self.stages]
+        if frozen != sorted(frozen, reverse=True):
+            raise ValueError("a stage with a frozen encoder cannot follow one that trains it: its features are cached")
 
     def starting_at(self, stage_name: str) -> Recipe:
         """The same recipe without the stages before ``stage_name``; raises OptionError where it has no such stage."""
@@ -123,5 +143,5 @@ def parse_recipe(text: str, changes: Sequence[str] = (), *, where: str) -> Recip
             stages=tuple(StageRecipe(**stage) for stage in table["stages"]),
             text=text,
         )
-    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as exc:
+    except (KeyError, TypeError, ValueError) as exc:  # TOMLDecodeError is a ValueError
         raise OptionError(f"recipe {where}: not understood: {exc}") from exc

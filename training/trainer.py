@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import copy
 import json
-import logging
 import math
 import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,16 +36,13 @@ from vidcolor.training.discriminators import PatchGAN
 from vidcolor.training.features import FeatureCache
 from vidcolor.training.hints import simulate_hints
 from vidcolor.training.losses import PIXEL_LOSSES, discriminator_hinge, generator_hinge
-from vidcolor.training.recipe import Recipe, StageRecipe
+from vidcolor.training.recipe import CROP_STEP, Recipe, StageRecipe
 from vidcolor.weights import save_generator
-
-log = logging.getLogger(__name__)
 
 WARM_UP = 0.03  # of a stage: the learning rate rises from zero
 FINAL_RATE = 0.02  # of the learning rate at the end of a stage
 LOG_EVERY = 20  # steps
 SAVE_SECONDS = 300.0
-CROP_STEP = 64  # the stride of the coarsest features
 
 Autocast = Callable[[], AbstractContextManager[Any]]
 
@@ -61,7 +57,6 @@ class State:
     random: torch.Generator
     steps: int = 0
     pictures: int = 0
-    history: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -95,7 +90,8 @@ class Trainer:
         self.state = State(
             generator, copy.deepcopy(generator), discriminator, torch.Generator().manual_seed(recipe.seed)
         )
-        dtype = fastest_dtype(device)
+        fastest = fastest_dtype(device)
+        dtype = torch.float32 if fastest == torch.float16 else fastest  # fp16 gradients would need scaling
         self.autocast: Autocast = lambda: torch.autocast(device.type, dtype, enabled=dtype != torch.float32)
 
     def train(self, *, minutes: float | None, on_stage_end: Callable[[str, Generator], dict[str, Any]]) -> Path:
@@ -106,6 +102,7 @@ class Trainer:
         """
         self.run.mkdir(parents=True, exist_ok=True)
         (self.run / "recipe.toml").write_text(self.recipe.text, encoding="utf-8")
+        (self.run / "metrics.jsonl").unlink(missing_ok=True)
         self.state.ema.load_state_dict(self.state.generator.state_dict())
         needs_cache = any(stage.frozen_encoder for stage in self.recipe.stages)
         features = None

@@ -58,9 +58,9 @@ class AtomicFile:
         try:
             # Unlike rename, link fails where the name is taken.
             os.link(self.path, self.destination)
+        except FileExistsError:
+            raise
         except OSError as exc:
-            if exc.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
-                raise
             # FAT and some network shares know no hard links: there a race of a few microseconds remains.
             if os.path.lexists(self.destination):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from exc

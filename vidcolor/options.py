@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from vidcolor.errors import OptionError
 
+MAX_ANCHOR_SPACING = 64  # frames between two anchors wait in memory, at full size
 AUTO_ANCHOR_SPACING = 4  # frames; wider spacing flickers more again, because the flow loses its way
 
 
@@ -49,8 +50,8 @@ class ColorizeOptions:
             raise OptionError(f"--render-size must be at least 32 pixels, got {self.render_size}")
         if not 0 <= self.smoothing <= 1:
             raise OptionError(f"--smoothing must lie between 0 and 1, got {self.smoothing}")
-        if self.anchor_every is not None and self.anchor_every < 1:
-            raise OptionError(f"--anchor-every must be at least 1, got {self.anchor_every}")
+        if self.anchor_every is not None and not 1 <= self.anchor_every <= MAX_ANCHOR_SPACING:
+            raise OptionError(f"--anchor-every must lie between 1 and {MAX_ANCHOR_SPACING}, got {self.anchor_every}")
         if not 0 <= self.saturation <= 4:
             raise OptionError(f"--saturation must lie between 0 and 4, got {self.saturation}")
 

@@ -273,10 +273,10 @@ class VideoWriter:
             return
         try:
             self._finish()
+            self._file.publish()
         except BaseException:
             self._abandon()
             raise
-        self._file.publish()
 
     def write(self, picture: Picture, cb: Plane, cr: Plane) -> None:
         """Encode a picture at its own time; its packets of other streams go before it.
@@ -357,9 +357,11 @@ class VideoWriter:
 
     def _abandon(self) -> None:
         # Closing writes the end of a file that is thrown away: whether that works does not matter.
-        with contextlib.suppress(av.FFmpegError):
-            self._container.close()
-        self._file.discard()
+        try:
+            with contextlib.suppress(av.FFmpegError):
+                self._container.close()
+        finally:
+            self._file.discard()
 
     @contextlib.contextmanager
     def _naming_errors(self) -> Iterator[None]:
