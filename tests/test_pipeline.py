@@ -93,6 +93,18 @@ def test_other_streams_come_along(tmp_path: Path) -> None:
         assert timeline(source, kind)
 
 
+def test_what_a_container_cannot_say_is_named(tmp_path: Path) -> None:
+    """MPEG-TS has no place for rotation and chapters: a line each; MP4 has, so there is none."""
+    source = make_clip(tmp_path / "in.mp4", Clip(rotation=90, chapters=True))
+    options = ColorizeOptions(render_size=48, encode=EncodeOptions(preset="ultrafast"))
+    told = {}
+    for suffix in ("mp4", "ts"):
+        report = colorize_video(source, tmp_path / f"out.{suffix}", colorizer=Painter(), options=options)
+        told[suffix] = [line for line in report.warnings if "rotation" in line or "chapters" in line]
+    assert told["mp4"] == []
+    assert len(told["ts"]) == 2
+
+
 def test_it_is_in_colour(tmp_path: Path) -> None:
     """Bright places come out yellow and dark ones blue, as the painter says."""
     import av

@@ -15,6 +15,7 @@ from av.stream import AttachmentStream, Discard, Disposition, Stream
 
 from vidcolor._version import __version__
 from vidcolor.errors import OutputError
+from vidcolor.frames import VideoSpec
 
 STALE_KEYS = frozenset({
     # what the old file said of its own making
@@ -27,6 +28,8 @@ STALE_KEYS = frozenset({
 })  # fmt: skip
 """Metadata that is no longer true of the copy; compared in lower case, with or without a language (``BPS-eng``)."""
 MOV_FAMILY = frozenset({"mp4", "mov", "ipod", "3gp", "3g2", "psp"})
+WELL_EQUIPPED = MOV_FAMILY | {"matroska", "webm"}
+"""The kinds of file with a place for rotation and for chapters."""
 COVER_NAMES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
 """What Matroska calls an attached cover picture."""
 EMPTY_TEXT = b"\0\0"
@@ -199,3 +202,16 @@ def copy_chapters(source: InputContainer, target: OutputContainer) -> None:
     chapters = [chapter for chapter in source.chapters() if chapter["time_base"]]
     if chapters:
         target.set_chapters(chapters)
+
+
+def lost_by_container(source: InputContainer, spec: VideoSpec, format_name: str) -> list[str]:
+    """One line each for what a kind of file cannot say about the film as a whole."""
+    lost = []
+    if format_name not in WELL_EQUIPPED:
+        if spec.rotation:
+            lost.append(f"{format_name} cannot carry the rotation by {spec.rotation}°, the film lies on its side")
+        if source.chapters():
+            lost.append(f"{format_name} cannot carry the {len(source.chapters())} chapters, left out")
+    if format_name == "avi" and spec.frame_rate and spec.time_base != 1 / spec.frame_rate:
+        lost.append(f"avi counts in frames: times are rounded to 1/{float(spec.frame_rate):g} s")
+    return lost

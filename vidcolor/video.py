@@ -29,7 +29,14 @@ from vidcolor.encoder import choose_encoder, configure, open_encoder
 from vidcolor.errors import InputError, OptionError, OutputError
 from vidcolor.frames import Picture, Plane, VideoSpec
 from vidcolor.options import EncodeOptions
-from vidcolor.passthrough import Passthrough, container_metadata, container_options, copy_chapters, kept_metadata
+from vidcolor.passthrough import (
+    Passthrough,
+    container_metadata,
+    container_options,
+    copy_chapters,
+    kept_metadata,
+    lost_by_container,
+)
 from vidcolor.pixel_formats import RANGE_FULL, RANGE_LIMITED, luma_layout, plane_view, read_luma
 from vidcolor.probe import choose_video, display_matrix, lost_features, open_film, video_spec
 
@@ -310,6 +317,7 @@ class VideoWriter:
                 self._passthrough.add(stream, like.first.packets)
         self._container.metadata.update(container_metadata(like.container.metadata, format_name))
         copy_chapters(like.container, self._container)
+        self.warnings += lost_by_container(like.container, like.spec, format_name)
         with self._naming_errors():
             self._container.start_encoding()
 
