@@ -41,6 +41,18 @@ def test_round_trip(saved: Path) -> None:
     assert {t.dtype for t in state.values()} == {torch.float32, torch.int64}
 
 
+def test_large_variances_survive(saved: Path) -> None:
+    """Batch norm's variances may be larger than fp16 reaches; what is not finite is not written."""
+    generator = Generator(**CONFIG)
+    state = generator.state_dict()
+    name = "block16.join.1.running_var"
+    about = {"network": "multiscale_unet", "config": CONFIG, "recipe": "", "training": {}}
+    save_generator(saved, state | {name: torch.full_like(state[name], 1e6)}, **about)
+    assert load_generator(saved).state_dict()[name].max() == 1e6
+    with pytest.raises(ValueError, match="not finite"):
+        save_generator(saved, state | {name: torch.full_like(state[name], torch.inf)}, **about)
+
+
 def test_description(saved: Path) -> None:
     """A weights file tells its network, recipe and training."""
     about = describe(saved)

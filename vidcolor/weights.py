@@ -109,8 +109,18 @@ def save_generator(
     path: Path, state: Mapping[str, Tensor], *, network: str, config: Mapping[str, Any], recipe: str,
     training: Mapping[str, Any],
 ) -> None:  # fmt: skip
-    """Write a weights file, fp16, under its name only when it is whole."""
-    half = {k: (v.half() if v.is_floating_point() else v).cpu().contiguous() for k, v in state.items()}
+    """Write a weights file, under its name only when it is whole.
+
+    Matrices and kernels are stored as fp16; vectors, which weigh next to nothing, as fp32: the variances of batch norm
+    can be larger than fp16 reaches.
+
+    Raises:
+        ValueError: a number is not finite, here or as fp16.
+    """
+    half = {k: (v.half() if v.is_floating_point() and v.ndim > 1 else v).cpu().contiguous() for k, v in state.items()}
+    for name, tensor in half.items():
+        if not torch.isfinite(tensor).all():
+            raise ValueError(f"{name} holds numbers that are not finite")
     metadata = {
         "format": FORMAT,
         "network": network,
