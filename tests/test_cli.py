@@ -38,6 +38,7 @@ class FolderReport:
     failed: tuple[tuple[Path, str], ...] = ()
     skipped: int = 0
     seconds: float = 1.0
+    warnings: tuple[tuple[Path, str], ...] = ()
 
 
 @dataclass
@@ -68,9 +69,12 @@ class Library:
         self._record("picture", source=source, dest=dest, **settings)
         dest.write_bytes(bytes(1500))
 
-    def colorize_folder(self, source: Path, dest: Path, *, on_file: Any, **settings: Any) -> FolderReport:
+    def colorize_folder(
+        self, source: Path, dest: Path, *, on_file: Any, on_progress: Any, **settings: Any
+    ) -> FolderReport:
         self._record("folder", source=source, dest=dest, **settings)
-        on_file(source / "a.jpg", 0, 3)
+        on_file(source / "a.mp4", 1, 3)
+        on_progress(Progress(frames=1, total_frames=48, shots=1, seconds=1.0, bottleneck="generator"))
         return self.folder_report
 
     def render_demo(self, path: Path) -> None:

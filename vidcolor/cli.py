@@ -184,8 +184,10 @@ def colorize_tree(session: Session, source: Path, dest: Path, colorizer: Coloriz
     """Colour a folder; ends the command with exit code 1 if any file failed."""
     from vidcolor.folder import colorize_folder
 
-    with session.display.folder() as on_file:
-        report = colorize_folder(source, dest, colorizer=colorizer, options=options, on_file=on_file)
+    with session.display.folder() as (on_file, on_progress):
+        report = colorize_folder(
+            source, dest, colorizer=colorizer, options=options, on_file=on_file, on_progress=on_progress
+        )
     session.display.folder_done(dest, report)
     if report.failed:
         raise click.exceptions.Exit(FAILED)
