@@ -33,7 +33,7 @@ def check_destination(dest: Path, *, source: Path | None = None, overwrite: bool
     ``overwrite``) there already. That its folder takes files is found out when the file is begun.
     """
     if not is_folder(dest.parent):
-        raise OutputError(f"{dest}: there is no folder {dest.parent}; create it first")
+        raise OutputError(f"{dest}: its folder does not exist; create it first")
     if is_folder(dest):
         raise OutputError(f"{dest}: is a folder; name the file to write in it")
     try:
