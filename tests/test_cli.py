@@ -5,6 +5,7 @@ The library is replaced by fakes that record their calls: these tests are about 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -23,6 +24,7 @@ from click.testing import CliRunner, Result
 
 from vidcolor._version import __version__
 from vidcolor.cli import main
+from vidcolor.cli_options import debug_option
 from vidcolor.errors import InputError, OptionError, OutputError, VidcolorError, WeightsError
 from vidcolor.options import ColorizeOptions, EncodeOptions
 from vidcolor.progress import Progress, Report
@@ -38,6 +40,7 @@ class FolderReport:
     failed: tuple[tuple[Path, str], ...] = ()
     skipped: int = 0
     seconds: float = 1.0
+    warnings: tuple[tuple[Path, str], ...] = ()
 
 
 @dataclass
@@ -68,9 +71,12 @@ class Library:
         self._record("picture", source=source, dest=dest, **settings)
         dest.write_bytes(bytes(1500))
 
-    def colorize_folder(self, source: Path, dest: Path, *, on_file: Any, **settings: Any) -> FolderReport:
+    def colorize_folder(
+        self, source: Path, dest: Path, *, on_file: Any, on_progress: Any, **settings: Any
+    ) -> FolderReport:
         self._record("folder", source=source, dest=dest, **settings)
-        on_file(source / "a.jpg", 0, 3)
+        on_file(source / "a.mp4", 1, 3)
+        on_progress(Progress(frames=1, total_frames=48, shots=1, seconds=1.0, bottleneck="generator"))
         return self.folder_report
 
     def render_demo(self, path: Path) -> None:
@@ -221,12 +227,20 @@ def test_every_option_arrives(library: Library, folder: Path) -> None:
 
 
 def test_demo(library: Library, folder: Path) -> None:
-    """The demo renders the grey film beside the coloured one and colours it."""
+    """The demo renders the grey film, always an MP4, beside the coloured one and colours it."""
     result = run("demo", "-o", "first.mkv")
     assert result.exit_code == 0
-    assert library.calls[0] == ("demo", {"path": Path("first-grey.mkv")})
-    assert (library.calls[1][1]["source"], library.calls[1][1]["dest"]) == (Path("first-grey.mkv"), Path("first.mkv"))
+    assert library.calls[0] == ("demo", {"path": Path("first-grey.mp4")})
+    assert (library.calls[1][1]["source"], library.calls[1][1]["dest"]) == (Path("first-grey.mp4"), Path("first.mkv"))
     assert result.stdout.startswith("first.mkv: 48 frames")
+
+
+def test_demo_without_weights_leaves_nothing(library: Library, folder: Path) -> None:
+    """The network is loaded before anything is rendered."""
+    library.weights_error = WeightsError("unet.safetensors: no such file")
+    assert run("demo").exit_code == 1
+    assert not library.calls
+    assert not list(folder.glob("vidcolor-demo*"))
 
 
 def test_demo_default_names(library: Library) -> None:
@@ -295,6 +309,26 @@ def test_training_commands_are_imported_when_used(monkeypatch: pytest.MonkeyPatc
     fake_module(monkeypatch, "vidcolor.training.commands", train=train)
     result = run("train", "shards")
     assert (result.exit_code, result.stderr) == (1, "error: shards: holds no picture\n")
+
+
+def test_every_command_can_tell_the_whole_story(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where an unexpected error says "run again with --debug", that shows the traceback: in any command."""
+
+    @click.command()
+    @debug_option
+    def evaluate() -> None:
+        raise ZeroDivisionError("no pictures")
+
+    fake_module(monkeypatch, "vidcolor.training", __path__=[])
+    fake_module(monkeypatch, "vidcolor.training.commands", evaluate=evaluate)
+    fake_module(monkeypatch, "vidcolor.networks", NETWORKS=None)
+    for command, error in (("evaluate", "ZeroDivisionError"), ("models", "AttributeError")):
+        plain, whole = run(command), run(command, "--debug")
+        assert (plain.exit_code, whole.exit_code) == (1, 1)
+        assert "run again with --debug" in plain.stderr
+        assert "Traceback" not in plain.stderr
+        assert "Traceback" in whole.stderr
+        assert f"error: unexpected {error}" in whole.stderr
 
 
 # What is said
@@ -485,6 +519,48 @@ def test_output_that_is_a_folder(library: Library) -> None:
     assert result.stderr.startswith("error: photos: is a folder")
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may look into every folder")
+@pytest.mark.parametrize("arguments", [["shut/film.mp4", "-o", "out.mp4"], ["film.mp4", "-o", "shut/out.mp4"]])
+def test_folder_that_may_not_be_searched(library: Library, folder: Path, arguments: list[str]) -> None:
+    """Input or output in such a folder is a plain error, not an unexpected one."""
+    (folder / "shut").mkdir(mode=0o600)
+    result = run(*arguments)
+    assert (result.exit_code, library.calls) == (1, [])
+    assert "(Permission denied)" in result.stderr
+    assert "unexpected" not in result.stderr
+
+
+@pytest.mark.parametrize("shut", ["film.mp4", "out.mp4"])
+def test_names_that_may_not_be_looked_at(library: Library, monkeypatch: pytest.MonkeyPatch, shut: str) -> None:
+    """The same with a stand-in for the folder, which holds for root too."""
+
+    def refusing(look: Any) -> Any:
+        def looked(path: Path, **settings: Any) -> os.stat_result:
+            if path.name == shut:
+                raise PermissionError(errno.EACCES, "Permission denied")
+            result: os.stat_result = look(path, **settings)
+            return result
+
+        return looked
+
+    for name in ("stat", "lstat"):
+        monkeypatch.setattr(Path, name, refusing(getattr(Path, name)))
+    result = run("film.mp4", "-o", "out.mp4")
+    assert (result.exit_code, library.calls) == (1, [])
+    assert result.stderr.startswith(f"error: {shut}: cannot be ")
+    assert "(Permission denied)" in result.stderr
+
+
+def test_output_in_a_folder_that_does_not_exist(library: Library) -> None:
+    """This too is said before the network is loaded."""
+    library.weights_error = AssertionError("loaded")
+    result = run("film.mp4", "-o", "nowhere/out.mp4")
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "error: nowhere/out.mp4: its folder does not exist; create it first\n",
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
@@ -549,15 +625,20 @@ main()
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
 
 
+def wait_for(path: Path) -> None:
+    """Until the command has made this file."""
+    deadline = time.monotonic() + 20
+    while not path.exists():
+        assert time.monotonic() < deadline, f"the command did not get as far as {path.name}"
+        time.sleep(0.01)
+
+
 @pytest.fixture
 def sleeping(folder: Path) -> Iterator[subprocess.Popen[str]]:
     """The command at work, with a file that it must not leave behind."""
     command = [sys.executable, "-c", SLEEPER, "film.mp4", "-o", "out.mp4"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
-    deadline = time.monotonic() + 20
-    while not (folder / "part").exists():
-        assert time.monotonic() < deadline, "the command did not get to work"
-        time.sleep(0.01)
+    wait_for(folder / "part")
     yield process
     process.kill()
     process.communicate()
@@ -581,6 +662,30 @@ def test_signals_end_it_cleanly(
     _, stderr = sleeping.communicate(timeout=10)
     assert time.monotonic() - started < 2
     assert (sleeping.returncode, stderr) == (exit_code, message)
+    assert not (folder / "part").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows ends processes without a signal")
+@pytest.mark.parametrize(("first", "exit_code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_impatience_does_not_cut_the_cleaning_up_short(folder: Path, first: str, exit_code: int) -> None:
+    """Further Ctrl-Cs and kills, while what was begun is being undone, change nothing."""
+    script = SLEEPER.replace(
+        "part.unlink()", 'Path("cleaning").touch()\n        time.sleep(0.6)\n        part.unlink()'
+    )
+    command = [sys.executable, "-c", script, "film.mp4", "-o", "out.mp4"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT) as process:
+        try:
+            wait_for(folder / "part")
+            process.send_signal(getattr(signal, first))
+            wait_for(folder / "cleaning")
+            for name in ("SIGINT", "SIGTERM", "SIGINT"):
+                process.send_signal(getattr(signal, name))
+                time.sleep(0.05)
+            _, stderr = process.communicate(timeout=10)
+        finally:
+            process.kill()
+    assert process.returncode == exit_code
+    assert stderr.count("\n") == 1
     assert not (folder / "part").exists()
 
 

@@ -22,6 +22,7 @@ from vidcolor.console import (
     one_line,
     set_log_level,
     show_traceback,
+    stderr_console,
 )
 from vidcolor.progress import Progress, Report
 
@@ -36,9 +37,16 @@ class FolderReport:
     failed: tuple[tuple[Path, str], ...]
     skipped: int
     seconds: float
+    warnings: tuple[tuple[Path, str], ...] = ()
 
 
-FOLDER_REPORT = FolderReport(done=5, failed=((Path("in/bad.jpg"), "is empty"),), skipped=2, seconds=1.25)
+FOLDER_REPORT = FolderReport(
+    done=5,
+    failed=((Path("in/bad.jpg"), "is empty"),),
+    skipped=2,
+    seconds=1.25,
+    warnings=((Path("in/film.mov"), "the cover was dropped"),),
+)
 
 
 def progress(frames: int = 120, *, total: int | None = 240, seconds: float = 10.0) -> Progress:
@@ -141,6 +149,33 @@ def test_text_names_are_not_markup(capsys: pytest.CaptureFixture[str]) -> None:
     assert "error: [bold]film[/bold].mp4: is empty\n" in stream.getvalue()
 
 
+def test_names_are_not_emoji(capsys: pytest.CaptureFixture[str]) -> None:
+    """Colons in a name are part of the name, in text, in JSON, in messages and in the log."""
+    name = "in/holiday:dog:.mp4"
+    err = stderr_console()
+    TextDisplay(err).film_done(Path(name), REPORT)
+    JsonDisplay(err).film_done(Path(name), REPORT)
+    TextDisplay(err).failed(f"{name}: is empty", 1)
+    with logging_to(err):
+        logging.getLogger("vidcolor.somewhere").warning(name)
+    shown = capsys.readouterr()
+    text, line = shown.out.splitlines()
+    assert text.startswith(f"{name}: 240 frames")
+    assert json.loads(line)["output"] == name
+    assert shown.err.splitlines()[1:] == [f"error: {name}: is empty", f"warning: {name}"]
+
+
+def test_json_lines_are_plain_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a narrow terminal with colours too, an object is one line without colours or breaks."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "20")
+    JsonDisplay(stderr_console()).film_done(Path("in/[b]12  3[/b] 'x' " + "long " * 20), REPORT)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line == json.dumps(json.loads(line))
+
+
 def test_text_lines_are_never_wrapped(capsys: pytest.CaptureFixture[str]) -> None:
     """One message is one line, however narrow the terminal, so that it can be searched for and copied."""
     err, stream = err_console(terminal=False)
@@ -183,10 +218,15 @@ def test_text_folder(capsys: pytest.CaptureFixture[str]) -> None:
     """A folder's failures are one line each, and the closing line counts what became of all files."""
     err, stream = err_console(terminal=True)
     display = TextDisplay(err)
-    with display.folder() as on_file:
-        on_file(Path("in/[a].jpg"), 0, 8)
+    with display.folder() as (on_file, on_progress):
+        on_file(Path("in/[a].jpg"), 1, 8)
+        live = stream.getvalue()
+        on_file(Path("in/film.mov"), 8, 8)
+        on_progress(progress())
     display.folder_done(Path("out"), FOLDER_REPORT)
-    assert "1/8 [a].jpg" in stream.getvalue()
+    assert "8/8" not in live
+    assert "8/8 film.mov  120/240 frames  12.0 fps  0:00:10 left" in stream.getvalue()
+    assert "\x1b[33mwarning: in/film.mov: the cover was dropped" in stream.getvalue()
     assert "error: in/bad.jpg: is empty" in stream.getvalue()
     assert capsys.readouterr().out == "out: 5 coloured, 2 skipped, 1 failed, 1.2 s\n"
 
@@ -246,11 +286,19 @@ def test_json_folder(capsys: pytest.CaptureFixture[str]) -> None:
     """A folder tells of each file before it begins, and of all failures at the end."""
     err, _ = err_console(terminal=False)
     display = JsonDisplay(err)
-    with display.folder() as on_file:
-        on_file(Path("in/a.jpg"), 0, 8)
+    with display.folder() as (on_file, on_progress):
+        on_file(Path("in/a.mp4"), 1, 8)
+        for seconds in (1.0, 1.5, 2.0):
+            on_progress(progress(seconds=seconds))
+        on_file(Path("in/b.mp4"), 2, 8)
+        on_progress(progress(seconds=1.0))
     display.folder_done(Path("out"), FOLDER_REPORT)
     assert json_lines(capsys.readouterr().out) == [
-        {"event": "file", "path": "in/a.jpg", "index": 0, "total": 8},
+        {"event": "file", "path": "in/a.mp4", "index": 1, "total": 8},
+        {"event": "progress", **film_facts(progress(seconds=1.0))},
+        {"event": "progress", **film_facts(progress(seconds=2.0))},
+        {"event": "file", "path": "in/b.mp4", "index": 2, "total": 8},
+        {"event": "progress", **film_facts(progress(seconds=1.0))},
         {
             "event": "done",
             "output": "out",
@@ -258,6 +306,7 @@ def test_json_folder(capsys: pytest.CaptureFixture[str]) -> None:
             "done": 5,
             "skipped": 2,
             "failed": [{"path": "in/bad.jpg", "message": "is empty"}],
+            "warnings": [{"path": "in/film.mov", "message": "the cover was dropped"}],
         },
     ]
 

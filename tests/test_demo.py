@@ -9,6 +9,7 @@ import av
 import numpy as np
 import pytest
 
+from vidcolor import demo
 from vidcolor.demo import FRAMES_PER_SHOT, HEIGHT, WIDTH, render_demo
 from vidcolor.demo.landscape import CAMERA_HEIGHT, Landscape, Terrain, look
 from vidcolor.demo.noise import blur_tile, sample, spectral_noise
@@ -140,3 +141,12 @@ def test_birds_sing_over_the_meadow_only() -> None:
     assert song[meadow].max() > 30 * np.median(song[meadow])
     assert song[beach].max() < 10 * np.median(song[beach])
     assert bass[beach].mean() > 1.5 * bass[meadow].mean()
+
+
+def test_colon_in_a_folder_is_no_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative path that begins like a protocol's name is a path."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(demo, "FRAMES_PER_SHOT", 2)
+    (tmp_path / "a:b").mkdir()
+    render_demo(Path("a:b/demo.mp4"))
+    assert [path.name for path in (tmp_path / "a:b").iterdir()] == ["demo.mp4"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import sys
@@ -12,12 +13,15 @@ from types import ModuleType
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
 from vidcolor import folder
+from vidcolor.console import JsonDisplay, TextDisplay
 from vidcolor.errors import InputError, OptionError, OutputError
 from vidcolor.folder import FolderReport, colorize_folder
 from vidcolor.frames import FloatArray
 from vidcolor.options import ColorizeOptions
+from vidcolor.progress import OnProgress, Progress, Report
 
 OPTIONS = ColorizeOptions(render_size=32)
 
@@ -45,14 +49,21 @@ def tree(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def copied_films(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, Path]]:
-    """A film pipeline that copies; a film that holds the word "bad" is an InputError."""
+    """A film pipeline that copies in one step; "bad" films are an InputError, "deep" ones an OptionError."""
     calls: list[tuple[Path, Path]] = []
 
-    def colorize_video(source: Path, dest: Path, *, colorizer: object, options: ColorizeOptions) -> None:
+    def colorize_video(
+        source: Path, dest: Path, *, colorizer: object, options: ColorizeOptions, on_progress: OnProgress | None
+    ) -> Report:
         calls.append((source, dest))
         if source.read_text() == "bad":
             raise InputError(f"{source}: holds no picture")
+        if source.read_text() == "deep":
+            raise OptionError("libx264 does not take yuv420p12le")
+        if on_progress is not None:
+            on_progress(Progress(frames=1, total_frames=1, shots=1, seconds=2.0, bottleneck="generator"))
         shutil.copy(source, dest)
+        return Report(frames=1, shots=1, seconds=2.0, output_bytes=4, warnings=("the cover was dropped",))
 
     pipeline = ModuleType("vidcolor.pipeline")
     pipeline.colorize_video = colorize_video  # type: ignore[attr-defined]
@@ -143,6 +154,7 @@ def test_bad_files_do_not_stop_the_rest(tree: Path, tmp_path: Path, copied_films
     (tree / "m.jpg").write_text("no picture")
     (tree / "n.png").symlink_to(tree / "nowhere.png")
     (tree / "bad.mp4").write_text("bad")
+    (tree / "deep.mp4").write_text("deep")
     (tree / "good.mp4").write_text("good")
     report = run(tree, tmp_path / "out")
     assert (report.pictures, report.films) == (2, 1)
@@ -150,7 +162,9 @@ def test_bad_files_do_not_stop_the_rest(tree: Path, tmp_path: Path, copied_films
         "m.jpg": "is not a picture tha",
         "n.png": "cannot be read (No s",
         "bad.mp4": "holds no picture",
+        "deep.mp4": "libx264 does not tak",
     }
+    assert report.warnings == ((tree / "good.mp4", "the cover was dropped"),)
     assert files_below(tmp_path / "out") == ["a.png", "good.mp4", "z.png"]
 
 
@@ -242,6 +256,53 @@ def test_on_file_sees_every_file_once(tree: Path, tmp_path: Path, copied_films: 
     colorize_folder(tree, tmp_path / "out", colorizer=Batches(), options=OPTIONS, on_file=on_file)
     assert sorted(name for name, _, _ in seen) == ["a.png", "b.png", "c.mp4"]
     assert [(place, total) for _, place, total in seen] == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_film_progress_is_passed_on(tree: Path, tmp_path: Path, copied_films: list[tuple[Path, Path]]) -> None:
+    """Whoever watches a folder hears of the frames of its films."""
+    (tree / "a.mp4").write_text("film")
+    frames = []
+    colorize_folder(
+        tree,
+        tmp_path / "out",
+        colorizer=Batches(),
+        options=OPTIONS,
+        on_progress=lambda progress: frames.append(progress.frames),
+    )
+    assert frames == [1]
+
+
+@pytest.mark.parametrize(
+    ("display", "expected"),
+    [
+        (JsonDisplay, ['"index": 1, "total": 2', '"index": 2, "total": 2', '"event": "progress"', '"event": "done"']),
+        (TextDisplay, ["2 coloured, 0 skipped, 0 failed"]),
+    ],
+)
+def test_displays_count_as_the_folder_does(
+    tree: Path,
+    tmp_path: Path,
+    copied_films: list[tuple[Path, Path]],
+    capsys: pytest.CaptureFixture[str],
+    display: type[JsonDisplay] | type[TextDisplay],
+    expected: list[str],
+) -> None:
+    """The first of two files is shown as the first, the last as the last, on the terminal and in JSON."""
+    picture(tree / "a.png")
+    (tree / "b.mp4").write_text("film")
+    terminal = io.StringIO()
+    shown = display(Console(file=terminal, force_terminal=True, width=200))
+    with shown.folder() as (on_file, on_progress):
+        report = colorize_folder(
+            tree, tmp_path / "out", colorizer=Batches(), options=OPTIONS, on_file=on_file, on_progress=on_progress
+        )
+    shown.folder_done(tmp_path / "out", report)
+    lines = capsys.readouterr().out.splitlines()
+    assert [part in line for part, line in zip(expected, lines, strict=True)] == [True] * len(expected)
+    if display is TextDisplay:
+        assert "2/2 b.mp4  1/1 frames  0.5 fps" in terminal.getvalue()
+        assert "warning: " in terminal.getvalue()
+        assert "3/2" not in terminal.getvalue()
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OptionError("no such codec"), RuntimeError("out of memory")])

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, features
 from PIL.ExifTags import IFD, Base
 
 from tests import icc_profiles
@@ -351,3 +351,19 @@ def test_truncated(tmp_path: Path, kind: str, part: float) -> None:
         read_picture(cut)
     assert "\n" not in str(error.value)
     assert str(cut) in str(error.value)
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow is built without AVIF")
+def test_damaged_avif(tmp_path: Path) -> None:
+    """However the coded picture of an AVIF is garbled, it is reported as damaged or still read, never a crash."""
+    path = saved(tmp_path / "a.avif", Image.fromarray(COLOURS))
+    whole = path.read_bytes()
+    start = whole.index(b"mdat") + 4
+    damaged = 0
+    for position in range(start, len(whole), 7):
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 0xFF]) + whole[position + 1 :])
+        try:
+            read_picture(path)
+        except InputError as exc:
+            damaged += "cannot be decoded" in str(exc)
+    assert damaged > 0

@@ -7,6 +7,7 @@ used, because they load torch, PyAV and OpenCV, and ``--help`` must not wait for
 from __future__ import annotations
 
 import difflib
+import stat
 import time
 from collections.abc import Mapping
 from importlib import import_module
@@ -17,8 +18,17 @@ import click
 
 from vidcolor import console
 from vidcolor._version import __version__
-from vidcolor.cli_options import PATH, NetworkChoice, SectionCommand, colorize_options, json_option, message_options
-from vidcolor.errors import InputError, OutputError
+from vidcolor.cli_options import (
+    PATH,
+    NetworkChoice,
+    SectionCommand,
+    colorize_options,
+    debug_option,
+    json_option,
+    message_options,
+)
+from vidcolor.errors import InputError
+from vidcolor.paths import check_destination, is_anything, is_folder
 from vidcolor.session import FAILED, Session, exit_codes, signals_raise
 
 if TYPE_CHECKING:
@@ -54,7 +64,7 @@ class VidcolorGroup(click.Group):
 
     def _catch_typing_error(self, ctx: click.Context, name: str) -> None:
         close = difflib.get_close_matches(name, self.list_commands(ctx), n=1, cutoff=0.75)
-        if close and not Path(name).exists():
+        if close and not is_anything(Path(name)):
             raise click.UsageError(f"There is no file or command {name!r}. Did you mean {close[0]!r}?", ctx)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -74,7 +84,7 @@ class VidcolorGroup(click.Group):
     default="colorize",
     lazy={
         "train": ("vidcolor.training.commands:train", "Train a network."),
-        "evaluate": ("vidcolor.training.commands:evaluate", "Measure weights on pictures or films."),
+        "evaluate": ("vidcolor.training.commands:evaluate", "Measure weights on pictures."),
     },
     subcommand_metavar="SOURCE -o OUTPUT | COMMAND ...",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -103,7 +113,7 @@ def colorize(session: Session, source: Path, dest: Path, *, options: ColorizeOpt
     """Colour a film, a picture or a folder (the default)."""
     refuse_early(source, dest, overwrite=options.overwrite)
     colorizer = load(session, network)
-    if source.is_dir():
+    if is_folder(source):
         colorize_tree(session, source, dest, colorizer, options)
     else:
         colorize_file(session, source, dest, colorizer, options)
@@ -118,25 +128,27 @@ def colorize(session: Session, source: Path, dest: Path, *, options: ColorizeOpt
     default=Path("vidcolor-demo.mp4"),
     show_default=True,
     metavar="PATH",
-    help="Where the coloured film goes; the grey one goes beside it.",
+    help="Where the coloured film goes; the grey one, an MP4, goes beside it.",
 )
 @colorize_options
 @message_options
 @click.pass_obj
 def demo(session: Session, dest: Path, *, options: ColorizeOptions, network: NetworkChoice) -> None:
     """Render a short grey film with sound, and colour it."""
-    grey = dest.with_stem(f"{dest.stem}-grey")
-    for path in (grey, dest):
-        refuse_output(path, overwrite=options.overwrite)
+    check_destination(dest, overwrite=options.overwrite)
+    grey = dest.with_name(f"{dest.stem}-grey.mp4")
+    check_destination(grey, overwrite=options.overwrite)
+    colorizer = load(session, network)
     with session.display.loading("Rendering a grey film"):
         from vidcolor.demo import render_demo
 
         render_demo(grey)
-    colorize_film(session, grey, dest, load(session, network), options)
+    colorize_film(session, grey, dest, colorizer, options)
 
 
 @main.command(cls=SectionCommand)
 @json_option
+@debug_option
 @click.pass_obj
 def models(session: Session) -> None:
     """List the networks, weights and recipes at hand."""
@@ -184,8 +196,10 @@ def colorize_tree(session: Session, source: Path, dest: Path, colorizer: Coloriz
     """Colour a folder; ends the command with exit code 1 if any file failed."""
     from vidcolor.folder import colorize_folder
 
-    with session.display.folder() as on_file:
-        report = colorize_folder(source, dest, colorizer=colorizer, options=options, on_file=on_file)
+    with session.display.folder() as (on_file, on_progress):
+        report = colorize_folder(
+            source, dest, colorizer=colorizer, options=options, on_file=on_file, on_progress=on_progress
+        )
     session.display.folder_done(dest, report)
     if report.failed:
         raise click.exceptions.Exit(FAILED)
@@ -193,21 +207,14 @@ def colorize_tree(session: Session, source: Path, dest: Path, colorizer: Coloriz
 
 def refuse_early(source: Path, dest: Path, *, overwrite: bool) -> None:
     """Say at once what the library would say after the network is loaded."""
-    if not source.exists():
-        raise InputError(f"{source}: no such file or folder")
-    if source.is_dir():
-        return
-    if dest.exists() and dest.samefile(source):
-        raise OutputError(f"{dest}: is the input itself; give the output another name")
-    refuse_output(dest, overwrite=overwrite)
-
-
-def refuse_output(dest: Path, *, overwrite: bool) -> None:
-    """The same for an output file alone."""
-    if dest.is_dir():
-        raise OutputError(f"{dest}: is a folder; name the file to write, such as {dest / 'coloured.mp4'}")
-    if dest.exists() and not overwrite:
-        raise OutputError(f"{dest}: exists already; choose another name, or replace it with --overwrite")
+    try:
+        mode = source.stat().st_mode
+    except FileNotFoundError as exc:
+        raise InputError(f"{source}: no such file or folder") from exc
+    except OSError as exc:
+        raise InputError(f"{source}: cannot be read ({exc.strerror})") from exc
+    if not stat.S_ISDIR(mode):
+        check_destination(dest, source=source, overwrite=overwrite)
 
 
 def weights_facts(path: Path) -> dict[str, object]:

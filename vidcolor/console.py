@@ -4,11 +4,14 @@ Results go to standard output; progress, warnings and errors to standard error. 
 one JSON object a line and nothing else:
 
     progress  frames, total_frames, fps, eta_seconds, seconds, shots, bottleneck    a film, once a second
-    file      path, index, total                                                    a folder, before each file
+    file      path, index (from 1), total                                           a folder, before each file
     done      output, output_bytes, seconds, frames, shots, fps, warnings           a film; the last line
     done      output, output_bytes, seconds                                         a picture; the last line
-    done      output, seconds, done, skipped, failed: [{path, message}]             a folder; the last line
+    done      output, seconds, done, skipped, failed and warnings: [{path, message}]    a folder; the last line
     error     message, exit_code                                                    the last line, if it went wrong
+
+In a folder, ``progress`` tells of the film that the last ``file`` named. A command line that cannot be understood is
+the one exception: that is said in plain text on standard error, with exit code 2, before anything of this begins.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from __future__ import annotations
 import json
 import logging
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -27,13 +30,10 @@ from rich.filesize import decimal
 from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, TextColumn
 from rich.progress import Progress as ProgressBar
 
-from vidcolor.progress import OnProgress, Progress, Report
+from vidcolor.progress import OnFile, OnProgress, Progress, Report
 
 if TYPE_CHECKING:
     from vidcolor.folder import FolderReport
-
-OnFile = Callable[[Path, int, int], None]
-"""Called with a file's path, its number from 0, and how many there are."""
 
 JSON_SECONDS = 1.0  # between two objects of a running film
 
@@ -47,8 +47,8 @@ class Display(Protocol):
     def film(self, name: str) -> AbstractContextManager[OnProgress]:
         """Show the progress of one film, for as long as the context lasts."""
 
-    def folder(self) -> AbstractContextManager[OnFile]:
-        """Show the progress of a folder, for as long as the context lasts."""
+    def folder(self) -> AbstractContextManager[tuple[OnFile, OnProgress]]:
+        """Show the progress of a folder and of each film in it, for as long as the context lasts."""
 
     def film_done(self, output: Path, report: Report) -> None:
         """Say what became of a film."""
@@ -70,7 +70,7 @@ class TextDisplay:
     """For people. Progress shows on a terminal only; ``quiet`` leaves nothing but errors."""
 
     def __init__(self, err: Console, *, quiet: bool = False) -> None:
-        self.out = Console(quiet=quiet, highlight=False)
+        self.out = plain_console(quiet=quiet)
         self.err = err
         self.quiet = quiet
 
@@ -92,16 +92,20 @@ class TextDisplay:
             yield on_progress
 
     @contextmanager
-    def folder(self) -> Iterator[OnFile]:
+    def folder(self) -> Iterator[tuple[OnFile, OnProgress]]:
         with self._live(BarColumn()) as live:
             task = live.add_task("", total=None)
+            file = ""
 
             def on_file(path: Path, index: int, total: int) -> None:
-                live.update(
-                    task, completed=index, total=total, description=f"{index + 1}/{total} {one_line(path.name)}"
-                )
+                nonlocal file
+                file = f"{index}/{total} {one_line(path.name)}"
+                live.update(task, completed=index - 1, total=total, description=file)
 
-            yield on_file
+            def on_progress(progress: Progress) -> None:
+                live.update(task, description=f"{file}  {film_line(progress)}")
+
+            yield on_file, on_progress
 
     def film_done(self, output: Path, report: Report) -> None:
         for warning in report.warnings:
@@ -119,8 +123,10 @@ class TextDisplay:
         self._say(f"{output}: {seconds:.1f} s, {decimal(output.stat().st_size)}")
 
     def folder_done(self, output: Path, report: FolderReport) -> None:
+        for path, message in report.warnings:
+            self._warn(about(path, message))
         for path, message in report.failed:
-            self._complain(message if str(path) in message else f"{path}: {message}")
+            self._complain(about(path, message))
         parts = (
             f"{report.done} coloured",
             f"{report.skipped} skipped",
@@ -161,7 +167,7 @@ class JsonDisplay:
     """For scripts: one JSON object a line on standard output; errors are also said on standard error."""
 
     def __init__(self, err: Console) -> None:
-        self.out = Console(highlight=False)
+        self.out = plain_console()
         self.text = TextDisplay(err, quiet=True)
 
     @contextmanager
@@ -170,6 +176,10 @@ class JsonDisplay:
 
     @contextmanager
     def film(self, name: str) -> Iterator[OnProgress]:
+        yield self._film_ticks()
+
+    def _film_ticks(self) -> OnProgress:
+        """Tells of one film, at most once in :data:`JSON_SECONDS`."""
         next_seconds = JSON_SECONDS
 
         def on_progress(progress: Progress) -> None:
@@ -178,14 +188,18 @@ class JsonDisplay:
                 next_seconds = progress.seconds + JSON_SECONDS
                 self._emit("progress", film_facts(progress))
 
-        yield on_progress
+        return on_progress
 
     @contextmanager
-    def folder(self) -> Iterator[OnFile]:
+    def folder(self) -> Iterator[tuple[OnFile, OnProgress]]:
+        on_progress = self._film_ticks()
+
         def on_file(path: Path, index: int, total: int) -> None:
+            nonlocal on_progress
+            on_progress = self._film_ticks()  # every film counts its seconds from its own beginning
             self._emit("file", {"path": str(path), "index": index, "total": total})
 
-        yield on_file
+        yield on_file, lambda progress: on_progress(progress)
 
     def film_done(self, output: Path, report: Report) -> None:
         facts = {
@@ -210,6 +224,7 @@ class JsonDisplay:
             "done": report.done,
             "skipped": report.skipped,
             "failed": [{"path": str(path), "message": message} for path, message in report.failed],
+            "warnings": [{"path": str(path), "message": message} for path, message in report.warnings],
         }
         self._emit("done", facts)
 
@@ -277,6 +292,11 @@ def one_line(text: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in " ".join(text.split()))
 
 
+def about(path: Path, message: str) -> str:
+    """The message with the file that it is about before it, unless it says so itself."""
+    return message if str(path) in message else f"{path}: {message}"
+
+
 def inline(value: object) -> str:
     """A fact on one line; a dictionary as ``key value, key value``."""
     if isinstance(value, Mapping):
@@ -286,7 +306,12 @@ def inline(value: object) -> str:
 
 def stderr_console() -> Console:
     """The one console on standard error: progress, log and errors share it, so that none writes into another's line."""
-    return Console(stderr=True, highlight=False)
+    return plain_console(stderr=True)
+
+
+def plain_console(*, stderr: bool = False, quiet: bool = False) -> Console:
+    """A console that shows text as it is: rich would colour figures, and make a dog of ``:dog:`` in a file's name."""
+    return Console(stderr=stderr, quiet=quiet, highlight=False, emoji=False)
 
 
 def show_traceback(err: Console, error: BaseException) -> None:

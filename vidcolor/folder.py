@@ -6,19 +6,21 @@ Pictures are read ahead, gathered by equal render size, and coloured in batches;
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from vidcolor.colorizer import Colorizer
-from vidcolor.errors import InputError, OutputError
+from vidcolor.errors import InputError, OutputError, VidcolorError
 from vidcolor.frames import FloatArray
 from vidcolor.images import is_picture, picture_shown, read_picture, render_picture
 from vidcolor.options import ColorizeOptions
+from vidcolor.paths import is_anything, is_file, is_folder
 from vidcolor.picture_reader import SourcePicture
 from vidcolor.picture_writer import ENCODERS, check_output
+from vidcolor.progress import OnFile, OnProgress
 from vidcolor.stages import Stage
 
 KEPT_FILM_SUFFIXES = frozenset((".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mts", ".ts"))
@@ -34,9 +36,6 @@ READ_AHEAD = 2  # pictures
 WAITING_BYTES = 1 << 30
 """Grey levels of pictures that wait for others of their size; above it the fullest batch goes as it is."""
 
-OnFile = Callable[[Path, int, int], None]
-"""Called with the source, its place from 1, and the number of pictures and films, when work on the file begins."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class FolderReport:
@@ -50,6 +49,8 @@ class FolderReport:
     """Hidden files, and files that are neither picture nor film."""
     failed: tuple[tuple[Path, str], ...]
     """Source and reason, one line each."""
+    warnings: tuple[tuple[Path, str], ...]
+    """Source and what could not be kept of it, one line each."""
     seconds: float
 
     @property
@@ -104,6 +105,7 @@ class Tally:
     begun: int = 0
     coloured: int = 0
     failed: list[tuple[Path, str]] = field(default_factory=list)
+    warnings: list[tuple[Path, str]] = field(default_factory=list)
 
     def begin(self, job: Job) -> None:
         """Say that work on a file begins."""
@@ -117,7 +119,13 @@ class Tally:
 
 
 def colorize_folder(
-    source: Path, dest: Path, *, colorizer: Colorizer, options: ColorizeOptions, on_file: OnFile | None = None
+    source: Path,
+    dest: Path,
+    *,
+    colorizer: Colorizer,
+    options: ColorizeOptions,
+    on_file: OnFile | None = None,
+    on_progress: OnProgress | None = None,
 ) -> FolderReport:
     """Colour all pictures and films below ``source`` into the same tree below ``dest``.
 
@@ -125,21 +133,25 @@ def colorize_folder(
     in a container other than :data:`KEPT_FILM_SUFFIXES` becomes Matroska. Links are followed for reading; nothing is
     written outside ``dest``. Hidden folders are not entered, nor is ``dest`` if it lies below ``source``.
 
-    An :class:`InputError` or :class:`OutputError` of one file is put down in the report, and so is the second of two
-    files that would be written under one name. They are raised where the folder itself is missing, cannot be looked
-    into, holds neither picture nor film, or is its own output. Any other error, and Ctrl-C, ends the work.
+    A :class:`VidcolorError` of one file is put down in the report (a film may be what the chosen encoder cannot take),
+    and so is the second of two files that would be written under one name. :class:`InputError` and
+    :class:`OutputError` are raised where the folder itself is missing, cannot be looked into, holds neither picture nor
+    film, or is its own output. Any other error, and Ctrl-C, ends the work.
+
+    ``on_file`` hears of every file before its work begins, ``on_progress`` of every frame of the film in hand.
     """
     started = time.perf_counter()
     plan = plan_folder(source, dest)
     tally = Tally(len(plan.pictures) + len(plan.films), on_file, failed=list(plan.failed))
     _colorize_pictures(plan.pictures, dest, tally, colorizer, options)
     pictures = tally.coloured
-    _colorize_films(plan.films, dest, tally, colorizer, options)
+    _colorize_films(plan.films, dest, tally, colorizer, options, on_progress)
     return FolderReport(
         pictures=pictures,
         films=tally.coloured - pictures,
         skipped=plan.skipped,
         failed=tuple(tally.failed),
+        warnings=tuple(tally.warnings),
         seconds=time.perf_counter() - started,
     )
 
@@ -149,9 +161,9 @@ def plan_folder(source: Path, dest: Path) -> Plan:
 
     Raises :class:`InputError` and :class:`OutputError` as :func:`colorize_folder` does.
     """
-    if not source.is_dir():
+    if not is_folder(source):
         raise InputError(f"{source}: is no folder; expected one with pictures or films")
-    if dest.exists() and not dest.is_dir():
+    if is_anything(dest) and not is_folder(dest):
         raise OutputError(f"{dest}: is a file; a folder's output is a folder")
     if dest.resolve() == source.resolve():
         raise OutputError(f"{dest}: is the input folder itself; choose another output")
@@ -175,16 +187,16 @@ def _walk(folder: Path, avoided: tuple[Path, ...]) -> Iterator[Path]:
     except OSError as exc:
         raise InputError(f"{folder}: cannot be looked into ({exc.strerror})") from exc
     for entry in entries:
-        if not entry.is_dir():
+        if not is_folder(entry):
             yield entry
         elif not entry.name.startswith("."):
             yield from _walk(entry, (*avoided, resolved))
 
 
 def _is_media(file: Path) -> bool:
-    """A broken link counts, so that it is reported; a pipe or a socket does not, whatever its name."""
+    """A broken link or what cannot be reached counts, so that it is reported; a pipe, whatever its name, does not."""
     named_so = is_picture(file) or file.suffix.lower() in FILM_SUFFIXES
-    return named_so and not file.name.startswith(".") and (file.is_file() or not file.exists())
+    return named_so and not file.name.startswith(".") and (is_file(file) or not is_anything(file))
 
 
 def _output_name(name: Path) -> Path:
@@ -227,7 +239,7 @@ def _read(jobs: tuple[Job, ...], dest: Path, options: ColorizeOptions) -> Iterat
             check_output(job.dest, job.source, overwrite=options.overwrite)
             picture = read_picture(job.source)
             yield ReadPicture(job, picture, picture_shown(picture, options.render_size))
-        except (InputError, OutputError) as exc:
+        except VidcolorError as exc:
             yield BadPicture(job, str(exc))
 
 
@@ -258,12 +270,17 @@ def _colorize_batch(batch: list[ReadPicture], tally: Tally, colorizer: Colorizer
         try:
             render_picture(item.picture, ab, item.job.dest, options=options)
             tally.coloured += 1
-        except OutputError as exc:
+        except VidcolorError as exc:
             tally.fail(item.job, str(exc))
 
 
 def _colorize_films(
-    jobs: tuple[Job, ...], dest: Path, tally: Tally, colorizer: Colorizer, options: ColorizeOptions
+    jobs: tuple[Job, ...],
+    dest: Path,
+    tally: Tally,
+    colorizer: Colorizer,
+    options: ColorizeOptions,
+    on_progress: OnProgress | None,
 ) -> None:
     if not jobs:
         return
@@ -273,9 +290,10 @@ def _colorize_films(
         tally.begin(job)
         try:
             _make_room(job, dest)
-            colorize_video(job.source, job.dest, colorizer=colorizer, options=options)
+            report = colorize_video(job.source, job.dest, colorizer=colorizer, options=options, on_progress=on_progress)
             tally.coloured += 1
-        except (InputError, OutputError) as exc:
+            tally.warnings += [(job.source, warning) for warning in report.warnings]
+        except VidcolorError as exc:
             tally.fail(job, str(exc))
 
 

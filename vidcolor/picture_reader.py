@@ -29,8 +29,8 @@ MAX_PIXELS = 500_000_000
 """Larger pictures are refused. Pillow's own limit, 179 million, is less than a large-format scan has; this one still
 bounds what a small hostile file can make of memory (2 GB of grey levels)."""
 
-DAMAGED = (OSError, SyntaxError, ValueError, KeyError, IndexError, EOFError, struct.error, OverflowError)
-"""What Pillow's decoders raise on files that are cut short or garbled."""
+DAMAGED = (OSError, SyntaxError, ValueError, KeyError, IndexError, EOFError, struct.error, OverflowError, RuntimeError)
+"""What Pillow's decoders raise on files that are cut short or garbled; RuntimeError is that of AVIF's."""
 STORAGE_TAGS = frozenset((*range(254, 267), 273, *range(277, 282), 284, *range(288, 293), 301, *range(317, 326), 330))
 STORAGE_TAGS |= {*range(332, 348), *range(512, 533), 700, 33723, 34377, 34675}
 """Tags of a TIFF's directory that say how this file stores its picture (TIFF 6.0), or hold XMP, IPTC, Photoshop or ICC

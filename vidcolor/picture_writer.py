@@ -6,7 +6,6 @@ put in; TIFF, of 8 bits too, as one of Pillow's directories before pixels packed
 
 from __future__ import annotations
 
-import os
 import struct
 import zlib
 from collections.abc import Callable, Mapping
@@ -23,6 +22,7 @@ from vidcolor import icc
 from vidcolor.atomic import atomic_file
 from vidcolor.errors import OutputError
 from vidcolor.frames import FloatArray
+from vidcolor.paths import check_destination
 from vidcolor.picture_reader import SourcePicture
 
 Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
@@ -37,14 +37,7 @@ def check_output(dest: Path, source: Path, *, overwrite: bool) -> None:
     """Raise :class:`OutputError` where :func:`write_picture` could not write ``dest``, before any work is done."""
     if dest.suffix.lower() not in ENCODERS:
         raise OutputError(f"{dest}: pictures cannot be written as '{dest.suffix}'; choose one of {', '.join(ENCODERS)}")
-    if not dest.parent.is_dir():
-        raise OutputError(f"{dest}: its folder does not exist; create it first")
-    if dest.is_dir():
-        raise OutputError(f"{dest}: is a folder; expected the name of a picture")
-    if dest.exists() and source.exists() and dest.samefile(source):
-        raise OutputError(f"{dest}: is the input itself; choose another output")
-    if not overwrite and os.path.lexists(dest):
-        raise OutputError(f"{dest}: exists already; choose another name or pass --overwrite")
+    check_destination(dest, source=source, overwrite=overwrite)
 
 
 def write_picture(path: Path, rgb: FloatArray, like: SourcePicture, *, overwrite: bool = False) -> None:

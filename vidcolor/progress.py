@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,3 +47,6 @@ class Report:
 
 
 OnProgress = Callable[[Progress], None]
+
+OnFile = Callable[[Path, int, int], None]
+"""Called with the source, its place from 1, and the number of pictures and films, when work on the file begins."""

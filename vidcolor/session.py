@@ -18,6 +18,7 @@ from vidcolor.errors import VidcolorError
 
 FAILED = 1
 INTERRUPTED = 130
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class Terminated(KeyboardInterrupt):
@@ -71,18 +72,22 @@ def exit_codes(session: Session) -> Iterator[None]:
 def signals_raise() -> Iterator[None]:
     """Let a polite kill and a closed terminal end the program as Ctrl-C does: through every ``finally``.
 
-    A signal that the caller has already dealt with is left to it: ``nohup``, for one, ignores SIGHUP.
+    Only the first signal counts. Those that follow would cut the cleaning up short, and leave half files behind. A
+    signal that the caller has already dealt with is left to it: ``nohup``, for one, ignores SIGHUP.
     """
 
     def end(number: int, frame: FrameType | None) -> NoReturn:
-        raise Terminated(number)
+        for other in ours:
+            signal.signal(other, signal.SIG_IGN)
+        raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
 
-    wanted = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]  # Windows has no SIGHUP
-    ours = [number for number in wanted if signal.getsignal(number) is signal.SIG_DFL]
+    wanted = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]  # Windows has no SIGHUP
+    untouched = (signal.SIG_DFL, signal.default_int_handler)
+    ours = {number: handler for number in wanted if (handler := signal.getsignal(number)) in untouched}
     for number in ours:
         signal.signal(number, end)
     try:
         yield
     finally:
-        for number in ours:
-            signal.signal(number, signal.SIG_DFL)
+        for number, handler in ours.items():
+            signal.signal(number, handler)

@@ -1,8 +1,7 @@
 """A short grey film with sound, made by calculation alone: what vidcolor shows to whoever has no film at hand.
 
-Two shots with a hard cut, 24 frames a second, H.264 with neutral chroma and AAC in MP4. This is the one module besides
-``video.py`` that imports av: the writer there takes everything about the output from a film that it reads, and here
-there is none yet.
+Two shots with a hard cut, 24 frames a second, H.264 with neutral chroma and AAC in MP4. It is encoded here and not by
+``video.py``, whose writer takes everything about the output from a film that it reads: here there is none yet.
 """
 
 from __future__ import annotations
@@ -44,7 +43,8 @@ def render_demo(path: Path) -> None:
     sound = demo_sound(np.random.default_rng(SEED), seconds, seconds, BREAKER_SECONDS)
     with (
         atomic_file(path, overwrite=True) as part,
-        av.open(str(part), "w", format="mp4", options={"movflags": "+faststart"}) as film,
+        # "file:", because a colon in a name would otherwise be taken for a protocol
+        av.open(f"file:{part}", "w", format="mp4", options={"movflags": "+faststart"}) as film,
     ):
         _write(film, _shots(seconds), sound)
 
