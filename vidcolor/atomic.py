@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vidcolor.errors import OutputError
+from vidcolor.paths import check_destination
 
 
 class AtomicFile:
@@ -21,7 +22,7 @@ class AtomicFile:
     def __init__(self, destination: Path, *, overwrite: bool) -> None:
         self.destination = destination
         self.overwrite = overwrite
-        self._check()
+        check_destination(destination, overwrite=overwrite)
         # Short, because a hidden variant of a long name may be longer than the file system allows.
         self.path = destination.parent / f".vidcolor-{secrets.token_hex(6)}.part"
         try:
@@ -29,15 +30,6 @@ class AtomicFile:
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         except OSError as exc:
             raise OutputError(f"{destination}: its folder takes no files ({exc.strerror}); choose another") from exc
-
-    def _check(self) -> None:
-        destination = self.destination
-        if destination.is_dir():
-            raise OutputError(f"{destination}: is a folder; a file name is needed for the output")
-        if not destination.parent.is_dir():
-            raise OutputError(f"{destination}: the folder {destination.parent} does not exist; create it first")
-        if os.path.lexists(destination) and not self.overwrite:
-            raise OutputError(f"{destination}: exists already; choose another name or use --overwrite")
 
     def publish(self) -> None:
         """Give the file its name. Without ``overwrite`` a file that has appeared meanwhile is left as it is."""

@@ -17,6 +17,7 @@ from av.video.stream import VideoStream
 
 from vidcolor.errors import InputError
 from vidcolor.frames import VideoSpec
+from vidcolor.paths import is_anything, is_file, is_folder
 from vidcolor.pixel_formats import MATRIX_BT709, RANGE_FULL, RANGE_LIMITED, luma_layout
 
 # Codecs of broadcast and distribution are limited range where they do not say; grey in any other (FFV1, raw) is full.
@@ -39,11 +40,11 @@ def open_film(path: Path) -> InputContainer:
     Raises:
         InputError: it is missing, a folder, empty, not to be read, or no media.
     """
-    if not path.exists():
-        raise InputError(f"{path}: no such file; check the name")
-    if path.is_dir():
+    if not is_anything(path):
+        raise InputError(f"{path}: no such file, or its folder may not be looked into; check the name")
+    if is_folder(path):
         raise InputError(f"{path}: is a folder; expected a film")
-    if path.is_file() and path.stat().st_size == 0:
+    if is_file(path) and path.stat().st_size == 0:
         raise InputError(f"{path}: is empty; was it copied or downloaded to the end?")
     try:
         # The prefix, because libav would take a colon in a name for the end of a protocol's.

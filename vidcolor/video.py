@@ -37,6 +37,7 @@ from vidcolor.passthrough import (
     kept_metadata,
     lost_by_container,
 )
+from vidcolor.paths import check_destination
 from vidcolor.pixel_formats import RANGE_FULL, RANGE_LIMITED, luma_layout, plane_view, read_luma
 from vidcolor.probe import choose_video, display_matrix, lost_features, open_film, video_spec
 
@@ -250,7 +251,7 @@ class VideoWriter:
         self.path = Path(path)
         self.warnings = []
         self._like = like
-        _check_is_not_source(self.path, like.path)
+        check_destination(self.path, source=like.path, overwrite=overwrite)
         format_name = _container_format(self.path)
         self._choice = choose_encoder(options, like.spec)
         self.chroma = self._choice.chroma(like.spec)
@@ -390,11 +391,6 @@ def at_depth(luma: Plane, source_bits: int, target_bits: int) -> Plane:
     lost = source_bits - target_bits
     rounded = np.right_shift(luma.astype(np.uint32) + (1 << (lost - 1)), lost)
     return np.minimum(rounded, (1 << target_bits) - 1).astype(np.uint16)
-
-
-def _check_is_not_source(path: Path, source: Path) -> None:
-    if path.exists() and source.exists() and path.samefile(source):
-        raise OutputError(f"{path}: is the input itself; the output needs another name")
 
 
 def _container_format(path: Path) -> str:
