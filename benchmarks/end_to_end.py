@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -24,19 +25,23 @@ from av.video.reformatter import Interpolation
 
 from vidcolor.demo import render_demo
 
+FRAME_RATE = 24
+
 
 def enlarge(source: Path, dest: Path, height: int, copies: int) -> None:
     """The film at another height, ``copies`` times over, with little loss."""
+    with av.open(source) as reader:
+        stream = reader.streams.video[0]
+        width = round(stream.width * height / stream.height / 2) * 2
     with av.open(dest, "w") as writer:
-        out = writer.add_stream("libx264", rate=24, options={"crf": "12", "preset": "veryfast"})
+        out = writer.add_stream("libx264", rate=FRAME_RATE, options={"crf": "12", "preset": "veryfast"})
+        out.width, out.height, out.pix_fmt = width, height, "yuv420p"
         number = 0
         for _ in range(copies):
             with av.open(source) as reader:
-                width = round(reader.streams.video[0].width * height / reader.streams.video[0].height / 2) * 2
-                out.width, out.height, out.pix_fmt = width, height, "yuv420p"
                 for frame in reader.decode(video=0):
                     large = frame.reformat(width, height, "yuv420p", interpolation=Interpolation.BICUBIC)
-                    large.pts, large.time_base, large.pict_type = number, 1 / out.rate, 0
+                    large.pts, large.time_base, large.pict_type = number, Fraction(1, FRAME_RATE), 0
                     writer.mux(out.encode(large))
                     number += 1
         writer.mux(out.encode())
