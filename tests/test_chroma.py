@@ -1,13 +1,13 @@
 """ab to chroma planes. scikit-image is the oracle for Lab, the definitions of BT.601 and its kin for Y'CbCr."""
 
 from dataclasses import replace
-from fractions import Fraction
 
 import cv2
 import numpy as np
 import pytest
 from skimage.color import rgb2lab
 
+from tests.samples import SPEC
 from vidcolor.chroma import (
     BT601,
     BT709,
@@ -23,20 +23,6 @@ from vidcolor.errors import InputError
 from vidcolor.frames import ChromaFormat, Frame, Picture, VideoSpec
 from vidcolor.luma import shrink
 
-SPEC = VideoSpec(
-    width=96,
-    height=64,
-    bit_depth=8,
-    full_range=False,
-    matrix=1,
-    primaries=1,
-    transfer=1,
-    time_base=Fraction(1, 24),
-    frame_rate=Fraction(24),
-    sample_aspect_ratio=None,
-    rotation=0,
-    estimated_frames=None,
-)
 KR_KB = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 6: (0.299, 0.114), 7: (0.212, 0.087), 9: (0.2627, 0.0593)}
 
 

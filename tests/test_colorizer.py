@@ -6,21 +6,15 @@ import numpy as np
 import pytest
 import torch
 
+from tests.samples import small_generator
 from vidcolor.colorizer import Colorizer, resolve_device
 from vidcolor.errors import OptionError
-from vidcolor.networks.generator import Generator
 
 
 @pytest.fixture(scope="module")
 def colorizer() -> Colorizer:
     """A small random network in fp32 on the CPU."""
-    torch.manual_seed(1)
-    network = Generator(
-        encoder="efficientnet_lite0", width=40, attention_layers=1, decoder_channels=(32, 16, 16, 8),
-        detail_channels=(8, 8, 8, 8, 8),
-    )  # fmt: skip
-    torch.nn.init.normal_(network.to_ab.weight, std=0.5)
-    return Colorizer(network, device="cpu", batch_size=3, dtype=torch.float32)
+    return Colorizer(small_generator(1), device="cpu", batch_size=3, dtype=torch.float32)
 
 
 @pytest.mark.parametrize("size", [(32, 32), (33, 47), (1, 1), (7, 200)])
@@ -56,13 +50,7 @@ def test_unknown_device(name: str) -> None:
 
 def test_bf16_is_close(colorizer: Colorizer) -> None:
     """The data type changes rounding and nothing else."""
-    torch.manual_seed(1)
-    network = Generator(
-        encoder="efficientnet_lite0", width=40, attention_layers=1, decoder_channels=(32, 16, 16, 8),
-        detail_channels=(8, 8, 8, 8, 8),
-    )  # fmt: skip
-    torch.nn.init.normal_(network.to_ab.weight, std=0.5)
-    half = Colorizer(network, device="cpu", batch_size=1, dtype=torch.bfloat16)
+    half = Colorizer(small_generator(1), device="cpu", batch_size=1, dtype=torch.bfloat16)
     grey = np.random.default_rng(3).random((1, 32, 32), dtype=np.float32)
     difference = np.abs(half.predict(grey) - colorizer.predict(grey))
     assert difference.mean() < 2.0

@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from fractions import Fraction
 
 import pytest
 
+from tests import samples
 from vidcolor.encoder import choose_encoder
 from vidcolor.errors import OptionError
-from vidcolor.frames import VideoSpec
 from vidcolor.options import EncodeOptions
 
-SPEC = VideoSpec(
-    width=64,
-    height=48,
-    bit_depth=8,
-    full_range=False,
-    matrix=1,
-    primaries=1,
-    transfer=1,
-    time_base=Fraction(1, 25),
-    frame_rate=Fraction(25),
-    sample_aspect_ratio=None,
-    rotation=0,
-    estimated_frames=None,
-)
+SPEC = replace(samples.SPEC, width=64, height=48)
 
 
 @pytest.mark.parametrize(

@@ -7,21 +7,18 @@ import copy
 import pytest
 import torch
 
+from tests.samples import small_generator
 from vidcolor.colorizer import fold_batch_norm
 from vidcolor.networks import NETWORKS, build
 from vidcolor.networks.efficientnet_lite import scaled_stages
 from vidcolor.networks.encoders import ENCODERS
 from vidcolor.networks.generator import Generator
 
-SMALL = {"width": 40, "attention_layers": 1, "decoder_channels": [32, 16, 16, 8], "detail_channels": [8, 8, 8, 8, 8]}
-
 
 @pytest.fixture(scope="module")
 def generator() -> Generator:
     """A small generator with random parameters that do say something."""
-    torch.manual_seed(0)
-    network = Generator(encoder="efficientnet_lite0", **SMALL)
-    torch.nn.init.normal_(network.to_ab.weight, std=0.5)
+    network = small_generator()
     with torch.no_grad():  # batch norms that are not the identity, so that folding has something to fold
         network.train()(torch.rand(4, 1, 64, 64))
     return network.eval()

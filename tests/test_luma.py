@@ -6,23 +6,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from vidcolor.frames import Picture, VideoSpec
+from tests import samples
+from vidcolor.frames import Picture
 from vidcolor.luma import expand_range, shrink, stored_render_size
 
-SPEC = VideoSpec(
-    width=640,
-    height=480,
-    bit_depth=8,
-    full_range=False,
-    matrix=1,
-    primaries=1,
-    transfer=1,
-    time_base=Fraction(1, 24),
-    frame_rate=Fraction(24),
-    sample_aspect_ratio=None,
-    rotation=0,
-    estimated_frames=None,
-)
+SPEC = replace(samples.SPEC, width=640, height=480)
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from tests.clips import Clip, decoded, make_clip, timeline
+from tests.samples import small_generator
 from vidcolor.errors import InputError, OptionError, OutputError
 from vidcolor.frames import FloatArray
-from vidcolor.networks.generator import Generator
 from vidcolor.options import ColorizeOptions, EncodeOptions
 from vidcolor.pipeline import colorize_video
 from vidcolor.progress import Progress
@@ -188,10 +188,7 @@ def test_refusals_leave_nothing(tmp_path: Path) -> None:
 def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A weights file of a small random network."""
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    generator = Generator(
-        encoder="efficientnet_lite0", width=40, attention_layers=1, decoder_channels=(32, 16, 16, 8),
-        detail_channels=(8, 8, 8, 8, 8),
-    )  # fmt: skip
+    generator = small_generator()
     save_generator(
         path, generator.state_dict(), network="multiscale_unet", config=generator.config, recipe="", training={}
     )

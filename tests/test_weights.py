@@ -9,21 +9,17 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from tests.samples import SMALL_CONFIG
 from vidcolor.errors import WeightsError
 from vidcolor.networks.generator import Generator
 from vidcolor.weights import default_weights, describe, load_generator, save_generator
-
-CONFIG = {
-    "encoder": "efficientnet_lite0", "width": 40, "attention_layers": 1,
-    "decoder_channels": [32, 16, 16, 8], "detail_channels": [8, 8, 8, 8, 8],
-}  # fmt: skip
 
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
     """A small network's weights file."""
     path = tmp_path / "small.safetensors"
-    generator = Generator(**CONFIG)
+    generator = Generator(**SMALL_CONFIG)
     save_generator(
         path, generator.state_dict(), network="multiscale_unet", config=generator.config, recipe="name = 'x'",
         training={"pictures_seen": 3},
@@ -43,10 +39,10 @@ def test_round_trip(saved: Path) -> None:
 
 def test_large_variances_survive(saved: Path) -> None:
     """Batch norm's variances may be larger than fp16 reaches; what is not finite is not written."""
-    generator = Generator(**CONFIG)
+    generator = Generator(**SMALL_CONFIG)
     state = generator.state_dict()
     name = "block16.join.1.running_var"
-    about = {"network": "multiscale_unet", "config": CONFIG, "recipe": "", "training": {}}
+    about = {"network": "multiscale_unet", "config": SMALL_CONFIG, "recipe": "", "training": {}}
     save_generator(saved, state | {name: torch.full_like(state[name], 1e6)}, **about)
     assert load_generator(saved).state_dict()[name].max() == 1e6
     with pytest.raises(ValueError, match="not finite"):
@@ -57,7 +53,7 @@ def test_description(saved: Path) -> None:
     """A weights file tells its network, recipe and training."""
     about = describe(saved)
     assert about["network"] == "multiscale_unet"
-    assert about["config"] == CONFIG
+    assert about["config"] == SMALL_CONFIG
     assert about["training"] == {"pictures_seen": 3}
     assert about["bytes"] == saved.stat().st_size
 
@@ -93,11 +89,11 @@ def _changed(saved: Path, **metadata: str) -> Path:
         ({"format": "other"}, "expected format vidcolor-weights-1, found other"),
         ({"network": "nonsense"}, "expected one of the networks"),
         ({"config": "{"}, "its metadata is incomplete"),
-        ({"config": json.dumps({**CONFIG, "colour": 1})}, "its configuration does not fit"),
-        ({"config": json.dumps({**CONFIG, "encoder": "nonsense"})}, "its configuration does not fit"),
-        ({"config": json.dumps({**CONFIG, "width": 80})}, "expected shape"),
-        ({"config": json.dumps({**CONFIG, "width": 40_000_000})}, "expected shape"),
-        ({"config": json.dumps({**CONFIG, "attention_layers": 2})}, "tensors are missing or unknown"),
+        ({"config": json.dumps({**SMALL_CONFIG, "colour": 1})}, "its configuration does not fit"),
+        ({"config": json.dumps({**SMALL_CONFIG, "encoder": "nonsense"})}, "its configuration does not fit"),
+        ({"config": json.dumps({**SMALL_CONFIG, "width": 80})}, "expected shape"),
+        ({"config": json.dumps({**SMALL_CONFIG, "width": 40_000_000})}, "expected shape"),
+        ({"config": json.dumps({**SMALL_CONFIG, "attention_layers": 2})}, "tensors are missing or unknown"),
     ],
 )
 def test_contradictions_are_refused(saved: Path, metadata: dict[str, str], message: str) -> None:
