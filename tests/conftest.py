@@ -5,7 +5,9 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 SHARED_CLIPS = Path(__file__).resolve().parents[2] / "shared" / "clips"
 
@@ -24,3 +26,15 @@ def signals_as_in_a_terminal() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    """Four pictures, orange above blue, in a folder and (two of them) in a shard."""
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    for i in range(4):
+        rgb = np.zeros((140, 150, 3), np.uint8)
+        rgb[:70], rgb[70:] = (200, 120, 40 + i), (30, 60, 160)
+        Image.fromarray(rgb).save(folder / f"{i}.png")
+    return folder

@@ -306,7 +306,7 @@ def test_training_commands_are_imported_when_used(monkeypatch: pytest.MonkeyPatc
         raise InputError(f"{data}: holds no picture")
 
     fake_module(monkeypatch, "vidcolor.training", __path__=[])
-    fake_module(monkeypatch, "vidcolor.training.commands", train=train)
+    fake_module(monkeypatch, "vidcolor.training.train_command", train=train)
     result = run("train", "shards")
     assert (result.exit_code, result.stderr) == (1, "error: shards: holds no picture\n")
 
@@ -320,7 +320,7 @@ def test_every_command_can_tell_the_whole_story(monkeypatch: pytest.MonkeyPatch)
         raise ZeroDivisionError("no pictures")
 
     fake_module(monkeypatch, "vidcolor.training", __path__=[])
-    fake_module(monkeypatch, "vidcolor.training.commands", evaluate=evaluate)
+    fake_module(monkeypatch, "vidcolor.training.evaluate_command", evaluate=evaluate)
     fake_module(monkeypatch, "vidcolor.networks", NETWORKS=None)
     for command, error in (("evaluate", "ZeroDivisionError"), ("models", "AttributeError")):
         plain, whole = run(command), run(command, "--debug")
@@ -379,7 +379,7 @@ def test_help(arguments: list[str]) -> None:
 
 def test_help_lists_all_commands_without_importing_them(monkeypatch: pytest.MonkeyPatch) -> None:
     """The list of commands has the training ones too, even where their package cannot be imported."""
-    monkeypatch.setitem(sys.modules, "vidcolor.training.commands", None)
+    monkeypatch.setitem(sys.modules, "vidcolor.training.train_command", None)
     commands = run("--help").stdout.partition("Commands:")[2].splitlines()
     assert [line.split()[0] for line in commands if line] == ["colorize", "demo", "models", "train", "evaluate"]
 

@@ -17,10 +17,7 @@ from vidcolor.color import grey_to_lightness, lab_to_rgb, lightness_to_grey, rgb
 from vidcolor.colorizer import Predictor
 from vidcolor.training.data import decode_square, iterate_files
 from vidcolor.training.metrics import PAIR_METRICS, SINGLE_METRICS, Rgb
-
-Figures = dict[str, float]
-Row = dict[str, float | None]
-"""The mean figures of a set; None stands for infinity."""
+from vidcolor.training.report import Figures, Row
 
 
 @dataclass(frozen=True)

@@ -204,8 +204,8 @@ class Trainer:
         generator, discriminator = self.state.generator, self.state.discriminator
         with self.autocast():
             semantics = generator.encode(batch.grey) if batch.semantics is None else batch.semantics
-            pred = generator.decode(batch.grey, batch.hints, semantics)
-        pred_ab = pred.float() * AB_SCALE
+            pred_ab = generator.predict(batch.grey, batch.hints, semantics).ab
+        pred = pred_ab / AB_SCALE
         losses: dict[str, Tensor] = {}
         if "adversarial" in stage.losses:
             small = F.avg_pool2d(batch.grey, 2)

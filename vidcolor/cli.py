@@ -83,8 +83,8 @@ class VidcolorGroup(click.Group):
     cls=VidcolorGroup,
     default="colorize",
     lazy={
-        "train": ("vidcolor.training.commands:train", "Train a network."),
-        "evaluate": ("vidcolor.training.commands:evaluate", "Measure weights on pictures."),
+        "train": ("vidcolor.training.train_command:train", "Train a network."),
+        "evaluate": ("vidcolor.training.evaluate_command:evaluate", "Measure weights on pictures."),
     },
     subcommand_metavar="SOURCE -o OUTPUT | COMMAND ...",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import nn
-
 from vidcolor.networks.generator import Generator
+from vidcolor.networks.network import ColorNetwork, Prediction
 
-NETWORKS: dict[str, type[nn.Module]] = {"multiscale_unet": Generator}
+NETWORKS: dict[str, type[ColorNetwork]] = {"multiscale_unet": Generator}
+
+__all__ = ["NETWORKS", "ColorNetwork", "Prediction", "build"]
 
 
-def build(name: str, config: dict[str, Any]) -> nn.Module:
+def build(name: str, config: dict[str, Any]) -> ColorNetwork:
     """The network ``name`` with random parameters. Raises KeyError for an unknown name, TypeError for a bad config."""
     return NETWORKS[name](**config)

@@ -22,8 +22,7 @@ from torch.nn import functional as F
 
 from vidcolor.color import AB_SCALE
 from vidcolor.networks.encoders import ENCODERS
-
-HINT_CHANNELS = 3  # a, b, confidence
+from vidcolor.networks.network import HINT_CHANNELS, ColorNetwork, Prediction
 
 
 def _conv_bn_relu(inputs: int, outputs: int, *, stride: int = 1) -> nn.Sequential:
@@ -102,7 +101,7 @@ class DecoderBlock(nn.Module):
         return F.relu(x + self.refine(x))
 
 
-class Generator(nn.Module):
+class Generator(ColorNetwork):
     """Grey and hints to ab.
 
     Args:
@@ -114,7 +113,8 @@ class Generator(nn.Module):
     """
 
     multiple = 32
-    """Height and width of the input must be multiples of this."""
+    takes_hints = True
+    encoder: nn.Module
 
     def __init__(
         self,
@@ -125,16 +125,18 @@ class Generator(nn.Module):
         decoder_channels: Sequence[int] = (192, 128, 64, 32),
         detail_channels: Sequence[int] = (24, 32, 48, 64, 96),
     ) -> None:
-        super().__init__()
-        self.config = {
-            "encoder": encoder,
-            "width": width,
-            "attention_layers": attention_layers,
-            "decoder_channels": list(decoder_channels),
-            "detail_channels": list(detail_channels),
-        }
-        self.encoder = ENCODERS[encoder]()
-        semantic = self.encoder.channels
+        super().__init__(
+            {
+                "encoder": encoder,
+                "width": width,
+                "attention_layers": attention_layers,
+                "decoder_channels": list(decoder_channels),
+                "detail_channels": list(detail_channels),
+            }
+        )
+        encoder_module = ENCODERS[encoder]()
+        self.encoder = encoder_module
+        semantic: tuple[int, ...] = tuple(encoder_module.channels)
         self.detail = DetailPath(detail_channels)
         self.scene = nn.Conv2d(2 * semantic[4] + semantic[3] + detail_channels[4], width, 1)
         self.attention = nn.Sequential(*(SelfAttention(width, heads=width // 40) for _ in range(attention_layers)))
@@ -155,9 +157,13 @@ class Generator(nn.Module):
         *_, half16, half32 = self.encoder(F.avg_pool2d(grey, 2))
         return [s4, s8, s16, s32, half16, half32]
 
-    def decode(self, grey: Tensor, hints: Tensor, semantics: Sequence[Tensor]) -> Tensor:
-        """Grey (N, 1, H, W), hints (N, 3, H, W) and their semantics to ab (N, 2, H/2, W/2), in units of AB_SCALE."""
-        s4, s8, s16, s32, half16, half32 = semantics
+    def predict(
+        self, grey: Tensor, hints: Tensor | None = None, semantics: Sequence[Tensor] | None = None
+    ) -> Prediction:
+        """ab at half size; see :meth:`ColorNetwork.predict`."""
+        if hints is None:
+            hints = grey.new_zeros(grey.shape[0], HINT_CHANNELS, *grey.shape[-2:])
+        s4, s8, s16, s32, half16, half32 = semantics or self.encode(grey)
         d2, d4, d8, d16, d32 = self.detail(grey, hints)
         size = s32.shape[-2:]
         scene = (F.interpolate(half, size=size, mode="bilinear", align_corners=False) for half in (half16, half32))
@@ -166,20 +172,4 @@ class Generator(nn.Module):
         x = self.block8(x, (s8, d8))
         x = self.block4(x, (s4, d4))
         x = self.block2(x, (d2,))
-        return torch.tanh(self.to_ab(x))
-
-    def forward(self, grey: Tensor, hints: Tensor | None = None) -> Tensor:
-        """Colour for grey pictures.
-
-        Args:
-            grey: (N, 1, H, W), gamma-encoded, in [0, 1]; H and W multiples of :attr:`multiple`.
-            hints: (N, 3, H, W): a and b in units of AB_SCALE, times the confidence; and the confidence, in [0, 1].
-                None means none.
-
-        Returns:
-            ab (N, 2, H, W) in Lab units.
-        """
-        if hints is None:
-            hints = grey.new_zeros(grey.shape[0], HINT_CHANNELS, *grey.shape[-2:])
-        ab = self.decode(grey, hints, self.encode(grey))
-        return F.interpolate(ab.float(), size=grey.shape[-2:], mode="bilinear", align_corners=False) * AB_SCALE
+        return Prediction(torch.tanh(self.to_ab(x)).float() * AB_SCALE)

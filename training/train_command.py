@@ -1,9 +1,8 @@
-"""``vidcolor train`` and ``vidcolor evaluate``."""
+"""``vidcolor train``."""
 
 from __future__ import annotations
 
 import copy
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,9 @@ import click
 
 from vidcolor.cli_options import debug_option
 
-DATA = click.argument("data", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-
 
 @click.command()
-@DATA
+@click.argument("data", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("-o", "--output", "run", required=True, type=click.Path(file_okay=False, path_type=Path),
               help="The run's folder: weights, recipe, metrics.")  # fmt: skip
 @click.option("--recipe", "recipe_name", default="default", show_default=True, help="A name, or a .toml file.")
@@ -50,6 +47,7 @@ def train(
     from vidcolor.training.encoders import load_published
     from vidcolor.training.evaluator import evaluate_stills
     from vidcolor.training.recipe import load_recipe
+    from vidcolor.training.report import format_table
     from vidcolor.training.trainer import Trainer
     from vidcolor.weights import load_generator
 
@@ -77,49 +75,3 @@ def train(
 
     path = trainer.train(minutes=minutes, on_stage_end=figures)
     click.echo(f"{path}: {trainer.state.pictures} pictures seen")
-
-
-@click.command()
-@DATA
-@click.option("-o", "--output", "report", required=True, type=click.Path(file_okay=False, path_type=Path),
-              help="The report's folder: report.json and sheet.jpg.")  # fmt: skip
-@click.option("--weights", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="One or more weights files.  [default: those that come with vidcolor]")  # fmt: skip
-@click.option(
-    "--size", default=256, show_default=True, type=click.IntRange(min=32), help="Side of the square pictures."
-)
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
-@debug_option
-def evaluate(data: tuple[Path, ...], report: Path, weights: tuple[Path, ...], size: int, device: str) -> None:
-    """Measure weights on DATA: colour photographs, which are made grey. With the rows "grey" and "truth"."""
-    from vidcolor.colorizer import Colorizer, Predictor
-    from vidcolor.training.evaluator import evaluate_stills, still_pictures
-    from vidcolor.training.sheets import contact_sheet, spread
-    from vidcolor.weights import default_weights, load_generator
-
-    paths = weights or (default_weights(),)
-    colorizers: dict[str, Predictor] = {
-        str(path): Colorizer(load_generator(path), device=device, batch_size=1) for path in paths
-    }
-    table = evaluate_stills(data, colorizers, size=size)
-    report.mkdir(parents=True, exist_ok=True)
-    (report / "report.json").write_text(json.dumps({"size": size, "rows": table}, indent=2, allow_nan=False) + "\n")
-    count = sum(1 for _ in still_pictures(data, size=32))
-    sample = spread(still_pictures(data, size=size), 24, count)
-    contact_sheet(sample, next(iter(colorizers.values())), report / "sheet.jpg")
-    click.echo(format_table(table))
-
-
-def format_table(table: dict[str, dict[str, float | None]]) -> str:
-    """Rows of figures as a plain table."""
-    names = list(dict.fromkeys(name for row in table.values() for name in row))
-    width = max(len(name) for name in table)
-    lines = [" " * width + "".join(f"  {name:>13.13}" for name in names)]
-    for name, row in table.items():
-        cells = "".join(f"  {_cell(row[n]):>13}" if n in row else " " * 15 for n in names)
-        lines.append(f"{name:<{width}}{cells}")
-    return "\n".join(lines)
-
-
-def _cell(figure: float | None) -> str:
-    return "inf" if figure is None else f"{figure:.5g}"

@@ -1,0 +1,64 @@
+"""Recipes: what is understood and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.training_samples import TINY
+from vidcolor.errors import OptionError
+from vidcolor.training.recipe import load_recipe, parse_recipe, recipe_names
+
+
+def test_recipes_that_ship_are_understood() -> None:
+    """Every recipe of the package parses, and its shares of time add up."""
+    assert "default" in recipe_names()
+    for name in recipe_names():
+        assert sum(stage.share for stage in load_recipe(name).stages) == pytest.approx(1)
+
+
+def test_later_stages_alone() -> None:
+    """A recipe can begin at a later stage; a stage that it does not have is named."""
+    recipe = parse_recipe(TINY, where="tiny")
+    assert [stage.name for stage in recipe.starting_at("gan").stages] == ["gan"]
+    with pytest.raises(OptionError, match="has no stage 'nonsense'; it has: l1, gan"):
+        recipe.starting_at("nonsense")
+
+
+@pytest.mark.parametrize(
+    ("line", "changed", "message"),
+    [
+        ("smooth_l1 = 1.0 }", "smoothl1 = 1.0 }", "unknown loss of stage l1: 'smoothl1'"),
+        ("size = 64", "size = 100", "size must be a multiple of 64, got 100"),
+        ("size = 64", "size = 192", "larger than the data's, 128"),
+        ('"multiscale_unet"', '"nonsense"', "unknown network 'nonsense'"),
+        ("frozen_encoder = true", "frozen_encoder = false", "OK"),
+        ("frozen_encoder = false", "frozen_encoder = true", "OK"),
+        ("learning_rate = 1e-3", "rate = 1e-3", "not understood"),
+    ],
+)
+def test_recipes_are_checked(line: str, changed: str, message: str) -> None:
+    """What could only fail after hours is refused at once."""
+    text = TINY.replace(line, changed)
+    assert text != TINY
+    if message == "OK":
+        parse_recipe(text, where="tiny")
+        return
+    with pytest.raises(OptionError, match=message):
+        parse_recipe(text, where="tiny")
+
+
+def test_frozen_after_trained() -> None:
+    """Cached features would be those of another encoder."""
+    swapped = {"frozen_encoder = true": "frozen_encoder = false", "frozen_encoder = false": "frozen_encoder = true"}
+    text = "\n".join(swapped.get(line, line) for line in TINY.splitlines())
+    with pytest.raises(OptionError, match="cannot follow one that trains it"):
+        parse_recipe(text, where="tiny")
+
+
+def test_changed_lines() -> None:
+    """A changed line takes effect and is noted in the recipe's text."""
+    recipe = parse_recipe(TINY, ["optimiser.batch_size=7"], where="tiny")
+    assert recipe.optimiser.batch_size == 7
+    assert "# changed: optimiser.batch_size=7" in recipe.text
+    with pytest.raises(OptionError, match="not understood"):
+        parse_recipe(TINY, ["nonsense.x=7"], where="tiny")
