@@ -4,10 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
+from vidcolor.networks.autoencoder import Autoencoder
+from vidcolor.networks.cnn4 import Cnn4
+from vidcolor.networks.eccv16 import Eccv16
 from vidcolor.networks.generator import Generator
 from vidcolor.networks.network import ColorNetwork, Prediction
+from vidcolor.networks.pretrained_unet import PretrainedUNet
+from vidcolor.networks.residual import ResidualNetwork
+from vidcolor.networks.residual_unet import ResidualUNet
+from vidcolor.networks.siggraph17 import Siggraph17
+from vidcolor.networks.unet import UNet
 
-NETWORKS: dict[str, type[ColorNetwork]] = {"multiscale_unet": Generator}
+NETWORKS: dict[str, type[ColorNetwork]] = {
+    "autoencoder": Autoencoder,
+    "cnn4": Cnn4,
+    "eccv16": Eccv16,
+    "multiscale_unet": Generator,
+    "pretrained_unet": PretrainedUNet,
+    "residual": ResidualNetwork,
+    "residual_unet": ResidualUNet,
+    "siggraph17": Siggraph17,
+    "unet": UNet,
+}
 
 __all__ = ["NETWORKS", "ColorNetwork", "Prediction", "build"]
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from vidcolor.color import rgb_to_lab
+from vidcolor.networks.layers import full_precision
 
 BIN_SIDE = 10.0
 """Lab units."""
@@ -77,6 +78,7 @@ def annealed_mean(logits: Tensor, temperature: float = TEMPERATURE, centres: Ten
     Returns:
         ab, float32 (N, 2, h, w), Lab units.
     """
-    probabilities = torch.softmax(logits.float() / temperature, dim=1)
     centres = bins() if centres is None else centres
-    return torch.einsum("nqhw,qc->nchw", probabilities, centres.to(probabilities))
+    with full_precision(logits):
+        probabilities = torch.softmax(logits.float() / temperature, dim=1)
+        return torch.einsum("nqhw,qc->nchw", probabilities, centres.to(probabilities))

@@ -1,0 +1,40 @@
+"""A plain encoder–decoder of convolution, batch norm and ReLU: what colour looks like through a narrow place.
+
+It has no paper of its own; it is the U-Net without its skips, against which their worth is measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from vidcolor.networks.layers import bounded_ab, conv_bn_relu
+from vidcolor.networks.network import ColorNetwork, Prediction
+
+
+class Autoencoder(ColorNetwork):
+    """Grey to ab through a map of stride ``2**downs``.
+
+    Args:
+        filters: channels at half size; they double inwards.
+        downs: halvings, and as many doublings.
+    """
+
+    def __init__(self, *, filters: int = 64, downs: int = 4) -> None:
+        super().__init__({"filters": filters, "downs": downs})
+        self.multiple = 2**downs
+        widths = [filters * 2**level for level in range(downs)]
+        encoder = [conv_bn_relu(fine, coarse, stride=2) for fine, coarse in pairwise((1, *widths))]
+        decoder = [
+            nn.Sequential(nn.Upsample(scale_factor=2, mode="nearest"), conv_bn_relu(coarse, fine))
+            for coarse, fine in pairwise((*reversed(widths), filters // 2))
+        ]
+        self.layers = nn.Sequential(*encoder, *decoder, nn.Conv2d(filters // 2, 2, 3, padding=1))
+
+    def predict(
+        self, grey: Tensor, hints: Tensor | None = None, semantics: Sequence[Tensor] | None = None
+    ) -> Prediction:
+        """ab at full size; see :meth:`ColorNetwork.predict`."""
+        return bounded_ab(self.layers(grey * 2 - 1))

@@ -1,0 +1,39 @@
+"""A residual network (He et al. 2016) that stays at the picture's size: no detail is lost, and little of the scene seen.
+
+Its form is that of super-resolution networks (Ledig et al. 2017), without the enlargement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from vidcolor.networks.layers import ResidualBlock, bounded_ab
+from vidcolor.networks.network import ColorNetwork, Prediction
+
+
+class ResidualNetwork(ColorNetwork):
+    """Every place sees ``2 * blocks + 4`` pixels on each side.
+
+    Args:
+        filters: channels throughout. Every activation is as large as the picture: memory and time grow with it.
+        blocks: residual blocks.
+    """
+
+    multiple = 1
+
+    def __init__(self, *, filters: int = 64, blocks: int = 8) -> None:
+        super().__init__({"filters": filters, "blocks": blocks})
+        first = nn.Conv2d(1, filters, 7, padding=3, bias=False)
+        self.layers = nn.Sequential(
+            first, nn.BatchNorm2d(filters), nn.ReLU(inplace=True),
+            *(ResidualBlock(filters, filters) for _ in range(blocks)),
+            nn.Conv2d(filters, 2, 3, padding=1),
+        )  # fmt: skip
+
+    def predict(
+        self, grey: Tensor, hints: Tensor | None = None, semantics: Sequence[Tensor] | None = None
+    ) -> Prediction:
+        """ab at full size; see :meth:`ColorNetwork.predict`."""
+        return bounded_ab(self.layers(grey * 2 - 1))

@@ -1,0 +1,61 @@
+"""A U-Net of residual blocks (Zhang, Liu & Wang 2018), enlarging by transposed or by resize-convolution.
+
+Transposed convolutions can leave a checkerboard; enlarging first and convolving then cannot (Odena et al. 2016).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from vidcolor.networks.layers import ResidualBlock, bounded_ab
+from vidcolor.networks.network import ColorNetwork, Prediction
+
+WIDEST = 16  # times ``filters``
+
+
+def _enlarge(inputs: int, outputs: int, upsampling: str) -> nn.Sequential:
+    """To twice the size."""
+    if upsampling == "transposed":
+        return nn.Sequential(nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1))
+    if upsampling == "resize":
+        return nn.Sequential(nn.Upsample(scale_factor=2, mode="nearest"), nn.Conv2d(inputs, outputs, 3, padding=1))
+    raise ValueError(f"unknown upsampling {upsampling!r}; there are: resize, transposed")
+
+
+class ResidualUNet(ColorNetwork):
+    """One residual block a level on the way down and one on the way up.
+
+    Args:
+        filters: channels at full size; they double with every level, up to 16 times as many.
+        downs: levels below full size.
+        upsampling: ``transposed`` or ``resize``.
+
+    Raises:
+        ValueError: another ``upsampling``.
+    """
+
+    def __init__(self, *, filters: int = 32, downs: int = 5, upsampling: str = "transposed") -> None:
+        super().__init__({"filters": filters, "downs": downs, "upsampling": upsampling})
+        self.multiple = 2**downs
+        widths = [filters * min(2**level, WIDEST) for level in range(downs + 1)]
+        self.first = ResidualBlock(1, widths[0])
+        self.down = nn.ModuleList(ResidualBlock(fine, coarse, stride=2) for fine, coarse in pairwise(widths))
+        self.enlarge = nn.ModuleList(_enlarge(coarse, fine, upsampling) for fine, coarse in pairwise(widths))
+        self.join = nn.ModuleList(ResidualBlock(2 * fine, fine) for fine in widths[:-1])
+        self.to_ab = nn.Conv2d(widths[0], 2, 1)
+
+    def predict(
+        self, grey: Tensor, hints: Tensor | None = None, semantics: Sequence[Tensor] | None = None
+    ) -> Prediction:
+        """ab at full size; see :meth:`ColorNetwork.predict`."""
+        skips = [self.first(grey * 2 - 1)]
+        for down in self.down:
+            skips.append(down(skips[-1]))
+        x = skips.pop()
+        for enlarge, join in zip(reversed(self.enlarge), reversed(self.join), strict=True):
+            x = join(torch.cat((skips.pop(), enlarge(x)), dim=1))
+        return bounded_ab(self.to_ab(x))
