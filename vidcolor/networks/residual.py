@@ -1,4 +1,4 @@
-"""A residual network (He et al. 2016) that stays at the picture's size: no detail is lost, and little of the scene seen.
+"""A residual network (He et al. 2016) that keeps the picture's size: it loses no detail, and sees little of the scene.
 
 Its form is that of super-resolution networks (Ledig et al. 2017), without the enlargement.
 """
