@@ -5,8 +5,15 @@ from __future__ import annotations
 import pytest
 
 from tests.training_samples import TINY
+from vidcolor.color import AB_SCALE
 from vidcolor.errors import OptionError
 from vidcolor.training.recipe import load_recipe, parse_recipe, recipe_names
+
+PUBLISHED = (
+    "unet-patchgan", "multiscale-attention", "unet-l1", "unet-perceptual", "unet-perceptual-l1", "residual",
+    "residual-unet", "residual-unet-upsampling", "pretrained-unet", "cnn4-rgb", "cnn4-hsl", "cwgan", "eccv16",
+    "siggraph17", "autoencoder",
+)  # fmt: skip
 
 
 def test_recipes_that_ship_are_understood() -> None:
@@ -14,6 +21,19 @@ def test_recipes_that_ship_are_understood() -> None:
     assert "default" in recipe_names()
     for name in recipe_names():
         assert sum(stage.share for stage in load_recipe(name).stages) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_experiments(name: str) -> None:
+    """Each is a recipe; figures say where they come from, and are numbers; L1 in Lab units weighs what 100 · L1 did."""
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    figures = dict(recipe.published)
+    assert figures.pop("source", None) or name == "autoencoder"
+    assert all(float(figure) > 0 for figure in figures.values())
+    for stage in recipe.stages:
+        if recipe.discriminator is not None and "l1" in stage.losses:
+            assert stage.losses["l1"] == pytest.approx(100 / AB_SCALE, abs=1e-3)
 
 
 def test_later_stages_alone() -> None:
