@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from vidcolor.networks.layers import bounded_ab, conv_bn_relu
+from vidcolor.networks.layers import bounded_ab, conv_bn_relu, conv_to_ab
 from vidcolor.networks.network import ColorNetwork, Prediction
 
 
@@ -31,7 +31,7 @@ class Autoencoder(ColorNetwork):
             nn.Sequential(nn.Upsample(scale_factor=2, mode="nearest"), conv_bn_relu(coarse, fine))
             for coarse, fine in pairwise((*reversed(widths), filters // 2))
         ]
-        self.layers = nn.Sequential(*encoder, *decoder, nn.Conv2d(filters // 2, 2, 3, padding=1))
+        self.layers = nn.Sequential(*encoder, *decoder, conv_to_ab(filters // 2, 3))
 
     def predict(
         self, grey: Tensor, hints: Tensor | None = None, semantics: Sequence[Tensor] | None = None

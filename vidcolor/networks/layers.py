@@ -31,6 +31,15 @@ class ResidualBlock(nn.Module):
         return F.relu(self.shortcut(x) + self.layers(x))
 
 
+def conv_to_ab(inputs: int, kernel: int) -> nn.Conv2d:
+    """The last convolution, which begins near grey: training need not first take back wild colours."""
+    conv = nn.Conv2d(inputs, 2, kernel, padding=kernel // 2)
+    nn.init.normal_(conv.weight, std=0.01)
+    assert conv.bias is not None
+    nn.init.zeros_(conv.bias)
+    return conv
+
+
 def full_precision(x: Tensor) -> torch.autocast:
     """Autocast off on ``x``'s device: in bf16 a conversion to Lab is wrong by two units."""
     return torch.autocast(x.device.type, enabled=False)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from vidcolor.networks.encoders import ENCODERS
-from vidcolor.networks.layers import bounded_ab, conv_bn_relu
+from vidcolor.networks.layers import bounded_ab, conv_bn_relu, conv_to_ab
 from vidcolor.networks.network import ColorNetwork, Prediction
 
 
@@ -72,7 +72,7 @@ class PretrainedUNet(ColorNetwork):
             DecoderBlock(inputs, skip, outputs, upsampling)
             for inputs, skip, outputs in zip(below, skips, decoder_channels, strict=True)
         )
-        self.to_ab = nn.Conv2d(decoder_channels[-1], 2, 3, padding=1)
+        self.to_ab = conv_to_ab(decoder_channels[-1], 3)
 
     def encode(self, grey: Tensor) -> list[Tensor]:
         """Semantics of grey (N, 1, H, W): five maps at strides 2, 4, 8, 16 and 32."""

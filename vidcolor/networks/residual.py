@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from vidcolor.networks.layers import ResidualBlock, bounded_ab
+from vidcolor.networks.layers import ResidualBlock, bounded_ab, conv_to_ab
 from vidcolor.networks.network import ColorNetwork, Prediction
 
 
@@ -29,7 +29,7 @@ class ResidualNetwork(ColorNetwork):
         self.layers = nn.Sequential(
             first, nn.BatchNorm2d(filters), nn.ReLU(inplace=True),
             *(ResidualBlock(filters, filters) for _ in range(blocks)),
-            nn.Conv2d(filters, 2, 3, padding=1),
+            conv_to_ab(filters, 3),
         )  # fmt: skip
 
     def predict(

@@ -11,7 +11,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from vidcolor.networks.layers import ResidualBlock, bounded_ab
+from vidcolor.networks.layers import ResidualBlock, bounded_ab, conv_to_ab
 from vidcolor.networks.network import ColorNetwork, Prediction
 
 WIDEST = 16  # times ``filters``
@@ -46,7 +46,7 @@ class ResidualUNet(ColorNetwork):
         self.down = nn.ModuleList(ResidualBlock(fine, coarse, stride=2) for fine, coarse in pairwise(widths))
         self.enlarge = nn.ModuleList(_enlarge(coarse, fine, upsampling) for fine, coarse in pairwise(widths))
         self.join = nn.ModuleList(ResidualBlock(2 * fine, fine) for fine in widths[:-1])
-        self.to_ab = nn.Conv2d(widths[0], 2, 1)
+        self.to_ab = conv_to_ab(widths[0], 1)
 
     def predict(
         self, grey: Tensor, hints: Tensor | None = None, semantics: Sequence[Tensor] | None = None

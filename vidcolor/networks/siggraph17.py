@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from vidcolor.networks.color_bins import bins
 from vidcolor.networks.eccv16 import centred_lightness, conv_group
-from vidcolor.networks.layers import bounded_ab
+from vidcolor.networks.layers import bounded_ab, conv_to_ab
 from vidcolor.networks.network import HINT_CHANNELS, ColorNetwork, Prediction
 
 
@@ -65,7 +65,7 @@ class Siggraph17(ColorNetwork):
         self.group9 = UpGroup(4 * f, 2 * f, 2 * f, conv_group(2 * f, 2 * f, 1))
         last = nn.Sequential(nn.Conv2d(2 * f, 2 * f, 3, padding=1), nn.LeakyReLU(0.2, inplace=True))
         self.group10 = UpGroup(2 * f, f, 2 * f, last)
-        self.to_ab = nn.Conv2d(2 * f, 2, 1)
+        self.to_ab = conv_to_ab(2 * f, 1)
         self.to_logits = nn.Conv2d(4 * f, len(bins()), 1) if classification else None
 
     def predict(
