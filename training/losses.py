@@ -1,39 +1,204 @@
-"""Losses, as pure functions of predictions and truth; a recipe names them and gives each its weight."""
+"""Losses: what a generator pays for a prediction; a recipe names them and gives each its weight.
+
+All of them are scalars, means over the batch, and are taken in fp32 under autocast too: bf16 has three digits, and the
+way from Lab to R'G'B' needs more. The losses ``adversarial`` and ``feature_matching`` need an opponent:
+:class:`vidcolor.training.adversary.Adversary`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from functools import partial
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidcolor.errors import OptionError
+from vidcolor.networks import ColorNetwork, Prediction
+from vidcolor.networks.color_bins import bins, soft_encode
+from vidcolor.training.batch import Batch, join_rgb, shrink_to
+from vidcolor.training.disturbance import draw_disturbance
+
+LossTerm = Callable[[Prediction, Batch], Tensor]
+
 SMOOTH_L1_BETA = 5.0  # Lab units: below, errors count squared
+COLOURFULNESS_UNIT = 100.0
+TINY_VARIANCE = 1e-4  # of 8-bit levels, squared: keeps the slope of a square root finite, and is far from visible
+PRIOR_SIGMA = 5.0  # Lab units
 
 
-def l1(pred_ab: Tensor, true_ab: Tensor) -> Tensor:
-    """Mean absolute error; both (N, 2, H, W) in Lab units."""
-    return F.l1_loss(pred_ab, true_ab)
+def build_losses(
+    names: Collection[str],
+    *,
+    network: ColorNetwork,
+    features: nn.Module | None,
+    class_weights: Tensor | None,
+    random: torch.Generator,
+) -> dict[str, LossTerm]:
+    """The losses ``names``, ready to be called with a prediction of ``network`` and its batch.
+
+    Args:
+        names: without ``adversarial`` and ``feature_matching``.
+        network: asked a second time by ``temporal``.
+        features: R'G'B' (N, 3, H, W) in [0, 1] to a list of maps, frozen; for ``perceptual``.
+        class_weights: (Q,), of :func:`class_weights`, on the device; for ``rebalanced_classification``.
+        random: for the disturbances of ``temporal``.
+
+    Raises:
+        OptionError: an unknown name, or one whose needs are not given.
+    """
+    terms: dict[str, LossTerm] = {**PLAIN_LOSSES, "temporal": partial(temporal, network=network, random=random)}
+    if features is not None:
+        terms["perceptual"] = partial(perceptual, features=features)
+    if class_weights is not None:
+        terms["rebalanced_classification"] = partial(rebalanced_classification, weights=class_weights)
+    if missing := sorted(set(names) - set(terms)):
+        needs = {"perceptual": "a feature network", "rebalanced_classification": "class weights"}.get(missing[0])
+        known = f"there are: {', '.join(sorted(terms))}"
+        raise OptionError(f"loss {missing[0]}: {f'it needs {needs}' if needs else f'no such loss; {known}'}")
+    return {name: terms[name] for name in names}
 
 
-def smooth_l1(pred_ab: Tensor, true_ab: Tensor) -> Tensor:
-    """Huber's loss (Girshick 2015) with its bend at SMOOTH_L1_BETA; both (N, 2, H, W) in Lab units."""
-    return F.smooth_l1_loss(pred_ab, true_ab, beta=SMOOTH_L1_BETA)
+def l1(prediction: Prediction, batch: Batch) -> Tensor:
+    """Mean absolute error of ab, Lab units, at the prediction's size."""
+    return F.l1_loss(prediction.ab.float(), batch.ab_like(prediction))
 
 
-def mse(pred_ab: Tensor, true_ab: Tensor) -> Tensor:
-    """Mean squared error; both (N, 2, H, W) in Lab units."""
-    return F.mse_loss(pred_ab, true_ab)
+def smooth_l1(prediction: Prediction, batch: Batch) -> Tensor:
+    """Girshick 2015, eq. (3), of ab at the prediction's size, Lab units: e² / 2β for |e| < β = 5, else |e| − β / 2."""
+    return F.smooth_l1_loss(prediction.ab.float(), batch.ab_like(prediction), beta=SMOOTH_L1_BETA)
 
 
-PIXEL_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"l1": l1, "smooth_l1": smooth_l1, "mse": mse}
+def mse(prediction: Prediction, batch: Batch) -> Tensor:
+    """Mean squared error of ab, Lab units squared, at the prediction's size."""
+    return F.mse_loss(prediction.ab.float(), batch.ab_like(prediction))
 
 
-def discriminator_hinge(real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
-    """Hinge loss of the discriminator (Lim & Ye 2017), its two halves and their mean."""
-    real, fake = F.relu(1 - real_logits).mean(), F.relu(1 + fake_logits).mean()
-    return {"loss_D_real": real, "loss_D_fake": fake, "loss_D": (real + fake) / 2}
+def rgb_mse(prediction: Prediction, batch: Batch) -> Tensor:
+    """Mean squared error of R'G'B' in [0, 1], at the picture's size.
+
+    Networks that speak in R'G'B' are held to their own luma too; of others ab is joined with the picture's own.
+    """
+    with _full_precision(prediction.ab):
+        pred_rgb = prediction.rgb.float() if prediction.rgb is not None else _predicted_rgb(prediction, batch)
+        return F.mse_loss(pred_rgb, batch.rgb())
 
 
-def generator_hinge(fake_logits: Tensor) -> Tensor:
-    """What the generator pays for being found out."""
-    return -fake_logits.mean()
+def perceptual(prediction: Prediction, batch: Batch, *, features: nn.Module) -> Tensor:
+    """Mean squared distance of feature maps, mean over the maps (Johnson et al. 2016, eq. 2, with equal weights).
+
+    Both pictures have the true luma; R'G'B' is not clipped on the way, so that every error of ab has a gradient.
+    """
+    with _full_precision(prediction.ab):
+        pred_rgb, true_rgb = _predicted_rgb(prediction, batch), batch.rgb()
+    pred_maps = features(pred_rgb)
+    with torch.no_grad():
+        true_maps = features(true_rgb)
+    pairs = zip(pred_maps, true_maps, strict=True)
+    return torch.stack([F.mse_loss(pred.float(), true.float()) for pred, true in pairs]).mean()
+
+
+def colourfulness(prediction: Prediction, batch: Batch) -> Tensor:
+    """1 − CF / 100 of the predicted pictures (Kang et al. 2023, DDColor), mean over them; it knows no truth.
+
+    CF = √(σ²_rg + σ²_yb) + 0.3 √(μ²_rg + μ²_yb) with rg = R − G and yb = (R + G) / 2 − B, both signed, in 8-bit levels
+    (Hasler & Süsstrunk 2003). Levels are clipped to 0 … 255, as screens do: what leaves sRGB earns nothing.
+    """
+    with _full_precision(prediction.ab):
+        red, green, blue = (255 * _predicted_rgb(prediction, batch).clamp(0, 1)).flatten(2).unbind(1)
+        opponents = torch.stack((red - green, (red + green) / 2 - blue))
+        spread = _safe_sqrt(opponents.var(dim=2, correction=0).sum(dim=0))
+        offset = _safe_sqrt(opponents.mean(dim=2).square().sum(dim=0))
+        loss: Tensor = (1 - (spread + 0.3 * offset) / COLOURFULNESS_UNIT).mean()
+        return loss
+
+
+def rebalanced_classification(prediction: Prediction, batch: Batch, *, weights: Tensor) -> Tensor:
+    """Multinomial cross-entropy with rare colours made dear (Zhang et al. 2016, eq. 2 and 3), mean over pixels, nats.
+
+    −v(Z) Σ_q Z_q log Ẑ_q: Z is the soft-encoded true ab at the logits' size, v(Z) the weight of its dominant bin.
+
+    Args:
+        prediction: with logits over the bins of :mod:`vidcolor.networks.color_bins`.
+        batch: the truth.
+        weights: (Q,), of :func:`class_weights`.
+
+    Raises:
+        OptionError: the network gives no logits.
+    """
+    if prediction.logits is None:
+        raise OptionError("loss rebalanced_classification: it needs a network that classifies, this one gives ab alone")
+    truth = soft_encode(shrink_to(batch.ab, prediction.logits).float())
+    errors = F.cross_entropy(prediction.logits.float(), truth, reduction="none")
+    return (weights[truth.argmax(dim=1)] * errors).mean()
+
+
+def temporal(prediction: Prediction, batch: Batch, *, network: ColorNetwork, random: torch.Generator) -> Tensor:
+    """Steadiness without a film: mean |f(T(x)) − T(f(x))|, Lab units (Eilertsen et al. 2019).
+
+    T moves a picture a little, and makes it noisy and brighter or darker; colours only move. It is what happens from
+    one frame to the next. Places that come from outside the picture do not count. It asks the network again, which
+    costs about as much as the first time; alone it would be content with grey.
+    """
+    disturb = draw_disturbance(len(batch.grey), random)
+    hints = None if batch.hints is None else disturb.move_hints(batch.hints)
+    again = network.predict(disturb.film(batch.grey), hints).ab.float()
+    moved, inside = disturb.move(prediction.ab.float())
+    errors: Tensor = (again - moved).abs() * inside
+    return errors.sum() / (inside.sum() * again.shape[1])
+
+
+PLAIN_LOSSES: dict[str, LossTerm] = {
+    "l1": l1,
+    "smooth_l1": smooth_l1,
+    "mse": mse,
+    "rgb_mse": rgb_mse,
+    "colourfulness": colourfulness,
+}
+"""Those that need nothing but a prediction and its batch."""
+
+
+def ab_prior(ab: Tensor) -> Tensor:
+    """How often each bin's colours occur (Zhang et al. 2016, §2.2): counted, then smoothed by a Gaussian of σ = 5.
+
+    Args:
+        ab: true colours (N, 2, H, W), Lab units; pictures made small serve as well.
+
+    Returns:
+        float32 (Q,) on the CPU, adding up to 1.
+    """
+    centres = bins().double()
+    # One picture at a time: a pixel's code is as long as there are bins.
+    dominant = torch.cat([soft_encode(picture[None].float()).argmax(dim=1).flatten() for picture in ab])
+    counted = torch.bincount(dominant.cpu(), minlength=len(centres)).double()
+    spread = torch.exp(-torch.cdist(centres, centres).square() / (2 * PRIOR_SIGMA**2))
+    smoothed = (spread / spread.sum(dim=0)) @ counted
+    return (smoothed / smoothed.sum()).float()
+
+
+def class_weights(ab_prior: Tensor, lambda_: float = 0.5) -> Tensor:
+    """Weights of the bins, w ∝ 1 / ((1 − λ) p + λ / Q), scaled so that Σ p w = 1 (Zhang et al. 2016, eq. 4).
+
+    Args:
+        ab_prior: p (Q,), of :func:`ab_prior`.
+        lambda_: 1 weighs all alike; towards 0 the rarest count ever more.
+
+    Returns:
+        (Q,).
+    """
+    weights: Tensor = 1 / ((1 - lambda_) * ab_prior + lambda_ / len(ab_prior))
+    return weights / (ab_prior * weights).sum()
+
+
+def _predicted_rgb(prediction: Prediction, batch: Batch) -> Tensor:
+    return join_rgb(batch.clean_grey, prediction.ab)
+
+
+def _safe_sqrt(x: Tensor) -> Tensor:
+    """√x whose slope is finite at 0: a grey picture has neither spread nor offset."""
+    return (x + TINY_VARIANCE).sqrt()
+
+
+def _full_precision(like: Tensor) -> torch.autocast:
+    return torch.autocast(like.device.type, enabled=False)

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite feature extractors: semantics of a grey picture at strides 2, 4, 8, 16 and 32.
+"""EfficientNet-Lite feature extractors: semantics of a picture at strides 2, 4, 8, 16 and 32.
 
 Architecture: Tan & Le, "EfficientNet" (2019), in the Lite variant of Google's TPU repository (2020): no
 squeeze-and-excitation, ReLU6, stem and head not scaled, TensorFlow's SAME padding.
@@ -37,7 +37,11 @@ BASE_STAGES = (
     StageShape(1, 3, 1, 320),
 )
 TAPPED_STAGES = (0, 1, 2, 4, 6)  # the last stage at each of the strides 2, 4, 8, 16, 32
-SCALING = {"efficientnet_lite0": (1.0, 1.0), "efficientnet_lite2": (1.1, 1.2)}  # width, depth
+SCALING = {  # width, depth
+    "efficientnet_lite0": (1.0, 1.0),
+    "efficientnet_lite1": (1.0, 1.1),
+    "efficientnet_lite2": (1.1, 1.2),
+}
 
 
 def round_channels(channels: float, divisor: int = 8) -> int:
@@ -97,7 +101,7 @@ class InvertedResidual(nn.Module):
 
 
 class EfficientNetLite(nn.Module):
-    """Features at strides 2, 4, 8, 16 and 32 of a grey picture."""
+    """Features at strides 2, 4, 8, 16 and 32 of a picture."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -116,9 +120,9 @@ class EfficientNetLite(nn.Module):
         self.stages = nn.ModuleList(stages)
         self.channels = tuple(shapes[i].channels for i in TAPPED_STAGES)
 
-    def forward(self, grey: Tensor) -> list[Tensor]:
-        """Grey (N, 1, H, W) in [0, 1] to five maps, (N, channels[i], ceil(H / 2^(i+1)), ceil(W / 2^(i+1)))."""
-        x = self.stem(((grey * 255 - 127) / 128).expand(-1, 3, -1, -1))
+    def forward(self, picture: Tensor) -> list[Tensor]:
+        """Grey or R'G'B' (N, 1 or 3, H, W) in [0, 1] to maps (N, channels[i], ceil(H / 2^(i+1)), ceil(W / 2^(i+1)))."""
+        x = self.stem(((picture * 255 - 127) / 128).expand(-1, 3, -1, -1))
         maps = []
         for index, stage in enumerate(self.stages):
             x = stage(x)

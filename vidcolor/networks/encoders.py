@@ -1,7 +1,8 @@
 """The encoders that a generator can stand on, under one interface.
 
 An encoder takes grey (N, 1, H, W) in [0, 1] and returns five maps at strides 2, 4, 8, 16 and 32 with ``channels``
-channels. It does its own ImageNet normalisation.
+channels. It does its own ImageNet normalisation. R'G'B' (N, 3, H, W) will do as well: grey stands for three equal
+channels.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-def imagenet_normalised(grey: Tensor) -> Tensor:
-    """Grey (N, 1, H, W) in [0, 1] to three equal channels, normalised as torchvision's ImageNet networks expect."""
-    mean, std = grey.new_tensor(IMAGENET_MEAN), grey.new_tensor(IMAGENET_STD)
-    return (grey - mean.view(1, 3, 1, 1)) / std.view(1, 3, 1, 1)
+def imagenet_normalised(picture: Tensor) -> Tensor:
+    """Grey or R'G'B' (N, 1 or 3, H, W) in [0, 1] to (N, 3, H, W), as torchvision's ImageNet networks expect it."""
+    mean, std = picture.new_tensor(IMAGENET_MEAN), picture.new_tensor(IMAGENET_STD)
+    return (picture - mean.view(1, 3, 1, 1)) / std.view(1, 3, 1, 1)
 
 
 class ResNet18(nn.Module):
@@ -37,8 +38,8 @@ class ResNet18(nn.Module):
         self.pool = body.maxpool
         self.layers = nn.ModuleList([body.layer1, body.layer2, body.layer3])
 
-    def forward(self, grey: Tensor) -> list[Tensor]:
-        maps = [self.stem(imagenet_normalised(grey))]
+    def forward(self, picture: Tensor) -> list[Tensor]:
+        maps = [self.stem(imagenet_normalised(picture))]
         x = self.pool(maps[0])
         for layer in self.layers:
             x = layer(x)
@@ -58,8 +59,8 @@ class MobileNetV2(nn.Module):
 
         self.layers = mobilenet_v2(weights=None).features[: self.taps[-1] + 1]
 
-    def forward(self, grey: Tensor) -> list[Tensor]:
-        x, maps = imagenet_normalised(grey), []
+    def forward(self, picture: Tensor) -> list[Tensor]:
+        x, maps = imagenet_normalised(picture), []
         for index, layer in enumerate(self.layers):
             x = layer(x)
             if index in self.taps:
