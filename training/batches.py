@@ -90,12 +90,13 @@ class DeviceMaps:
 
     def cut(self, cut: Cut) -> Tensor:
         """The squares, (n, C, side / stride, side / stride), channels last, on the device."""
-        inside = torch.arange(cut.side // self.stride)
-        columns = torch.where(cut.mirrored[:, None], inside.flip(0), inside) + cut.lefts[:, None] // self.stride
-        rows = inside + cut.tops[:, None] // self.stride
-        pictures = torch.from_numpy(cut.indices)[:, None, None]
-        places = (pictures, rows[:, :, None], columns[:, None])
-        return self.maps[tuple(p.to(self.maps.device, non_blocking=True) for p in places)].permute(0, 3, 1, 2)
+        device, side = self.maps.device, cut.side // self.stride
+        pictures = torch.from_numpy(cut.indices).to(device)[:, None, None]
+        tops, lefts, mirrored = (values.to(device)[:, None] for values in (cut.tops, cut.lefts, cut.mirrored))
+        inside = torch.arange(side, device=device)
+        rows = inside + tops // self.stride
+        columns = torch.where(mirrored, inside.flip(0), inside) + lefts // self.stride
+        return self.maps[pictures, rows[:, :, None], columns[:, None]].permute(0, 3, 1, 2)
 
 
 class Batches:

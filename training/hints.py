@@ -27,7 +27,7 @@ def simulate_hints(ab: Tensor, generator: torch.Generator) -> Tensor:
 
     Args:
         ab: H and W at least :data:`NOISE_CELL`.
-        generator: on the CPU; decides everything.
+        generator: on the CPU; decides everything. Only small things cross to the device: it need not wait for them.
     """
     kind = torch.rand(len(ab), generator=generator)
     hints = ab.new_zeros(len(ab), 3, *ab.shape[-2:])
@@ -44,17 +44,16 @@ def _points(ab: Tensor, chosen: Tensor, generator: torch.Generator) -> tuple[Ten
     """Mean colours of small squares at 1 to MAX_POINTS places, shown on the whole square; later ones lie on top."""
     n, height, width = len(chosen), *ab.shape[-2:]
     counts = torch.randint(1, MAX_POINTS + 1, (n, 1), generator=generator)
-    tops = torch.randint(0, height - POINT_SIDE + 1, (n, MAX_POINTS), generator=generator)
-    lefts = torch.randint(0, width - POINT_SIDE + 1, (n, MAX_POINTS), generator=generator)
-    inside = torch.arange(POINT_SIDE)
-    places = (tops[..., None, None] + inside[:, None]) * width + lefts[..., None, None] + inside
-    numbers = torch.arange(1, MAX_POINTS + 1) * (torch.arange(MAX_POINTS) < counts)
+    tops = torch.randint(0, height - POINT_SIDE + 1, (n, MAX_POINTS, 1, 1), generator=generator).to(ab.device)
+    lefts = torch.randint(0, width - POINT_SIDE + 1, (n, MAX_POINTS, 1, 1), generator=generator).to(ab.device)
+    inside = torch.arange(POINT_SIDE, device=ab.device)
+    places = ((tops + inside[:, None]) * width + lefts + inside).flatten(1)
+    numbers = (torch.arange(1, MAX_POINTS + 1) * (torch.arange(MAX_POINTS) < counts)).to(ab.device)
     # Which point each pixel belongs to, 0 for none: whole numbers, so that the order of writing does not matter.
-    owner = torch.zeros(n, height * width, dtype=torch.int64)
-    owner.scatter_reduce_(1, places.flatten(1), numbers.repeat_interleave(POINT_SIDE**2, 1), "amax")
-    places, owner = places.to(ab.device), owner[:, None].to(ab.device)
-    colours = ab[chosen].flatten(2)
-    means = colours.gather(2, places.flatten(1)[:, None].expand(-1, 2, -1)).view(n, 2, MAX_POINTS, -1).mean(dim=3)
+    owner = torch.zeros(n, height * width, dtype=torch.int64, device=ab.device)
+    owner.scatter_reduce_(1, places, numbers.repeat_interleave(POINT_SIDE**2, 1), "amax")
+    owner = owner[:, None]
+    means = ab[chosen].flatten(2).gather(2, places[:, None].expand(-1, 2, -1)).view(n, 2, MAX_POINTS, -1).mean(dim=3)
     shown = F.pad(means, (1, 0)).gather(2, owner.expand(-1, 2, -1))
     return shown.view(n, 2, height, width), (owner > 0).to(ab).view(n, 1, height, width)
 
@@ -63,11 +62,11 @@ def _patches(ab: Tensor, chosen: Tensor, generator: torch.Generator) -> tuple[Te
     """The true colours in 1 to MAX_PATCHES rectangles, up to half as high and wide as the picture."""
     n, height, width = len(chosen), *ab.shape[-2:]
     counts = torch.randint(1, MAX_PATCHES + 1, (n, 1), generator=generator)
-    top, left, tall, wide = torch.rand(4, n, MAX_PATCHES, 1, generator=generator)
-    rows, columns = torch.arange(height), torch.arange(width)
+    top, left, tall, wide = torch.rand(4, n, MAX_PATCHES, 1, generator=generator).to(ab.device)
+    rows, columns = torch.arange(height, device=ab.device), torch.arange(width, device=ab.device)
     on_rows = (rows + 1 > top * height) & (rows <= (top + tall / 2) * height)
     on_columns = (columns + 1 > left * width) & (columns <= (left + wide / 2) * width)
-    on_rows &= (torch.arange(MAX_PATCHES) < counts)[..., None]
+    on_rows &= (torch.arange(MAX_PATCHES) < counts)[..., None].to(ab.device)
     covered = (on_rows[..., None] & on_columns[..., None, :]).any(dim=1, keepdim=True)
     return ab[chosen], covered.to(ab)
 
@@ -83,8 +82,8 @@ def _maps(ab: Tensor, chosen: Tensor, generator: torch.Generator) -> tuple[Tenso
         return F.interpolate(coarse.to(ab), size=(height, width), mode=mode, align_corners=False)
 
     shift = spread((draw(2, 4, 4) * 2 - 1) * MAX_SHIFT * 2 * draw(1, 1, 1), "bicubic").permute(0, 2, 3, 1)
-    identity = F.affine_grid(torch.eye(2, 3).expand(n, 2, 3), [n, 2, height, width], align_corners=False)
-    displaced = F.grid_sample(ab[chosen], identity.to(ab) + shift, padding_mode="border", align_corners=False)
+    identity = F.affine_grid(torch.eye(2, 3).to(ab).expand(n, 2, 3), [n, 2, height, width], align_corners=False)
+    displaced = F.grid_sample(ab[chosen], identity + shift, padding_mode="border", align_corners=False)
     coarse_noise = torch.randn(n, 2, height // NOISE_CELL, width // NOISE_CELL, generator=generator)
     noise = spread(coarse_noise * draw(1, 1, 1) * MAX_NOISE, "bilinear")
     is_wrong = spread(draw(1, 4, 4), "bilinear") > (0.5 + 0.5 * draw(1, 1, 1)).to(ab)
