@@ -3,22 +3,57 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
-from vidcolor.networks.generator import Generator
+from vidcolor.networks import ColorNetwork
 from vidcolor.training.data import PictureSet
 
+CACHE_FORMAT = 2
 BATCH = 32
 
+Autocast = Callable[[], AbstractContextManager[Any]]
 
-def parameters_sha256(encoder: torch.nn.Module) -> str:
+
+class FeatureCache:
+    """``network.encode`` of every picture of a set, mapped from disk beside the pictures.
+
+    ``maps``: float16 (N, S / stride, S / stride, C) each, channels last; ``strides``: of each map; ``dtype``: the one
+    that the network computes in under ``autocast``, and that its features are to be given back in.
+
+    Raises:
+        NotImplementedError: the network has no encoder.
+    """
+
+    def __init__(
+        self, network: ColorNetwork, pictures: PictureSet, *, device: torch.device, autocast: Autocast
+    ) -> None:
+        encode = _Encode(network, pictures, device, autocast)
+        shapes = [tuple(m.shape[1:]) for m in encode(0, 1)]
+        folder = pictures.folder / f"features-{_fingerprint(network, shapes)[:16]}"
+        if not (folder / "complete").exists():
+            _compute(encode, shapes, len(pictures), folder)
+        self.maps: list[npt.NDArray[np.float16]] = [
+            np.asarray(np.load(folder / f"{i}.npy", mmap_mode="r")) for i in range(len(shapes))
+        ]
+        self.strides = [pictures.size // side for _, side, _ in shapes]
+        self.dtype = _dtype_under(autocast, device)
+
+    @property
+    def nbytes(self) -> int:
+        """Of all maps."""
+        return sum(m.nbytes for m in self.maps)
+
+
+def parameters_sha256(encoder: nn.Module) -> str:
     """Over all parameters and buffers, in order."""
     digest = hashlib.sha256()
     for name, tensor in encoder.state_dict().items():
@@ -27,39 +62,58 @@ def parameters_sha256(encoder: torch.nn.Module) -> str:
     return digest.hexdigest()
 
 
-class FeatureCache:
-    """``Generator.encode`` of every picture of a set, float16, mapped from disk beside the pictures."""
-
-    def __init__(self, generator: Generator, pictures: PictureSet, *, device: torch.device, autocast: Any) -> None:
-        folder = pictures.folder / f"features-{parameters_sha256(generator.encoder)[:16]}"
-        if not (folder / "complete").exists():
-            _compute(generator, pictures, folder, device, autocast)
-        paths = sorted(folder.glob("*.npy"))
-        self.maps: list[npt.NDArray[np.float16]] = [np.load(path, mmap_mode="r") for path in paths]
-
-    def batch(self, indices: npt.NDArray[np.int64], device: torch.device) -> list[Tensor]:
-        """The six maps of the pictures at ``indices`` (sorted or not), channels last."""
-        return [
-            torch.from_numpy(m[indices]).to(device, torch.bfloat16).contiguous(memory_format=torch.channels_last)
-            for m in self.maps
-        ]
+def _fingerprint(network: ColorNetwork, shapes: list[tuple[int, ...]]) -> str:
+    """Of what decides the features of a set: how the network encodes, and the parameters it does so with."""
+    parts = (CACHE_FORMAT, type(network).__qualname__, shapes, parameters_sha256(_encoder(network)))
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
-def _compute(generator: Generator, pictures: PictureSet, folder: Path, device: torch.device, autocast: Any) -> None:
+def _encoder(network: ColorNetwork) -> nn.Module:
+    if network.encoder is None:
+        raise NotImplementedError(f"{type(network).__name__} has no encoder whose features could be kept")
+    return network.encoder
+
+
+def _dtype_under(autocast: Autocast, device: torch.device) -> torch.dtype:
+    with autocast():
+        if torch.is_autocast_enabled(device.type):
+            return torch.get_autocast_dtype(device.type)
+    return torch.float32
+
+
+class _Encode:
+    """The features of pictures ``start`` to ``stop``, with the encoder as it is in use: its batch norm stands still."""
+
+    def __init__(self, network: ColorNetwork, pictures: PictureSet, device: torch.device, autocast: Autocast) -> None:
+        self.network, self.pictures, self.device, self.autocast = network, pictures, device, autocast
+
+    def __call__(self, start: int, stop: int) -> list[Tensor]:
+        encoder = _encoder(self.network)
+        was_training = encoder.training
+        grey = torch.from_numpy(np.array(self.pictures.grey[start:stop])).to(self.device)[:, None].float() / 255
+        try:
+            encoder.eval()
+            with torch.inference_mode(), self.autocast():
+                return [m.to(torch.float16) for m in self.network.encode(grey)]
+        finally:
+            encoder.train(was_training)
+
+
+def _compute(encode: _Encode, shapes: list[tuple[int, ...]], count: int, folder: Path) -> None:
+    """Write the maps and, at the end, the mark that they are whole."""
     folder.mkdir(parents=True, exist_ok=True)
-    generator.encoder.eval()
-    arrays: list[npt.NDArray[np.float16]] = []
-    for start in tqdm(range(0, len(pictures), BATCH), desc="features", unit="batch"):
-        grey = torch.from_numpy(np.array(pictures.grey[start : start + BATCH])).to(device)[:, None].float() / 255
-        with torch.inference_mode(), autocast():
-            maps = [m.float().cpu().numpy() for m in generator.encode(grey)]
-        if not arrays:
-            arrays = [
-                np.lib.format.open_memmap(
-                    folder / f"{i}.npy", mode="w+", dtype=np.float16, shape=(len(pictures), *m.shape[1:])
-                )
-                for i, m in enumerate(maps)
-            ]
-        for array, m in zip(arrays, maps, strict=True):
-            array[start : start + len(m)] = m
+    arrays = [
+        np.lib.format.open_memmap(
+            folder / f"{i}.npy", mode="w+", dtype=np.float16, shape=(count, height, width, channels)
+        )
+        for i, (channels, height, width) in enumerate(shapes)
+    ]
+    with tqdm(total=count, desc="features", unit="picture") as bar:
+        for start in range(0, count, BATCH):
+            stop = min(start + BATCH, count)
+            for array, m in zip(arrays, encode(start, stop), strict=True):
+                array[start:stop] = m.permute(0, 2, 3, 1).cpu().numpy()
+            bar.update(stop - start)
+    for array in arrays:
+        array.flush()
     (folder / "complete").touch()

@@ -1,8 +1,8 @@
 """Hints as a person, a reference or a neighbouring frame would give them, made from the true colours.
 
 Hints are (N, 3, H, W): a and b in units of AB_SCALE times the confidence, and the confidence in [0, 1] (the form that
-:class:`vidcolor.networks.generator.Generator` takes). Half of the pictures get none, the others points, patches, or
-whole maps that are displaced, noisy and partly wrong, with the confidence to match.
+:class:`vidcolor.networks.ColorNetwork` takes). Half of the pictures get none, the others points, patches, or whole
+maps that are displaced, noisy and partly wrong, with the confidence to match.
 """
 
 from __future__ import annotations
@@ -13,70 +13,80 @@ from torch.nn import functional as F
 
 from vidcolor.color import AB_SCALE
 
+NONE_UNTIL, POINTS_UNTIL, PATCHES_UNTIL = 0.5, 0.7, 0.8  # of the pictures; the rest get whole maps
 MAX_POINTS = 30
-POINT_RADIUS = 2  # at the half size of the targets: a 7 × 7 mean of the picture is about 4 × 4
+POINT_SIDE = 7  # a point is the mean over so many pixels squared, shown on all of them
+MAX_PATCHES = 3
 MAX_SHIFT = 0.06  # of the picture's side
 MAX_NOISE = 8.0  # Lab units
+NOISE_CELL = 16  # pixels
 
 
 def simulate_hints(ab: Tensor, generator: torch.Generator) -> Tensor:
-    """Hints for true ab (N, 2, h, w) in Lab units; at twice its size."""
-    n, _, h, w = ab.shape
-    kind = torch.rand(n, generator=generator)
-    hints = ab.new_zeros(n, 3, h, w)
-    warped = _whole_maps(ab, generator)
-    for i in range(n):
-        if kind[i] < 0.5:
-            continue
-        if kind[i] < 0.7:
-            confidence = _points(h, w, generator).to(ab)
-            hints[i] = _join(_local_means(ab[i]), confidence)
-        elif kind[i] < 0.8:
-            hints[i] = _join(ab[i], _patches(h, w, generator).to(ab))
-        else:
-            hints[i] = warped[i]
-    return F.interpolate(hints, scale_factor=2.0, mode="nearest")
+    """Hints (N, 3, H, W) for true ab (N, 2, H, W) in Lab units, on its device.
+
+    Args:
+        ab: H and W at least :data:`NOISE_CELL`.
+        generator: on the CPU; decides everything. Only small things cross to the device: it need not wait for them.
+    """
+    kind = torch.rand(len(ab), generator=generator)
+    hints = ab.new_zeros(len(ab), 3, *ab.shape[-2:])
+    makers = ((NONE_UNTIL, POINTS_UNTIL, _points), (POINTS_UNTIL, PATCHES_UNTIL, _patches), (PATCHES_UNTIL, 1.0, _maps))
+    for low, high, make in makers:
+        chosen = torch.nonzero((kind >= low) & (kind < high))[:, 0].to(ab.device)
+        if len(chosen) > 0:
+            colours, confidence = make(ab, chosen, generator)
+            hints.index_copy_(0, chosen, torch.cat((colours / AB_SCALE * confidence, confidence), dim=1))
+    return hints
 
 
-def _join(ab: Tensor, confidence: Tensor) -> Tensor:
-    return torch.cat((ab / AB_SCALE * confidence, confidence))
+def _points(ab: Tensor, chosen: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Mean colours of small squares at 1 to MAX_POINTS places, shown on the whole square; later ones lie on top."""
+    n, height, width = len(chosen), *ab.shape[-2:]
+    counts = torch.randint(1, MAX_POINTS + 1, (n, 1), generator=generator)
+    tops = torch.randint(0, height - POINT_SIDE + 1, (n, MAX_POINTS, 1, 1), generator=generator).to(ab.device)
+    lefts = torch.randint(0, width - POINT_SIDE + 1, (n, MAX_POINTS, 1, 1), generator=generator).to(ab.device)
+    inside = torch.arange(POINT_SIDE, device=ab.device)
+    places = ((tops + inside[:, None]) * width + lefts + inside).flatten(1)
+    numbers = (torch.arange(1, MAX_POINTS + 1) * (torch.arange(MAX_POINTS) < counts)).to(ab.device)
+    # Which point each pixel belongs to, 0 for none: whole numbers, so that the order of writing does not matter.
+    owner = torch.zeros(n, height * width, dtype=torch.int64, device=ab.device)
+    owner.scatter_reduce_(1, places, numbers.repeat_interleave(POINT_SIDE**2, 1), "amax")
+    owner = owner[:, None]
+    means = ab[chosen].flatten(2).gather(2, places[:, None].expand(-1, 2, -1)).view(n, 2, MAX_POINTS, -1).mean(dim=3)
+    shown = F.pad(means, (1, 0)).gather(2, owner.expand(-1, 2, -1))
+    return shown.view(n, 2, height, width), (owner > 0).to(ab).view(n, 1, height, width)
 
 
-def _local_means(ab: Tensor) -> Tensor:
-    return F.avg_pool2d(ab[None], 3, stride=1, padding=1, count_include_pad=False)[0]
+def _patches(ab: Tensor, chosen: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """The true colours in 1 to MAX_PATCHES rectangles, up to half as high and wide as the picture."""
+    n, height, width = len(chosen), *ab.shape[-2:]
+    counts = torch.randint(1, MAX_PATCHES + 1, (n, 1), generator=generator)
+    top, left, tall, wide = torch.rand(4, n, MAX_PATCHES, 1, generator=generator).to(ab.device)
+    rows, columns = torch.arange(height, device=ab.device), torch.arange(width, device=ab.device)
+    on_rows = (rows + 1 > top * height) & (rows <= (top + tall / 2) * height)
+    on_columns = (columns + 1 > left * width) & (columns <= (left + wide / 2) * width)
+    on_rows &= (torch.arange(MAX_PATCHES) < counts)[..., None].to(ab.device)
+    covered = (on_rows[..., None] & on_columns[..., None, :]).any(dim=1, keepdim=True)
+    return ab[chosen], covered.to(ab)
 
 
-def _points(h: int, w: int, generator: torch.Generator) -> Tensor:
-    count = int(torch.randint(1, MAX_POINTS + 1, (1,), generator=generator))
-    confidence = torch.zeros(1, h, w)
-    ys = torch.randint(0, h, (count,), generator=generator).tolist()
-    xs = torch.randint(0, w, (count,), generator=generator).tolist()
-    for y, x in zip(ys, xs, strict=True):
-        confidence[:, max(y - POINT_RADIUS, 0) : y + POINT_RADIUS, max(x - POINT_RADIUS, 0) : x + POINT_RADIUS] = 1
-    return confidence
+def _maps(ab: Tensor, chosen: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """The true colours displaced smoothly, noisy, and with a part that belongs to another picture."""
+    n, (height, width) = len(chosen), ab.shape[-2:]
 
+    def draw(*shape: int) -> Tensor:
+        return torch.rand(n, *shape, generator=generator)
 
-def _patches(h: int, w: int, generator: torch.Generator) -> Tensor:
-    confidence = torch.zeros(1, h, w)
-    for _ in range(int(torch.randint(1, 4, (1,), generator=generator))):
-        top, left, height, width = (torch.rand(4, generator=generator) * torch.tensor([h, w, h / 2, w / 2])).tolist()
-        confidence[:, int(top) : int(top + height) + 1, int(left) : int(left + width) + 1] = 1
-    return confidence
+    def spread(coarse: Tensor, mode: str) -> Tensor:
+        return F.interpolate(coarse.to(ab), size=(height, width), mode=mode, align_corners=False)
 
-
-def _whole_maps(ab: Tensor, generator: torch.Generator) -> Tensor:
-    """Every picture's true ab displaced smoothly, noisy, and with a part that belongs to another picture."""
-    n, _, h, w = ab.shape
-    coarse = (torch.rand(n, 2, 4, 4, generator=generator) * 2 - 1) * MAX_SHIFT * 2
-    coarse *= torch.rand(n, 1, 1, 1, generator=generator)
-    shift = F.interpolate(coarse, size=(h, w), mode="bicubic", align_corners=False).permute(0, 2, 3, 1)
-    identity = F.affine_grid(torch.eye(2, 3).expand(n, 2, 3), [n, 2, h, w], align_corners=False)
-    displaced = F.grid_sample(ab, (identity + shift).to(ab), padding_mode="border", align_corners=False)
-    amount = torch.rand(n, 1, 1, 1, generator=generator) * MAX_NOISE
-    noise = F.interpolate(torch.randn(n, 2, h // 8, w // 8, generator=generator), size=(h, w), mode="bilinear")
-    wrong = F.interpolate(torch.rand(n, 1, 4, 4, generator=generator), size=(h, w), mode="bilinear")
-    is_wrong = (wrong > 0.5 + 0.5 * torch.rand(n, 1, 1, 1, generator=generator)).to(ab)
-    mixed = torch.where(is_wrong.bool(), displaced.roll(1, dims=0), displaced) + (noise * amount).to(ab)
-    level = 0.6 + 0.4 * torch.rand(n, 1, 1, 1, generator=generator)
-    confidence = (level - is_wrong.cpu() * (0.3 + 0.4 * torch.rand(n, 1, 1, 1, generator=generator))).to(ab)
-    return torch.cat((mixed / AB_SCALE * confidence, confidence), dim=1)
+    shift = spread((draw(2, 4, 4) * 2 - 1) * MAX_SHIFT * 2 * draw(1, 1, 1), "bicubic").permute(0, 2, 3, 1)
+    identity = F.affine_grid(torch.eye(2, 3).to(ab).expand(n, 2, 3), [n, 2, height, width], align_corners=False)
+    displaced = F.grid_sample(ab[chosen], identity + shift, padding_mode="border", align_corners=False)
+    coarse_noise = torch.randn(n, 2, height // NOISE_CELL, width // NOISE_CELL, generator=generator)
+    noise = spread(coarse_noise * draw(1, 1, 1) * MAX_NOISE, "bilinear")
+    is_wrong = spread(draw(1, 4, 4), "bilinear") > (0.5 + 0.5 * draw(1, 1, 1)).to(ab)
+    level = (0.6 + 0.4 * draw(1, 1, 1)).to(ab)
+    confidence = (level - is_wrong * (0.3 + 0.4 * draw(1, 1, 1)).to(ab)).clamp_(min=0)
+    return torch.where(is_wrong, ab[(chosen + 1) % len(ab)], displaced) + noise, confidence
