@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from vidcolor.errors import InputError, OutputError
 from vidcolor.training.evaluate_command import evaluate
-from vidcolor.training.histogram import BINS, histogram_svg
+from vidcolor.training.histogram import BINS, common_ceiling, histogram_svg
 from vidcolor.training.metric_info import METRIC_INFO, by_group, format_figure
 from vidcolor.training.provenance import row_names
 from vidcolor.training.report import Report, format_table, read_report, write_report
@@ -143,7 +143,7 @@ def test_the_table_in_plain_text(report: Report) -> None:
 
 
 def test_a_histogram_is_well_formed_and_complete() -> None:
-    """All bars together stand for all figures: as high as the one bar of figures that are all alike."""
+    """All bars together stand for all figures, those beyond the axis too: as high as one bar of figures all alike."""
     random = np.random.default_rng(0)
 
     def heights(values: list[float]) -> list[float]:
@@ -152,8 +152,9 @@ def test_a_histogram_is_well_formed_and_complete() -> None:
 
     alike = heights([0.4] * 10)
     assert len(alike) == 1
-    assert sum(heights([*random.random(200), math.inf])) == pytest.approx(alike[0], rel=0.02)
+    assert sum(heights([*random.random(200), 7.0, math.inf])) == pytest.approx(alike[0], rel=0.02)
     assert len(heights(list(random.random(2000)))) == BINS
+    assert common_ceiling([[1.0] * 98, [2.0, 500.0]]) < 3
 
 
 def test_every_metric_is_described() -> None:

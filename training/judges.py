@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from vidcolor.errors import WeightsError
-from vidcolor.training.feature_networks import load_efficientnet_features, load_inception
+from vidcolor.training.judge_networks import load_efficientnet_features, load_inception
 from vidcolor.training.lpips import Lpips, load_lpips, published_heads
 from vidcolor.training.metrics import Picture, measure
 from vidcolor.training.report import Figures

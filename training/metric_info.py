@@ -23,9 +23,10 @@ class MetricInfo:
 ACCURACY = "Against the truth"
 COLOUR = "How colourful"
 NETWORKS = "To the eyes of networks"
+STEADINESS = "How steady"
 SPEED = "Speed"
 OTHER = "Further figures"
-GROUPS = (ACCURACY, COLOUR, NETWORKS, SPEED, OTHER)
+GROUPS = (ACCURACY, COLOUR, NETWORKS, STEADINESS, SPEED, OTHER)
 
 METRIC_INFO: Mapping[str, MetricInfo] = {
     "mse": MetricInfo("MSE", ACCURACY, "lower", 5, "mean squared error of R′G′B′ in 0..1; mean over pictures"),
@@ -77,6 +78,27 @@ METRIC_INFO: Mapping[str, MetricInfo] = {
         "Heusel et al. 2017, InceptionV3's last pooling (2048 features); small sets make it too large, "
         "so compare it only within one report",
     ),
+    "cdc": MetricInfo(
+        "CDC", STEADINESS, "lower", 6, "colour distribution consistency (Liu et al. 2021, TCVC); grey's is good as well"
+    ),
+    "cdc_over_truth": MetricInfo("CDC ÷ truth", STEADINESS, "lower", 3, "over the truth's own, which is not 0"),
+    "warp_rgb": MetricInfo(
+        "warp R′G′B′", STEADINESS, "lower", 6, "squared error of the next frame warped back (Lai et al. 2018), in 0..1"
+    ),
+    "warp_ab": MetricInfo("warp ab", STEADINESS, "lower", 3, "the same on ab in Lab units, without the shared luma"),
+    "flicker_over_truth": MetricInfo("warp ab ÷ tr.", STEADINESS, "lower", 3, "warp error on ab over the truth's own"),
+    "warp_ab_8": MetricInfo("warp ab 8", STEADINESS, "lower", 3, "the same between frames 8 apart"),
+    "warp_ab_8_over_truth": MetricInfo("8 ÷ truth", STEADINESS, "lower", 3, "warp ab 8 over the truth's own"),
+    "warp_ab_24": MetricInfo("warp ab 24", STEADINESS, "lower", 3, "the same between frames 24 apart"),
+    "warp_ab_24_over_truth": MetricInfo("24 ÷ truth", STEADINESS, "lower", 3, "warp ab 24 over the truth's own"),
+    "drift": MetricInfo(
+        "drift", STEADINESS, "lower", 3, "how far a shot's mean a and b wander around their mean, RMS, Lab units"
+    ),
+    "drift_over_truth": MetricInfo("drift ÷ truth", STEADINESS, "lower", 3, "over the truth's own"),
+    "frames_per_second": MetricInfo("frames/s", SPEED, "higher", 1, "network and temporal stage, without the codec"),
+    "network_ms": MetricInfo("network ms", SPEED, "lower", 1, "for each frame of the film"),
+    "temporal_ms": MetricInfo("temporal ms", SPEED, "lower", 1, "for each frame of the film"),
+    "network_share": MetricInfo("to network", SPEED, "none", 3, "share of the frames that went through the network"),
     "pictures_per_second": MetricInfo(
         "pictures/s", SPEED, "higher", 1, "the network alone, one picture a call, with the way to its device and back"
     ),

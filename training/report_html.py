@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from vidcolor.training.histogram import histogram_svg
+from vidcolor.training.histogram import common_ceiling, histogram_svg
 from vidcolor.training.metric_info import METRIC_INFO, by_group, format_figure, metric_info
 
 if TYPE_CHECKING:
@@ -96,9 +96,10 @@ def render_html(report: Report, folder: Path) -> str:
 
 def _lead(report: Report) -> str:
     items = len(next(iter(report.items.values()), ()))
-    size = f" at {report.about['size']} × {report.about['size']}" if "size" in report.about else ""
-    noun = "pictures" if report.kind == "stills" else "clips"
-    return escape(f"{items} {noun}{size}; vidcolor {report.about.get('versions', {}).get('vidcolor', '')}".rstrip("; "))
+    noun = "clips" if report.kind == "video" else "pictures"
+    size = f", short side {report.about['size']}" if "size" in report.about else ""
+    names = [name for name in report.rows if name not in FIXED_ROWS]
+    return escape(f"{items} {noun}{size}: {', '.join(names)}, beside grey and the truth")
 
 
 def _tables(rows: Mapping[str, Row]) -> str:
@@ -166,7 +167,7 @@ def _histograms(report: Report) -> str:
         values = {name: [f[metric] for f in items.values() if metric in f] for name, items in report.items.items()}
         ours = [name for name in values if name not in FIXED_ROWS and values[name]]
         if ours and values.get(behind):
-            ceiling = max(max(values[name]) for name in (*ours, behind))
+            ceiling = common_ceiling([values[name] for name in (*ours, behind)])
             figures = "".join(_histogram(name, values[name], values[behind], behind, ceiling) for name in ours)
             blocks.append(f'<h3>{escape(metric_info(metric).label)}</h3><div class="grid">{figures}</div>')
     return f"<h2>Picture by picture</h2>{''.join(blocks)}" if blocks else ""
