@@ -97,17 +97,17 @@ def find_judges(pretrained: Path | None = None, *, inception: Path | None = None
         missing[LPIPS] = reason
     else:
         files[LPIPS] = folder / ALEXNET
-        lpips = load_lpips(files[LPIPS]).to(device)
+        lpips = load_lpips(files[LPIPS]).to(device, memory_format=torch.channels_last)
     if (folder / EFFICIENTNET).is_file():
         files[FRECHET] = folder / EFFICIENTNET
-        networks[FRECHET] = load_efficientnet_features(files[FRECHET]).to(device)
+        networks[FRECHET] = load_efficientnet_features(files[FRECHET]).to(device, memory_format=torch.channels_last)
     else:
         missing[FRECHET] = f"{EFFICIENTNET} is not at hand; put it into {folder} or name its folder with --pretrained"
     if inception is None:
         missing[FID] = "the InceptionV3 of torch-fidelity or torchvision is not at hand; name its file with --inception"
     else:
         files[FID] = inception
-        networks[FID] = load_inception(inception).to(device)
+        networks[FID] = load_inception(inception).to(device, memory_format=torch.channels_last)
     return Judges(lpips, networks, missing, files, device)
 
 
