@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -12,31 +11,54 @@ from vidcolor.cli_options import debug_option
 
 @click.command()
 @click.argument("data", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("-o", "--output", "report", required=True, type=click.Path(file_okay=False, path_type=Path),
-              help="The report's folder: report.json and sheet.jpg.")  # fmt: skip
+@click.option("-o", "--output", "folder", required=True, type=click.Path(file_okay=False, path_type=Path),
+              help="The report's folder: report.html, report.json and sheets of pictures.")  # fmt: skip
 @click.option("--weights", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="One or more weights files.  [default: those that come with vidcolor]")  # fmt: skip
 @click.option(
     "--size", default=256, show_default=True, type=click.IntRange(min=32), help="Side of the square pictures."
 )
+@click.option("--limit", type=click.IntRange(min=1), help="Only so many pictures, evenly spread over all.")
+@click.option("--pretrained", type=click.Path(exists=True, file_okay=False, path_type=Path),
+              help="Folder with alexnet.safetensors, for LPIPS, and efficientnet_lite2.safetensors, for a Fréchet "
+              "distance.  [default: ~/.cache/vidcolor/pretrained]")  # fmt: skip
+@click.option("--inception", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="InceptionV3 of torch-fidelity or torchvision, for FID.")  # fmt: skip
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+@click.option("--overwrite", is_flag=True, help="Replace a report that is there already.")
 @debug_option
-def evaluate(data: tuple[Path, ...], report: Path, weights: tuple[Path, ...], size: int, device: str) -> None:
+def evaluate(
+    data: tuple[Path, ...], folder: Path, weights: tuple[Path, ...], size: int, limit: int | None,
+    pretrained: Path | None, inception: Path | None, device: str, overwrite: bool,
+) -> None:  # fmt: skip
     """Measure weights on DATA: colour photographs, which are made grey. With the rows "grey" and "truth"."""
-    from vidcolor.colorizer import Colorizer, Predictor
-    from vidcolor.training.evaluator import evaluate_stills, still_pictures
-    from vidcolor.training.report import format_table
-    from vidcolor.training.sheets import contact_sheet, spread
+    from dataclasses import replace
+
+    from vidcolor.colorizer import Colorizer, resolve_device
+    from vidcolor.errors import OutputError
+    from vidcolor.training.evaluator import evaluate_stills
+    from vidcolor.training.judges import find_judges
+    from vidcolor.training.provenance import environment, file_sha256, row_names, weights_about
+    from vidcolor.training.report import HTML_NAME, JSON_NAME, format_table, write_report
+    from vidcolor.training.sheets import add_sheets
     from vidcolor.weights import default_weights, load_generator
 
-    paths = weights or (default_weights(),)
-    colorizers: dict[str, Predictor] = {
-        str(path): Colorizer(load_generator(path), device=device, batch_size=1) for path in paths
+    if (folder / JSON_NAME).exists() and not overwrite:
+        raise OutputError(f"{folder}: holds a report already; choose another folder or give --overwrite")
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = row_names(weights or (default_weights(),))
+    colorizers = {name: Colorizer(load_generator(path), device=device, batch_size=1) for name, path in paths.items()}
+    judges = find_judges(pretrained, inception=inception, device=resolve_device(device))
+    report = evaluate_stills(data, colorizers, size=size, judges=judges, limit=limit)
+    about = {
+        **report.about,
+        "weights": {name: weights_about(path) for name, path in paths.items()},
+        "networks": {metric: {"file": p.name, "sha256": file_sha256(p)} for metric, p in judges.files.items()},
+        **environment(resolve_device(device)),
     }
-    table = evaluate_stills(data, colorizers, size=size)
-    report.mkdir(parents=True, exist_ok=True)
-    (report / "report.json").write_text(json.dumps({"size": size, "rows": table}, indent=2, allow_nan=False) + "\n")
-    count = sum(1 for _ in still_pictures(data, size=32))
-    sample = spread(still_pictures(data, size=size), 24, count)
-    contact_sheet(sample, next(iter(colorizers.values())), report / "sheet.jpg")
-    click.echo(format_table(table))
+    report = add_sheets(replace(report, about=about), data, colorizers, folder)
+    write_report(report, folder)
+    click.echo(format_table(report.rows))
+    for metric, reason in report.not_measured.items():
+        click.echo(f"not measured: {metric}: {reason}")
+    click.echo(f"report: {folder / HTML_NAME}")

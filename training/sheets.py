@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import islice
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from vidcolor.colorizer import Predictor
-from vidcolor.training.evaluator import StillPicture, join
+from vidcolor.training.evaluator import StillPicture, join, still_pictures, uncoloured
 from vidcolor.training.metrics import Rgb
+from vidcolor.training.report import Report
 
 GAP = 4
 TILE = 160
+JPEG_QUALITY = 90
+SORTED_BY = "ciede2000"
+SHEET_PICTURES = 6
+SHEET_COLUMNS = 2
 
 
 def triple(picture: StillPicture, colorizer: Predictor) -> list[Rgb]:
     """Grey, ours and truth of one picture."""
-    grey = np.repeat(picture.grey[..., None], 3, axis=2).astype(np.float64)
-    return [grey, join(picture.grey, colorizer.predict(picture.grey[None])[0]), picture.true]
+    ours = join(picture.grey, colorizer.predict(picture.grey[None])[0])
+    return [uncoloured(picture), ours, picture.true]
 
 
 def contact_sheet(pictures: Iterable[StillPicture], colorizer: Predictor, path: Path, *, columns: int = 3) -> None:
     """Write one triple of every picture, ``columns`` triples a row, as a PNG or JPEG by ``path``'s suffix."""
     triples = [triple(picture, colorizer) for picture in pictures]
+    columns = min(columns, len(triples))
     rows = -(-len(triples) // columns)
     width = columns * 3 * TILE + (columns - 1) * 3 * GAP
     sheet = Image.new("RGB", (width, rows * (TILE + GAP) - GAP), "white")
@@ -36,9 +43,36 @@ def contact_sheet(pictures: Iterable[StillPicture], colorizer: Predictor, path: 
                 (TILE, TILE), Image.Resampling.LANCZOS
             )
             sheet.paste(image, (column * (3 * TILE + 3 * GAP) + offset * TILE, row * (TILE + GAP)))
-    sheet.save(path)
+    sheet.save(path, quality=JPEG_QUALITY)
 
 
-def spread(pictures: Iterable[StillPicture], count: int, total: int) -> list[StillPicture]:
-    """``count`` pictures at equal distances among ``total``: a fair sample without choosing."""
-    return list(islice((p for i, p in enumerate(pictures) if i % max(total // count, 1) == 0), count))
+def choose(errors: Mapping[str, float], count: int = SHEET_PICTURES) -> dict[str, list[str]]:
+    """Names of the ``count`` best, median and worst pictures, each from the smaller error to the larger."""
+    names = sorted(errors, key=lambda name: errors[name])
+    middle = max(len(names) - count, 0) // 2
+    return {"best": names[:count], "median": names[middle : middle + count], "worst": names[-count:]}
+
+
+def add_sheets(report: Report, sources: Sequence[Path], colorizers: Mapping[str, Predictor], folder: Path) -> Report:
+    """A report of stills with the best, median and worst pictures of every colorizer, coloured again, in ``folder``.
+
+    ``sources`` and ``colorizers`` are those that the report was made with.
+    """
+    chosen = {
+        name: choose({item: figures[SORTED_BY] for item, figures in report.items[name].items()}) for name in colorizers
+    }
+    wanted = {item for kinds in chosen.values() for items in kinds.values() for item in items}
+    pictures = {p.name: p for p in still_pictures(sources, size=report.about["size"], wanted=wanted)}
+    sheets = []
+    for number, (name, kinds) in enumerate(chosen.items(), start=1):
+        for kind, items in kinds.items():
+            path = folder / f"sheet-{number}-{_slug(name)}-{kind}.jpg"
+            contact_sheet([pictures[item] for item in items], colorizers[name], path, columns=SHEET_COLUMNS)
+            figures = ", ".join(f"{report.items[name][item][SORTED_BY]:.1f}" for item in items)
+            sheets.append((path, f"{name}, {kind} by CIEDE2000 ({figures}); each grey, ours, truth"))
+    return replace(report, pictures=(*report.pictures, *sheets))
+
+
+def _slug(name: str) -> str:
+    """A name for people as a part of a file name."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", name.removesuffix(".safetensors")).strip("-").lower()[:40] or "weights"
