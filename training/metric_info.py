@@ -51,7 +51,7 @@ METRIC_INFO: Mapping[str, MetricInfo] = {
     "cie76": MetricInfo("CIE76", ACCURACY, "lower", 2, "mean ΔE*ab: the distance in CIE Lab (D65)"),
     "ciede2000": MetricInfo("CIEDE2000", ACCURACY, "lower", 2, "mean ΔE00"),
     "colourfulness": MetricInfo(
-        "Colourful.", COLOUR, "truth", 2, "Hasler & Süsstrunk 2003, M3, signed opponents as they define it"
+        "Colourfulness", COLOUR, "truth", 2, "Hasler & Süsstrunk 2003, M3, signed opponents as they define it"
     ),
     "colourfulness_absolute": MetricInfo(
         "CF, papers", COLOUR, "truth", 2, "the variant in papers on colorization: M3 of the opponents' absolute values"
