@@ -16,7 +16,6 @@ from vidcolor.color import rgb_to_lab
 from vidcolor.errors import InputError, WeightsError
 from vidcolor.frames import FloatArray
 from vidcolor.networks.efficientnet_lite import EfficientNetLite
-from vidcolor.training import judges
 from vidcolor.training.evaluator import evaluate_stills, evenly_spread, named_files, still_pictures
 from vidcolor.training.judges import Judges, find_judges
 from vidcolor.training.report import Report
@@ -167,7 +166,6 @@ def test_grey_photographs_are_no_measure(tmp_path: Path) -> None:
 def test_networks_that_are_missing_are_accounted_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty folder leaves three metrics out and says what to do; a file of something else is an error."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert judges.default_pretrained() == tmp_path / "cache" / "vidcolor" / "pretrained"
     found = find_judges()
     assert found.lpips is None
     assert "--pretrained" in found.not_measured["lpips"]

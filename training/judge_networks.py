@@ -12,8 +12,8 @@ from torchvision.models.inception import Inception3, InceptionA, InceptionC, Inc
 
 from vidcolor.colorizer import fold_batch_norm
 from vidcolor.networks.efficientnet_lite import EfficientNetLite
-from vidcolor.training.encoders import load_published
 from vidcolor.training.parameters import load_strictly, read_parameters
+from vidcolor.training.pretrained import load_published
 
 INCEPTION_SIZE = 299
 TENSORFLOW_CLASSES = 1008

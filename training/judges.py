@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,10 +15,11 @@ from vidcolor.errors import WeightsError
 from vidcolor.training.judge_networks import load_efficientnet_features, load_inception
 from vidcolor.training.lpips import Lpips, load_lpips, published_heads
 from vidcolor.training.metrics import Picture, measure
+from vidcolor.training.pretrained import find_pretrained, pretrained_folder
 from vidcolor.training.report import Figures
 
-ALEXNET = "alexnet.safetensors"
-EFFICIENTNET = "efficientnet_lite2.safetensors"
+ALEXNET = "alexnet"
+EFFICIENTNET = "efficientnet_lite2"
 LPIPS = "lpips"
 FRECHET = "frechet_efficientnet_lite2"
 FID = "fid"
@@ -71,38 +71,34 @@ class Judges:
         return figures
 
 
-def default_pretrained() -> Path:
-    """The user's folder for published parameters."""
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "vidcolor" / "pretrained"
-
-
 def find_judges(pretrained: Path | None = None, *, inception: Path | None = None, device: torch.device = CPU) -> Judges:
     """The networks whose published parameters are at hand. Nothing is downloaded.
 
     Args:
-        pretrained: a folder with ``alexnet.safetensors`` (for LPIPS) and ``efficientnet_lite2.safetensors``; None: the
-            user's own, :func:`default_pretrained`.
+        pretrained: a folder with the parameters of ``alexnet`` (for LPIPS) and ``efficientnet_lite2``, where they are
+            looked for before :func:`find_pretrained` looks into the user's own.
         inception: the InceptionV3 of torch-fidelity, pytorch-fid or torchvision, for FID.
 
     Raises:
         WeightsError: a file is there, but holds something else.
     """
-    folder = pretrained or default_pretrained()
     files: dict[str, Path] = {}
     networks: dict[str, nn.Module] = {}
     missing: dict[str, str] = {}
     lpips = None
-    if reason := _why_no_lpips(folder):
+    alexnet, efficientnet = find_pretrained(ALEXNET, pretrained), find_pretrained(EFFICIENTNET, pretrained)
+    if alexnet is None:
+        missing[LPIPS] = _how_to_get(ALEXNET)
+    elif reason := _why_no_heads():
         missing[LPIPS] = reason
     else:
-        files[LPIPS] = folder / ALEXNET
-        lpips = load_lpips(files[LPIPS]).to(device, memory_format=torch.channels_last)
-    if (folder / EFFICIENTNET).is_file():
-        files[FRECHET] = folder / EFFICIENTNET
-        networks[FRECHET] = load_efficientnet_features(files[FRECHET]).to(device, memory_format=torch.channels_last)
+        files[LPIPS] = alexnet
+        lpips = load_lpips(alexnet).to(device, memory_format=torch.channels_last)
+    if efficientnet is None:
+        missing[FRECHET] = _how_to_get(EFFICIENTNET)
     else:
-        missing[FRECHET] = f"{EFFICIENTNET} is not at hand; put it into {folder} or name its folder with --pretrained"
+        files[FRECHET] = efficientnet
+        networks[FRECHET] = load_efficientnet_features(efficientnet).to(device, memory_format=torch.channels_last)
     if inception is None:
         missing[FID] = "the InceptionV3 of torch-fidelity or torchvision is not at hand; name its file with --inception"
     else:
@@ -111,9 +107,13 @@ def find_judges(pretrained: Path | None = None, *, inception: Path | None = None
     return Judges(lpips, networks, missing, files, device)
 
 
-def _why_no_lpips(folder: Path) -> str:
-    if not (folder / ALEXNET).is_file():
-        return f"{ALEXNET} is not at hand; put it into {folder} or name its folder with --pretrained"
+def _how_to_get(name: str) -> str:
+    return (
+        f"{name} is not at hand; put {name}.safetensors into {pretrained_folder()} or name its folder with --pretrained"
+    )
+
+
+def _why_no_heads() -> str:
     try:
         published_heads()
     except WeightsError as exc:

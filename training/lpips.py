@@ -14,26 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from vidcolor.errors import WeightsError
+from vidcolor.training.feature_networks import AlexNetFeatures
 from vidcolor.training.parameters import load_strictly, read_parameters
+from vidcolor.training.pretrained import load_published
 
-SHIFT = (-0.030, -0.088, -0.188)  # the published scaling of R'G'B' in [-1, 1]
-SCALE = (0.458, 0.448, 0.450)
 NORM_EPSILON = 1e-8  # as torchmetrics has it, so that dead positions have a gradient and no division by 0
 HEADS = "functional/image/lpips_models/alex.pth"
-TAPS = (1, 4, 7, 9, 11)
-"""The layers of AlexNet that are compared: the ReLU after each convolution."""
 CHANNELS = (64, 192, 384, 256, 256)
-
-
-def alexnet_features() -> nn.Sequential:
-    """AlexNet's convolutions, ``features.*`` of torchvision, at random and without the last pooling."""
-    return nn.Sequential(
-        nn.Conv2d(3, 64, 11, stride=4, padding=2), nn.ReLU(), nn.MaxPool2d(3, 2),
-        nn.Conv2d(64, 192, 5, padding=2), nn.ReLU(), nn.MaxPool2d(3, 2),
-        nn.Conv2d(192, 384, 3, padding=1), nn.ReLU(),
-        nn.Conv2d(384, 256, 3, padding=1), nn.ReLU(),
-        nn.Conv2d(256, 256, 3, padding=1), nn.ReLU(),
-    )  # fmt: skip
 
 
 class Lpips(nn.Module):
@@ -44,20 +31,15 @@ class Lpips(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.features = alexnet_features()
+        self.network = AlexNetFeatures()
         self.heads = nn.ParameterList(nn.Parameter(torch.zeros(channels)) for channels in CHANNELS)
-        self.register_buffer("shift", torch.tensor(SHIFT)[:, None, None])
-        self.register_buffer("scale", torch.tensor(SCALE)[:, None, None])
 
     def maps(self, rgb: Tensor) -> list[Tensor]:
-        """What AlexNet sees in R'G'B' (N, 3, H, W) in [0, 1]: five maps (N, C, h, w) of unit vectors along C."""
-        x = ((2 * rgb - 1) - self.shift) / self.scale
-        maps = []
-        for index, layer in enumerate(self.features):
-            x = layer(x)
-            if index in TAPS:
-                maps.append(x / torch.sqrt(NORM_EPSILON + (x**2).sum(dim=1, keepdim=True)))
-        return maps
+        """What AlexNet sees in R'G'B' (N, 3, H, W) in [0, 1]: five maps (N, C, h, w) of unit vectors along C.
+
+        The scaling that LPIPS publishes for pictures in [-1, 1] is ImageNet's for pictures in [0, 1].
+        """
+        return [x / torch.sqrt(NORM_EPSILON + (x**2).sum(dim=1, keepdim=True)) for x in self.network(rgb)]
 
     def compare(self, pred: Sequence[Tensor], true: Sequence[Tensor]) -> Tensor:
         """LPIPS (N,) of two sets of maps; 0 for equality."""
@@ -88,18 +70,13 @@ def published_heads() -> Path:
 
 
 def load_lpips(alexnet: Path) -> Lpips:
-    """LPIPS with the AlexNet of a file: ``features.*`` as torchvision names them, .safetensors or .pth.
+    """LPIPS with the AlexNet of a published file, in any form that :func:`load_published` takes.
 
     Raises:
         WeightsError: a part is missing or is something else.
     """
     lpips = Lpips()
-    convolutions = {
-        name.removeprefix("features."): value
-        for name, value in read_parameters(alexnet).items()
-        if name.startswith("features.")
-    }
-    load_strictly(lpips.features, convolutions, where=alexnet)
+    load_published(lpips.network, alexnet)
     heads_file = published_heads()
     load_strictly(lpips.heads, _head_vectors(read_parameters(heads_file)), where=heads_file)
     return lpips.requires_grad_(False).eval()

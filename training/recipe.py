@@ -56,6 +56,8 @@ class DiscriminatorRecipe:
     """An encoder whose features of the grey picture the discriminator sees too; empty for none."""
     learning_rate: float
     betas: tuple[float, float] = (0.0, 0.99)
+    steps: int = 1
+    """Of the discriminator for each batch."""
     r1: float = 0.0
     """Weight of the R1 penalty (Mescheder et al. 2018)."""
     gradient_penalty: float = 10.0

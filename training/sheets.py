@@ -1,23 +1,18 @@
-"""Contact sheets: rows of grey | ours | truth, to be looked at."""
+"""The best, median and worst pictures of an evaluation, as contact sheets."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from vidcolor.colorizer import Predictor
+from vidcolor.training.contact_sheet import write_sheet
 from vidcolor.training.evaluator import StillPicture, join, still_pictures, uncoloured
 from vidcolor.training.metrics import Rgb
 from vidcolor.training.report import Report
 
-GAP = 4
-TILE = 160
-JPEG_QUALITY = 90
 SORTED_BY = "ciede2000"
 SHEET_PICTURES = 6
 SHEET_COLUMNS = 2
@@ -27,23 +22,6 @@ def triple(picture: StillPicture, colorizer: Predictor) -> list[Rgb]:
     """Grey, ours and truth of one picture."""
     ours = join(picture.grey, colorizer.predict(picture.grey[None])[0])
     return [uncoloured(picture), ours, picture.true]
-
-
-def contact_sheet(pictures: Iterable[StillPicture], colorizer: Predictor, path: Path, *, columns: int = 3) -> None:
-    """Write one triple of every picture, ``columns`` triples a row, as a PNG or JPEG by ``path``'s suffix."""
-    triples = [triple(picture, colorizer) for picture in pictures]
-    columns = min(columns, len(triples))
-    rows = -(-len(triples) // columns)
-    width = columns * 3 * TILE + (columns - 1) * 3 * GAP
-    sheet = Image.new("RGB", (width, rows * (TILE + GAP) - GAP), "white")
-    for index, tiles in enumerate(triples):
-        row, column = divmod(index, columns)
-        for offset, tile in enumerate(tiles):
-            image = Image.fromarray((tile * 255).round().astype(np.uint8)).resize(
-                (TILE, TILE), Image.Resampling.LANCZOS
-            )
-            sheet.paste(image, (column * (3 * TILE + 3 * GAP) + offset * TILE, row * (TILE + GAP)))
-    sheet.save(path, quality=JPEG_QUALITY)
 
 
 def choose(errors: Mapping[str, float], count: int = SHEET_PICTURES) -> dict[str, list[str]]:
@@ -67,7 +45,7 @@ def add_sheets(report: Report, sources: Sequence[Path], colorizers: Mapping[str,
     for number, (name, kinds) in enumerate(chosen.items(), start=1):
         for kind, items in kinds.items():
             path = folder / f"sheet-{number}-{_slug(name)}-{kind}.jpg"
-            contact_sheet([pictures[item] for item in items], colorizers[name], path, columns=SHEET_COLUMNS)
+            write_sheet([triple(pictures[item], colorizers[name]) for item in items], path, columns=SHEET_COLUMNS)
             figures = ", ".join(f"{report.items[name][item][SORTED_BY]:.1f}" for item in items)
             sheets.append((path, f"{name}, {kind} by CIEDE2000 ({figures}); each grey, ours, truth"))
     return replace(report, pictures=(*report.pictures, *sheets))

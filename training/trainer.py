@@ -1,274 +1,357 @@
-"""The trainer: stages of a recipe, one after the other, on one set of pictures.
+"""The trainer: the stages of a recipe, one after the other, on one set of pictures.
 
-A stage trains the generator under the losses that the recipe names. While the encoder is frozen its features come from
-a cache; afterwards everything is trained, on pictures that are damaged as old film is. What is kept is the exponential
-moving average of the generator (EMA).
+    pictures ─► batches ─► step (discriminator, generator, EMA) ─► log, checks, checkpoints ─► weights
+
+What is kept is the exponential moving average of the generator (EMA). A run can be stopped at any moment and goes on
+from its last checkpoint as if it had never stopped: batches and random numbers depend on the number of the step alone.
 """
 
 from __future__ import annotations
 
-import copy
-import json
+import itertools
 import math
 import platform
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 from tqdm import tqdm
 
 from vidcolor._version import __version__
-from vidcolor.color import AB_SCALE
-from vidcolor.networks import build
-from vidcolor.networks.generator import Generator
+from vidcolor.errors import StoppedError, TrainingError
+from vidcolor.networks import ColorNetwork
 from vidcolor.precision import fastest_dtype
-from vidcolor.training.augment import damage
+from vidcolor.training.batch import Batch
+from vidcolor.training.batches import Batches
+from vidcolor.training.checkpoint import load_checkpoint, save_checkpoint
+from vidcolor.training.checks import Checker, CheckFigures
+from vidcolor.training.clock import StageClock
 from vidcolor.training.data import PictureSet
-from vidcolor.training.discriminators import PatchGAN
+from vidcolor.training.distributed import World
 from vidcolor.training.features import FeatureCache
-from vidcolor.training.hints import simulate_hints
-from vidcolor.training.losses import PIXEL_LOSSES, discriminator_hinge, generator_hinge
-from vidcolor.training.recipe import CROP_STEP, Recipe, StageRecipe
+from vidcolor.training.losses import LossTerm, ab_prior, build_losses, class_weights
+from vidcolor.training.recipe import Recipe, StageRecipe
+from vidcolor.training.run_log import RunLog, draw_curves
+from vidcolor.training.schedule import schedule
+from vidcolor.training.state import State
+from vidcolor.training.step import Autocast, Step
+from vidcolor.training.stop_signals import StopRequest, stop_requests
 from vidcolor.weights import save_generator
 
-WARM_UP = 0.03  # of a stage: the learning rate rises from zero
-FINAL_RATE = 0.02  # of the learning rate at the end of a stage
 LOG_EVERY = 20  # steps
-SAVE_SECONDS = 300.0
-
-Autocast = Callable[[], AbstractContextManager[Any]]
-
-
-@dataclass
-class State:
-    """Everything that training changes."""
-
-    generator: Generator
-    ema: Generator
-    discriminator: PatchGAN
-    random: torch.Generator
-    steps: int = 0
-    pictures: int = 0
+PRIOR_PICTURES = 1000  # that the frequencies of colours are counted on
+FINAL = "weights.safetensors"
+BEST = "best.safetensors"
 
 
-@dataclass(frozen=True)
-class Batch:
-    """One step's pictures on the device."""
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What a run does beside training; no part of the recipe, as it changes nothing of the result."""
 
-    grey: Tensor
-    """(N, 1, S, S) in [0, 1], as the network sees it."""
-    true_ab: Tensor
-    """(N, 2, S/2, S/2), Lab units."""
-    hints: Tensor
-    """(N, 3, S, S)."""
-    semantics: list[Tensor] | None
-    """The encoder's features where it is frozen."""
+    checkpoint_minutes: float = 5.0
+    check_every: int = 500
+    """Steps between checks, each with a sample sheet."""
+    compile: bool = False
+    """Compile the generator (torch.compile)."""
 
 
 class Trainer:
-    """One run: a recipe, a set of pictures, a folder for what comes out."""
+    """One run.
+
+    Args:
+        state: the networks at the beginning, on ``device``.
+        run: the folder for everything that comes out; it exists.
+        validation: pictures for the checks; None: some of the training pictures.
+        features: the network of the perceptual loss, on ``device``; None where no stage has that loss.
+        started: ``time.monotonic()`` when the run was asked for: a time budget counts from there.
+    """
 
     def __init__(
-        self, recipe: Recipe, pictures: PictureSet, run: Path, *, device: torch.device, started: float
-    ) -> None:
-        self.recipe, self.pictures, self.run, self.device = recipe, pictures, run, device
-        self.started = started  # time.monotonic() when the run was asked for: a time budget counts from there
-        torch.manual_seed(recipe.seed)
-        generator = build(recipe.network, dict(recipe.network_config))
-        if not isinstance(generator, Generator):
-            raise TypeError(f"expected a Generator, found {type(generator).__name__}")
-        generator = generator.to(device, memory_format=torch.channels_last)
-        discriminator = PatchGAN(recipe.discriminator.channels).to(device, memory_format=torch.channels_last)
-        self.state = State(
-            generator, copy.deepcopy(generator), discriminator, torch.Generator().manual_seed(recipe.seed)
-        )
-        fastest = fastest_dtype(device)
-        dtype = torch.float32 if fastest == torch.float16 else fastest  # fp16 gradients would need scaling
-        self.autocast: Autocast = lambda: torch.autocast(device.type, dtype, enabled=dtype != torch.float32)
+        self, recipe: Recipe, state: State, pictures: PictureSet, run: Path, *, device: torch.device, world: World,
+        validation: PictureSet | None = None, features: torch.nn.Module | None = None,
+        options: RunOptions | None = None, started: float | None = None,
+    ) -> None:  # fmt: skip
+        self.recipe, self.state, self.pictures, self.run = recipe, state, pictures, run
+        self.device, self.world, self.features = device, world, features
+        self.options = options or RunOptions()
+        self.started = time.monotonic() if started is None else started
+        self.autocast = training_autocast(device)
+        self.predict = torch.compile(state.generator.predict) if self.options.compile else state.generator.predict
+        self.random = torch.Generator()
+        self.last_loss_d: float | None = None
+        self.checker = Checker(pictures if validation is None else validation, device)
+        self.identity = {"recipe": recipe.sha256, "data": pictures.sha256, "world": str(world.size)}
 
-    def train(self, *, minutes: float | None, on_stage_end: Callable[[str, Generator], dict[str, Any]]) -> Path:
-        """Run all stages; returns the weights file. ``on_stage_end`` gives figures that are kept with the weights.
+    def train(
+        self, *, minutes: float | None, resume: bool = False,
+        on_stage_end: Callable[[str, ColorNetwork], dict[str, Any]] = lambda name, network: {},
+    ) -> Path:  # fmt: skip
+        """Run all stages, or those that are left of a stopped run; returns the weights file.
 
-        With ``minutes`` every stage ends at its share of the time that is left then, or at its number of pictures if
-        that is sooner. Only the last call of ``on_stage_end`` comes on top.
+        Args:
+            minutes: every stage ends at its share of this time, or at its number of pictures if that is sooner.
+            on_stage_end: gives figures of the EMA that are kept with the weights; they come on top of ``minutes``.
+
+        Raises:
+            StoppedError: SIGINT or SIGTERM came; a checkpoint has been written.
+            TrainingError: a loss is no longer finite, or the training has collapsed.
         """
-        self.run.mkdir(parents=True, exist_ok=True)
-        (self.run / "recipe.toml").write_text(self.recipe.text, encoding="utf-8")
-        (self.run / "metrics.jsonl").unlink(missing_ok=True)
-        self.state.ema.load_state_dict(self.state.generator.state_dict())
-        needs_cache = any(stage.frozen_encoder for stage in self.recipe.stages)
-        features = None
-        if needs_cache:
-            features = FeatureCache(self.state.generator, self.pictures, device=self.device, autocast=self.autocast)
+        saved = load_checkpoint(self.run, self.identity) if resume else None
+        if saved is not None:
+            if saved["position"]["stage"] < len(self.recipe.stages):
+                self.state.begin_stage(self.recipe.stages[saved["position"]["stage"]], self.recipe)
+            self.state.restore(saved)
         deadline = None if minutes is None else self.started + minutes * 60
-        figures: dict[str, Any] = {}
-        for index, stage in enumerate(self.recipe.stages):
-            share = stage.share / sum(later.share for later in self.recipe.stages[index:])
-            seconds = None if deadline is None else max(deadline - time.monotonic(), 1.0) * share
-            self._train_stage(stage, features if stage.frozen_encoder else None, seconds)
-            figures[stage.name] = on_stage_end(stage.name, self.state.ema)
-            path = self.save(f"{stage.name}.safetensors", figures)
-        return path
+        cache = self.feature_cache()
+        with stop_requests() as stop, self._log_of_run() as log:
+            for index in range(self.state.position.stage, len(self.recipe.stages)):
+                stage = self.recipe.stages[index]
+                if saved is None:
+                    self.state.begin_stage(stage, self.recipe)
+                saved = None
+                if self.state.position.stage_done < 1:
+                    self.train_stage(stage, cache if stage.frozen_encoder else None, self._seconds(deadline), stop, log)
+                self.state.figures[stage.name] = on_stage_end(stage.name, self.state.ema)
+                self.save(f"{stage.name}.safetensors")
+                self.state.position.enter_next_stage()
+        self._save_checkpoint()
+        if self.world.leads:
+            draw_curves(self.run)
+        return self.save(FINAL)
 
-    def save(self, name: str, figures: dict[str, Any]) -> Path:
-        """Write the EMA of the generator into the run folder."""
+    def save(self, name: str) -> Path:
+        """Write the EMA of the generator into the run folder, as a weights file."""
         path = self.run / name
-        save_generator(
-            path, self.state.ema.state_dict(), network=self.recipe.network, config=self.state.generator.config,
-            recipe=self.recipe.text, training=self._about(figures),
-        )  # fmt: skip
+        self.world.average_statistics(self.state.ema)
+        if self.world.leads:
+            save_generator(
+                path, self.state.ema.state_dict(), network=self.recipe.network, config=self.state.generator.config,
+                recipe=self.recipe.text, training=self.about(),
+            )  # fmt: skip
         return path
 
-    def _about(self, figures: dict[str, Any]) -> dict[str, Any]:
+    def about(self) -> dict[str, Any]:
+        """What a weights file says about its making."""
+        position = self.state.position
         return {
             "vidcolor": __version__,
             "torch": torch.__version__,
             "device": torch.cuda.get_device_name() if self.device.type == "cuda" else platform.machine(),
             "threads": torch.get_num_threads(),
+            "processes": self.world.size,
+            "seed": self.recipe.seed,
             "recipe_sha256": self.recipe.sha256,
             "data_sha256": self.pictures.sha256,
             "data_pictures": len(self.pictures),
-            "pictures_seen": self.state.pictures,
-            "minutes": round((time.monotonic() - self.started) / 60, 1),
-            "figures": figures,
+            "steps": position.step,
+            "pictures_seen": position.pictures,
+            "minutes": round(position.seconds / 60, 2),
+            "figures": self.state.figures,
         }
 
-    def _train_stage(self, stage: StageRecipe, features: FeatureCache | None, seconds: float | None) -> None:
-        """One stage; ``seconds`` is its time budget, None for none."""
-        generator, discriminator = self.state.generator, self.state.discriminator
-        generator.encoder.requires_grad_(not stage.frozen_encoder)
-        optimiser_g = torch.optim.AdamW(
-            [p for p in generator.parameters() if p.requires_grad],
-            lr=stage.learning_rate, betas=(0.9, 0.99), weight_decay=self.recipe.optimiser.weight_decay,
+    def feature_cache(self) -> FeatureCache | None:
+        """The frozen encoder's features, if a stage that is left needs them; the leading process computes them."""
+        if not any(stage.frozen_encoder for stage in self.recipe.stages[self.state.position.stage :]):
+            return None
+
+        def compute() -> FeatureCache:
+            return FeatureCache(self.state.generator, self.pictures, device=self.device, autocast=self.autocast)
+
+        found = compute() if self.world.leads else None
+        self.world.wait()
+        return found or compute()
+
+    def _log_of_run(self) -> AbstractContextManager[RunLog | None]:
+        """The leading process writes; the others have nothing to say."""
+        if not self.world.leads:
+            return nullcontext()
+        return closing(RunLog(self.run, first_step=self.state.position.step))
+
+    def _seconds(self, deadline: float | None) -> float | None:
+        """This stage's part of the time that is left."""
+        if deadline is None:
+            return None
+        position = self.state.position
+        this, *later = (stage.share for stage in self.recipe.stages[position.stage :])
+        this *= 1 - position.stage_done
+        return max(deadline - time.monotonic(), 1.0) * this / (this + sum(later))
+
+    def train_stage(
+        self,
+        stage: StageRecipe,
+        cache: FeatureCache | None,
+        seconds: float | None,
+        stop: StopRequest,
+        log: RunLog | None,
+    ) -> None:
+        """The rest of a stage, in ``seconds`` if that is not None."""
+        position = self.state.position
+        clock = StageClock(stage.pictures, seconds, done=position.stage_done)
+        step = self.step_of(stage)
+        sums = LossSums()
+        saved = time.monotonic()
+        bar = tqdm(
+            total=stage.pictures, initial=position.stage_pictures, desc=stage.name, unit="picture", mininterval=5,
+            disable=not self.world.leads,
         )  # fmt: skip
-        optimiser_d = torch.optim.AdamW(
-            discriminator.parameters(), lr=self.recipe.discriminator.learning_rate, betas=(0.0, 0.99)
-        )
-        began, seen, saved = time.monotonic(), 0, time.monotonic()
-        with tqdm(total=stage.pictures, desc=stage.name, unit="picture", mininterval=5) as bar:
-            for indices in self._indices():
-                elapsed = time.monotonic() - began
-                done = max(seen / stage.pictures, 0.0 if seconds is None else elapsed / seconds)
-                if done >= 1:
-                    break
-                for group in optimiser_g.param_groups:
-                    group["lr"] = stage.learning_rate * schedule(done)
-                generator.train()
-                generator.encoder.eval()  # the statistics of its batch norm stay ImageNet's
-                batch = self._batch(indices, stage.size, features)
-                losses = self._step(batch, stage, optimiser_g, optimiser_d)
-                self._update_ema()
-                self.state.steps += 1
-                self.state.pictures += len(indices)
-                seen += len(indices)
-                bar.update(len(indices))
-                if self.state.steps % LOG_EVERY == 0:
-                    self._log(stage, losses, seen / (time.monotonic() - began))
-                if time.monotonic() - saved > SAVE_SECONDS:
-                    self.save("last.safetensors", {})
+        with bar, closing(self._batches(stage, cache)) as groups:
+            for batches in groups:
+                began = time.monotonic()
+                self._seed()
+                self._set_rates(stage)
+                sums.add(step(batches))
+                seen = sum(len(batch.grey) for batch in batches) * self.world.size
+                position.step += 1
+                position.stage_pictures += seen
+                position.pictures += seen
+                position.seconds += time.monotonic() - began
+                bar.update(seen)
+                done = clock.done(position.stage_pictures)
+                position.stage_done, stopped = self.world.agree(done, bool(stop), self.device)
+                ended = stopped or position.stage_done >= 1
+                to_check = position.step % self.options.check_every == 0 or position.stage_done >= 1
+                if position.step % LOG_EVERY == 0 or ended or to_check:
+                    self._log(stage, sums, log)
+                if to_check:
+                    self._check(stage, log)
+                if stopped or time.monotonic() - saved > self.options.checkpoint_minutes * 60:
+                    self._save_checkpoint()
                     saved = time.monotonic()
+                if stopped:
+                    raise StoppedError(f"{self.run}: stopped after step {position.step}; go on with --resume")
+                if ended:
+                    break
 
-    def _indices(self) -> Iterator[npt.NDArray[np.int64]]:
-        """Batches of a random order, again and again, without end."""
-        size = self.recipe.optimiser.batch_size
-        while True:
-            order = torch.randperm(len(self.pictures), generator=self.state.random).numpy()
-            for start in range(0, max(len(order) - size + 1, 1), size):
-                yield np.sort(order[start : start + size])
+    def step_of(self, stage: StageRecipe) -> Step:
+        """What trains on one batch in this stage."""
+        return Step(
+            self.state, stage, self.recipe, self._terms(stage), predict=self.predict, autocast=self.autocast,
+            world=self.world,
+        )  # fmt: skip
 
-    def _batch(self, indices: npt.NDArray[np.int64], size: int, features: FeatureCache | None) -> Batch:
-        grey = torch.from_numpy(self.pictures.grey[indices]).to(self.device)[:, None].float() / 255
-        ab = torch.from_numpy(self.pictures.ab[indices]).to(self.device).float()
-        ab += torch.rand(ab.shape, generator=self.state.random).to(ab) - 0.5  # undoes the rounding to whole units
-        semantics = None if features is None else features.batch(indices, self.device)
-        maps = random_crop([grey, ab, *(semantics or [])], size, self.state.random)
-        if torch.rand((), generator=self.state.random) < 0.5:
-            maps = [m.flip(-1) for m in maps]
-        grey, ab, *semantics_cut = maps
-        if semantics is None:
-            grey = damage(grey, self.state.random)
-        hints = simulate_hints(ab, self.state.random)
-        return Batch(grey, ab, hints, None if semantics is None else semantics_cut)
+    def _batches(self, stage: StageRecipe, cache: FeatureCache | None) -> Iterator[list[Batch]]:
+        """Groups of ``accumulate`` batches, without end."""
+        count = self.recipe.optimiser.accumulate
+        source = Batches(
+            self.pictures, batch_size=self.recipe.optimiser.batch_size, device=self.device, seed=self.recipe.seed,
+            rank=self.world.rank, world=self.world.size, features=cache,
+        )  # fmt: skip
+        first = self.state.position.step * count
+        with closing(source.stream(first, stage, hints=self.state.generator.takes_hints)) as stream:
+            while True:
+                yield list(itertools.islice(stream, count))
 
-    def _step(
-        self, batch: Batch, stage: StageRecipe, optimiser_g: torch.optim.Optimizer, optimiser_d: torch.optim.Optimizer
-    ) -> dict[str, float]:
-        generator, discriminator = self.state.generator, self.state.discriminator
-        with self.autocast():
-            semantics = generator.encode(batch.grey) if batch.semantics is None else batch.semantics
-            pred_ab = generator.predict(batch.grey, batch.hints, semantics).ab
-        pred = pred_ab / AB_SCALE
-        losses: dict[str, Tensor] = {}
-        if "adversarial" in stage.losses:
-            small = F.avg_pool2d(batch.grey, 2)
-            true = batch.true_ab / AB_SCALE
-            with self.autocast():
-                real_logits = discriminator(small, true)
-                fake_logits = discriminator(small, pred.detach().float())
-            losses |= discriminator_hinge(real_logits.float(), fake_logits.float())
-            optimiser_d.zero_grad(set_to_none=True)
-            losses["loss_D"].backward()
-            optimiser_d.step()
-            discriminator.requires_grad_(False)
-            with self.autocast():
-                losses["loss_G_adversarial"] = generator_hinge(discriminator(small, pred.float()).float())
-        for name, loss in PIXEL_LOSSES.items():
-            if name in stage.losses:
-                losses[f"loss_G_{name}"] = loss(pred_ab, batch.true_ab)
-        total = sum((weight * losses[f"loss_G_{name}"] for name, weight in stage.losses.items()), pred_ab.new_zeros(()))
-        optimiser_g.zero_grad(set_to_none=True)
-        total.backward()
-        nn.utils.clip_grad_norm_(generator.parameters(), self.recipe.optimiser.gradient_clip)
-        optimiser_g.step()
-        discriminator.requires_grad_(True)
-        return {name: value.item() for name, value in {**losses, "loss_G": total}.items()}
+    def _terms(self, stage: StageRecipe) -> dict[str, LossTerm]:
+        """The losses of a stage, but those of the discriminator."""
+        names = [name for name in stage.losses if name not in ("adversarial", "feature_matching")]
+        weights = None
+        if "rebalanced_classification" in names:
+            every = max(len(self.pictures) // PRIOR_PICTURES, 1)
+            sample = torch.from_numpy(np.array(self.pictures.ab[::every, :, ::4, ::4])).float()
+            weights = class_weights(ab_prior(sample)).to(self.device)
+        terms = build_losses(
+            names, network=self.state.generator, features=self.features, class_weights=weights, random=self.random
+        )
 
-    def _update_ema(self) -> None:
-        decay = min(self.recipe.optimiser.ema_decay, (1 + self.state.steps) / (10 + self.state.steps))
-        values = self.state.generator.state_dict()
-        with torch.no_grad():
-            # Batch norm's statistics are averaged too: those of the newest parameters do not fit older ones.
-            for name, average in self.state.ema.state_dict().items():
-                if average.is_floating_point():
-                    average.lerp_(values[name], 1 - decay)
-                else:
-                    average.copy_(values[name])
+        def under_autocast(term: LossTerm) -> LossTerm:
+            def compute(*arguments: Any) -> Tensor:
+                with self.autocast():
+                    return term(*arguments)
 
-    def _log(self, stage: StageRecipe, losses: dict[str, float], rate: float) -> None:
+            return compute
+
+        # Of the losses these run a network; the others are sums over pixels, in full precision.
+        return {
+            name: under_autocast(term) if name in ("perceptual", "temporal") else term for name, term in terms.items()
+        }
+
+    def _seed(self) -> None:
+        """Make the next step's random numbers (dropout, warps) depend on the step and the process alone."""
+        seed = int(
+            np.random.SeedSequence((self.recipe.seed, self.state.position.step, self.world.rank)).generate_state(1)[0]
+        )
+        torch.manual_seed(seed)
+        self.random.manual_seed(seed)
+
+    def _set_rates(self, stage: StageRecipe) -> None:
+        factor = schedule(self.recipe.optimiser.schedule, self.state.position.stage_done)
+        assert self.state.optimiser_g is not None
+        for group in self.state.optimiser_g.param_groups:
+            group["lr"] = stage.learning_rate * factor
+        if self.state.optimiser_d is not None:
+            assert self.recipe.discriminator is not None
+            for group in self.state.optimiser_d.param_groups:
+                group["lr"] = self.recipe.discriminator.learning_rate * factor
+
+    def _log(self, stage: StageRecipe, sums: LossSums, log: RunLog | None) -> None:
+        losses = sums.means()
+        position = self.state.position
         if not all(math.isfinite(value) for value in losses.values()):
-            raise FloatingPointError(f"step {self.state.steps}: a loss is no longer finite: {losses}")
-        row = {"stage": stage.name, "step": self.state.steps, "pictures_per_second": round(rate, 2), **losses}
-        with (self.run / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps(row) + "\n")
+            wrong = ", ".join(name for name, value in losses.items() if not math.isfinite(value))
+            raise TrainingError(
+                f"{self.run}: {wrong} no longer finite at step {position.step}; lower the learning rate"
+            )
+        self.last_loss_d = losses.get("loss_D")
+        rate = position.pictures / position.seconds
+        if log is not None:
+            log.write(position.step, {"stage": stage.name, "pictures_per_second": rate, **losses})
+
+    def _check(self, stage: StageRecipe, log: RunLog | None) -> None:
+        """Measure the EMA on a few pictures, show it, and end a training that has collapsed."""
+        position, guard = self.state.position, self.state.guard
+        self.world.average_statistics(self.state.ema)
+        sheet = self.run / "samples" / f"step-{position.step:07d}.jpg"
+        figures = CheckFigures(0.0, 0.0)
+        if log is not None:
+            figures = self.checker.check(self.state.ema.eval(), self.autocast, sheet)
+            log.write(position.step, {f"check_{name}": value for name, value in asdict(figures).items()})
+            log.picture(position.step, sheet)
+        figures = CheckFigures(*self.world.first_says(astuple(figures), self.device))
+        if guard.is_best(**asdict(figures)):
+            self.save(BEST)
+        if "adversarial" not in stage.losses:
+            return
+        assert self.recipe.discriminator is not None
+        bounded = self.recipe.discriminator.mode != "wgan-gp"
+        fault = guard.observe(
+            loss_d=self.last_loss_d if bounded else None, colourfulness_over_truth=figures.colourfulness_over_truth
+        )
+        if fault:
+            self._save_checkpoint()
+            raise TrainingError(f"{self.run}: collapsed by step {position.step}: {fault}; {BEST} has the best weights")
+
+    def _save_checkpoint(self) -> None:
+        if self.world.leads:
+            save_checkpoint(self.run, self.state.to_dict(), self.identity)
 
 
-def random_crop(maps: list[Tensor], size: int, generator: torch.Generator) -> list[Tensor]:
-    """The same random square from maps of one picture at several strides; the first, (N, C, S, S), has stride 1.
+class LossSums:
+    """Losses since the last entry of the log, added up on the device: reading one number would wait for the GPU."""
 
-    The square's place is a multiple of CROP_STEP, so that it falls on whole cells of every map.
-    """
-    side = maps[0].shape[-1]
-    steps = (side - size) // CROP_STEP + 1
-    top, left = (torch.randint(0, steps, (2,), generator=generator) * CROP_STEP).tolist()
-    cuts = []
-    for m in maps:
-        stride = side // m.shape[-1]
-        y, x, s = top // stride, left // stride, size // stride
-        cuts.append(m[..., y : y + s, x : x + s])
-    return cuts
+    def __init__(self) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self.count = 0
+
+    def add(self, losses: dict[str, Tensor]) -> None:
+        """One step's."""
+        self.sums = {name: self.sums.get(name, 0) + value for name, value in losses.items()}
+        self.count += 1
+
+    def means(self) -> dict[str, float]:
+        """Over the steps since the last call."""
+        found = {name: value.item() / self.count for name, value in self.sums.items()}
+        self.sums, self.count = {}, 0
+        return found
 
 
-def schedule(done: float) -> float:
-    """The learning rate's factor at ``done`` of a stage, 0 to 1: a short rise, then half a cosine down."""
-    if done < WARM_UP:
-        return max(done / WARM_UP, 0.01)
-    cosine = 0.5 * (1 + math.cos(math.pi * min((done - WARM_UP) / (1 - WARM_UP), 1.0)))
-    return FINAL_RATE + (1 - FINAL_RATE) * cosine
+def training_autocast(device: torch.device) -> Autocast:
+    """bf16 where the device is fast in it, else fp32: gradients in fp16 would need scaling."""
+    dtype = fastest_dtype(device)
+    enabled = dtype == torch.bfloat16
+    return lambda: torch.autocast(device.type, torch.bfloat16, enabled=enabled)

@@ -4,6 +4,8 @@
     ├── InputError         1   the input is missing, damaged, or holds no picture
     ├── OutputError        1   the output cannot be written, or would overwrite something
     ├── WeightsError       1   a weights file is not what it says it is
+    ├── TrainingError      1   a training cannot go on
+    ├── StoppedError     130   a signal has ended the work in an orderly way; it can be resumed
     └── OptionError        2   the caller asked for something that does not exist or fit together
 
 A message is one line that says which file, what was expected, what was found and what to do.
@@ -26,6 +28,16 @@ class OutputError(VidcolorError):
 
 class WeightsError(VidcolorError):
     """A weights file is not what it says it is."""
+
+
+class TrainingError(VidcolorError):
+    """A training cannot go on: its numbers are no longer finite, or it has collapsed."""
+
+
+class StoppedError(VidcolorError):
+    """A signal has ended the work in an orderly way; it can be resumed."""
+
+    exit_code = 130
 
 
 class OptionError(VidcolorError):

@@ -1,0 +1,134 @@
+"""The trainer's pictures per second over those of the bare step on data that is already on the device.
+
+    python benchmarks/trainer_throughput.py [--recipe default] [--stage gan] [--steps 12] [--pairs 5]
+
+The bare step is forward, backward and optimiser of the same networks under the same losses on one fixed batch; the
+trainer adds cutting, damage, hints, the average, logs and clocks. Both run in one process, alternately; the figure is
+the median of their ratios. Pictures and parameters are random: they do not change the time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import statistics
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import torch
+
+from vidcolor.colorizer import resolve_device
+from vidcolor.networks import build
+from vidcolor.training.adversary import Adversary
+from vidcolor.training.batches import Batches
+from vidcolor.training.data import PictureSet
+from vidcolor.training.distributed import World
+from vidcolor.training.recipe import Recipe, load_recipe
+from vidcolor.training.run_log import RunLog
+from vidcolor.training.state import State
+from vidcolor.training.stop_signals import StopRequest
+from vidcolor.training.trainer import RunOptions, Trainer
+
+PICTURES = 64
+
+
+def random_pictures(size: int, folder: Path) -> PictureSet:
+    """As good as any for timing."""
+    random = np.random.default_rng(0)
+    grey = random.integers(0, 256, (PICTURES, size, size), dtype=np.uint8)
+    ab = random.integers(-50, 51, (PICTURES, 2, size, size), dtype=np.int8)
+    names = tuple((f"{i}.jpg", "0" * 64) for i in range(PICTURES))
+    return PictureSet(grey=grey, ab=ab, files=names, sha256="0" * 64, folder=folder, skipped=())
+
+
+def trainer_for(recipe: Recipe, folder: Path, device: torch.device) -> Trainer:
+    """A trainer of random networks."""
+    torch.manual_seed(0)
+    generator = build(recipe.network, dict(recipe.network_config)).to(device, memory_format=torch.channels_last)
+    adversary = None if recipe.discriminator is None else Adversary(recipe.discriminator, None).to(device)
+    return Trainer(
+        recipe, State.of(generator, adversary), random_pictures(recipe.size, folder), folder, device=device,
+        world=World(), options=RunOptions(check_every=1_000_000, checkpoint_minutes=1_000_000),
+    )  # fmt: skip
+
+
+def main() -> None:
+    """Print each pair and the median ratio."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--recipe", default="default")
+    parser.add_argument("--stage", default="gan")
+    parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--device", default="auto")
+    options = parser.parse_args()
+    device = resolve_device(options.device)
+    recipe = load_recipe(options.recipe).starting_at(options.stage)
+    count = options.steps * recipe.optimiser.batch_size
+    recipe = replace(recipe, stages=(replace(recipe.stages[0], pictures=count),))
+    print(
+        platform.processor() or platform.machine(),
+        device,
+        "torch",
+        torch.__version__,
+        "threads",
+        torch.get_num_threads(),
+    )
+    with tempfile.TemporaryDirectory() as name:
+        trainer = trainer_for(recipe, Path(name), device)
+        ratios = [ratio(trainer, options.steps) for _ in range(options.pairs + 1)][1:]
+    print(f"trainer ÷ bare step, median of {options.pairs}: {statistics.median(ratios):.3f}")
+
+
+def ratio(trainer: Trainer, steps: int) -> float:
+    """Bare time over the trainer's time for as many steps."""
+    bare, whole = time_bare(trainer, steps), time_trainer(trainer)
+    pictures = steps * trainer.recipe.optimiser.batch_size
+    print(f"bare {pictures / bare:.2f} pictures/s, trainer {pictures / whole:.2f}: {bare / whole:.3f}", flush=True)
+    return bare / whole
+
+
+def time_trainer(trainer: Trainer) -> float:
+    """One stage by the trainer."""
+    stage, cache = trainer.recipe.stages[0], trainer.feature_cache()
+    trainer.state.position.stage_pictures, trainer.state.position.stage_done = 0, 0.0
+    trainer.state.begin_stage(stage, trainer.recipe)
+    log = RunLog(trainer.run, first_step=trainer.state.position.step)
+    began = time.perf_counter()
+    trainer.train_stage(stage, cache, None, StopRequest(), log)
+    synchronise(trainer.device)
+    elapsed = time.perf_counter() - began
+    log.close()
+    return elapsed
+
+
+def time_bare(trainer: Trainer, steps: int) -> float:
+    """Forward, backward and optimisers on one batch."""
+    recipe, stage, state = trainer.recipe, trainer.recipe.stages[0], trainer.state
+    cache = trainer.feature_cache()
+    source = Batches(
+        trainer.pictures, batch_size=recipe.optimiser.batch_size, device=trainer.device, seed=0, features=cache
+    )
+    batch = source.batch(0, stage, hints=state.generator.takes_hints)
+    state.begin_stage(stage, recipe)
+    step = trainer.step_of(stage)
+    synchronise(trainer.device)
+    began = time.perf_counter()
+    with patch("vidcolor.training.step.update_ema"):
+        for _ in range(steps):
+            step([batch])
+    synchronise(trainer.device)
+    return time.perf_counter() - began
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait for a GPU."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+if __name__ == "__main__":
+    main()

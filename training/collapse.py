@@ -1,0 +1,43 @@
+"""Noticing that an adversarial training has collapsed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FINISHED_DISCRIMINATOR = 0.01  # loss_D below this: it is never fooled, and its gradient says nothing any more
+LEAST_COLOURFULNESS, MOST_COLOURFULNESS = 0.1, 2.0  # of the truth's
+PATIENCE = 3  # checks in a row
+
+
+@dataclass
+class CollapseGuard:
+    """Counts bad checks. A collapse is PATIENCE of them in a row."""
+
+    bad_checks: int = 0
+    best_score: float = float("inf")
+
+    def observe(self, *, loss_d: float | None, colourfulness_over_truth: float) -> str | None:
+        """Take one check's figures; returns what is wrong once it has been wrong for PATIENCE checks, else None.
+
+        ``loss_d``: the mean since the last check; None where its size says nothing: without a discriminator, and with
+        a Wasserstein critic, which has no bound.
+        """
+        fault = _fault(loss_d, colourfulness_over_truth)
+        self.bad_checks = self.bad_checks + 1 if fault else 0
+        return fault if self.bad_checks >= PATIENCE else None
+
+    def is_best(self, *, mse_over_grey: float, colourfulness_over_truth: float) -> bool:
+        """Whether these figures are the best so far: error, plus the distance of the colourfulness from the truth's."""
+        score = mse_over_grey + abs(1 - colourfulness_over_truth)
+        if score >= self.best_score:
+            return False
+        self.best_score = score
+        return True
+
+
+def _fault(loss_d: float | None, colourfulness: float) -> str | None:
+    if loss_d is not None and loss_d < FINISHED_DISCRIMINATOR:
+        return f"the discriminator is never fooled any more (loss_D {loss_d:.2g})"
+    if not LEAST_COLOURFULNESS <= colourfulness <= MOST_COLOURFULNESS:
+        return f"colourfulness is {colourfulness:.2f} of the truth's"
+    return None

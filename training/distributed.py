@@ -1,0 +1,89 @@
+"""Several processes that train one network, as ``torchrun`` starts them; with one process everything here is a no-op.
+
+Every process sees its own part of the pictures; gradients are averaged after every backward pass, so that the networks
+stay equal without being compared. Torch's DistributedDataParallel does the same inside ``forward``; here the passes are
+``predict``, a discriminator's and a penalty's, and one flat all-reduce after each serves them all.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import distributed, nn
+
+
+@dataclass(frozen=True)
+class World:
+    """Which process this is, of how many."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes files and talks."""
+        return self.rank == 0
+
+    def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Replace every gradient by its mean over all processes."""
+        if self.size == 1:
+            return
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        flat = torch.cat([gradient.reshape(-1) for gradient in gradients])  # one message instead of hundreds
+        distributed.all_reduce(flat)
+        flat /= self.size
+        for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(mean.view_as(gradient))
+
+    def average_statistics(self, network: nn.Module) -> None:
+        """Replace batch norm's running statistics by their means over all processes, before they are used or saved."""
+        if self.size == 1:
+            return
+        for buffer in network.buffers():
+            if buffer.is_floating_point():
+                distributed.all_reduce(buffer)
+                buffer /= self.size
+
+    def agree(self, done: float, stop: bool, device: torch.device) -> tuple[float, bool]:
+        """The first process's ``done``, and whether any process wants to stop: the same answer for all."""
+        if self.size == 1:
+            return done, stop
+        wishes = torch.tensor(float(stop), device=device)
+        distributed.all_reduce(wishes)
+        return self.first_says((done,), device)[0], bool(wishes.item())
+
+    def first_says(self, figures: tuple[float, ...], device: torch.device) -> tuple[float, ...]:
+        """The first process's ``figures``, in all processes."""
+        if self.size == 1:
+            return figures
+        said = torch.tensor(figures, dtype=torch.float64, device=device)
+        distributed.broadcast(said, src=0)
+        return tuple(said.tolist())
+
+    def wait(self) -> None:
+        """Until all processes have come here."""
+        if self.size > 1:
+            distributed.barrier()
+
+
+@contextmanager
+def joined_world() -> Iterator[World]:
+    """The world that torchrun's environment variables describe; a world of one without them.
+
+    NCCL between GPUs, gloo between processors.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield World()
+        return
+    on_gpu = torch.cuda.is_available()
+    if on_gpu:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    distributed.init_process_group("nccl" if on_gpu else "gloo")
+    try:
+        yield World(distributed.get_rank(), distributed.get_world_size())
+    finally:
+        distributed.destroy_process_group()
