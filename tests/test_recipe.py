@@ -80,5 +80,6 @@ def test_changed_lines() -> None:
     recipe = parse_recipe(TINY, ["optimiser.batch_size=7"], where="tiny")
     assert recipe.optimiser.batch_size == 7
     assert "# changed: optimiser.batch_size=7" in recipe.text
+    assert [stage.size for stage in parse_recipe(TINY, ["stages.size=64"], where="tiny").stages] == [64, 64]
     with pytest.raises(OptionError, match="not understood"):
         parse_recipe(TINY, ["nonsense.x=7"], where="tiny")

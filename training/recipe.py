@@ -161,7 +161,8 @@ def load_recipe(name_or_path: str, changes: Sequence[str] = ()) -> Recipe:
 
     Args:
         name_or_path: ``default`` or ``mine.toml``.
-        changes: lines ``table.key=value``, with the value as TOML writes it, that replace a line of the recipe.
+        changes: lines ``table.key=value``, with the value as TOML writes it, that replace a line of the recipe, or
+            of every stage: ``stages.size=128``.
 
     Raises:
         OptionError: no such recipe, or a line in it that is not understood.
@@ -184,7 +185,9 @@ def parse_recipe(text: str, changes: Sequence[str] = (), *, where: str) -> Recip
         table = tomllib.loads(text)
         for change in changes:
             section, key = change.partition("=")[0].strip().split(".")
-            table[section][key] = tomllib.loads(change)[section][key]
+            value = tomllib.loads(change)[section][key]
+            for part in table[section] if isinstance(table[section], list) else [table[section]]:
+                part[key] = value
             text += f"# changed: {change}\n"
         network = dict(table["network"])
         return Recipe(

@@ -20,6 +20,7 @@ from typing import Any
 import click
 
 from vidcolor.networks import build
+from vidcolor.training.data import load_pictures
 from vidcolor.training.metric_info import format_figure, metric_info
 from vidcolor.training.recipe import load_recipe, recipe_names
 from vidcolor.training.report import GREY, JSON_NAME, TRUTH, Report, Row, read_report
@@ -44,18 +45,22 @@ def main() -> None:
 @click.argument("data", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("-o", "--output", "runs", required=True, type=click.Path(file_okay=False, path_type=Path))
 @click.option("--minutes", required=True, type=click.FloatRange(min=0.1), help="For each recipe.")
+@click.option("--size", default=256, show_default=True, type=click.IntRange(min=64), help="Side of the pictures.")
 @click.option("--pretrained", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="[default: RUNS/cache]")
 @click.option("--recipe", "names", multiple=True, help="Only these.  [default: all]")
 def train_all(
-    data: tuple[Path, ...], runs: Path, minutes: float, pretrained: Path | None, cache: Path | None,
+    data: tuple[Path, ...], runs: Path, minutes: float, size: int, pretrained: Path | None, cache: Path | None,
     names: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Train every recipe on DATA for as many minutes, one after the other; runs that are there are left alone."""
+    cache = cache or runs / "cache"
+    load_pictures(data, size=size, cache=cache)  # decoding is in nobody's budget
     for name in names or _compared():
         if (runs / name / FINAL).exists():
             continue
-        options = ["-o", runs / name, "--recipe", name, "--minutes", minutes, "--cache", cache or runs / "cache"]
+        options = ["-o", runs / name, "--recipe", name, "--minutes", minutes, "--cache", cache]
+        options += [part for change in _fitted(name, size) for part in ("--set", change)]
         options += [] if pretrained is None else ["--pretrained", pretrained]
         click.echo(name)
         subprocess.run(
@@ -66,14 +71,15 @@ def train_all(
 @main.command("measure")
 @click.argument("data", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("-o", "--output", "runs", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--size", default=256, show_default=True, type=click.IntRange(min=64), help="Side of the pictures.")
 @click.option("--pretrained", type=click.Path(exists=True, file_okay=False, path_type=Path))
-def measure_all(data: tuple[Path, ...], runs: Path, pretrained: Path | None) -> None:
+def measure_all(data: tuple[Path, ...], runs: Path, size: int, pretrained: Path | None) -> None:
     """Evaluate the weights of every run on DATA; runs that have a report are left alone."""
     for name in _trained(runs):
         folder = runs / name / REPORT
         if (folder / JSON_NAME).exists():
             continue
-        options: list[Any] = ["-o", folder, "--weights", runs / name / FINAL]
+        options: list[Any] = ["-o", folder, "--weights", runs / name / FINAL, "--size", size]
         options += [] if pretrained is None else ["--pretrained", pretrained]
         subprocess.run([sys.executable, "-m", "vidcolor", "evaluate", *map(str, [*data, *options])], check=True)
 
@@ -139,6 +145,15 @@ def render(runs: Path) -> str:
 
 def _compared() -> list[str]:
     return [name for name in recipe_names() if name not in LEFT_OUT]
+
+
+def _fitted(name: str, size: int) -> list[str]:
+    """What must change in a recipe for pictures of another size: a U-Net goes down to 1 × 1 and no further."""
+    changes = [f"data.size={size}", f"stages.size={size}"]
+    recipe = load_recipe(name)
+    if recipe.network == "unet":
+        changes.append(f"network.downs={min(int(recipe.network_config['downs']), size.bit_length() - 1)}")
+    return changes
 
 
 def _trained(runs: Path) -> list[str]:
