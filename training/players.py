@@ -16,7 +16,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 from PIL import Image, ImageDraw
 
-from vidcolor.training.clips import ColourClip, Pictures
+from vidcolor.training.colour_clips import ColourClip, Pictures
 
 SHOW_ALL = 6
 """Up to so many clips all are shown; of more, the best, the median and the worst."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from skimage.color import deltaE_ciede2000, rgb2lab
 from tqdm import tqdm
 
 from vidcolor.colorizer import Predictor
@@ -19,8 +20,8 @@ from vidcolor.frames import FloatArray, Frame
 from vidcolor.options import ColorizeOptions
 from vidcolor.pipeline import colour_frames
 from vidcolor.training.batch import join_rgb
-from vidcolor.training.clips import ColourClip, Pictures, find_films, grey_frames, read_clip
-from vidcolor.training.metrics import Rgb, ciede2000, colourfulness, mse, psnr, ssim
+from vidcolor.training.colour_clips import ColourClip, Pictures, find_films, grey_frames, read_clip
+from vidcolor.training.metrics import Rgb, colourfulness, mse, psnr, ssim
 from vidcolor.training.players import Exhibit, choose, make_exhibit, publish
 from vidcolor.training.report import Figures, Report
 from vidcolor.training.video_metrics import (
@@ -89,8 +90,6 @@ MOTIONS = (
 )
 """Flicker, and slow drift. Every 3rd: again no multiple of the distance of anchors."""
 
-FAST = {"mse": mse, "psnr": psnr}
-SLOW = {"ssim": ssim, "ciede2000": ciede2000}
 Errors = dict[str, dict[int, float]]
 """By row and by the earlier frame of each pair."""
 
@@ -235,8 +234,11 @@ def make_version(clip: ColourClip, ab: FloatArray, pictures: Iterable[Rgb]) -> V
 
 def measure_picture(picture: Rgb, true: Rgb, *, slow: bool) -> Figures:
     """What each frame is measured by; with ``slow``, all of it."""
-    metrics = FAST | SLOW if slow else FAST
-    return {"colourfulness": colourfulness(picture)} | {name: metric(picture, true) for name, metric in metrics.items()}
+    figures = {"mse": mse(picture, true), "psnr": psnr(picture, true), "colourfulness": colourfulness(picture)}
+    if slow:
+        figures["ssim"] = ssim(picture, true)
+        figures["ciede2000"] = float(deltaE_ciede2000(rgb2lab(picture), rgb2lab(true)).mean())
+    return figures
 
 
 def join(grey: FloatArray, ab: FloatArray) -> Rgb:

@@ -147,8 +147,8 @@ def warp_error(earlier: FloatArray, later: FloatArray, match: Match) -> float | 
     """
     if match.visible.mean() < LEAST_VISIBLE:
         return None
-    difference = warp(later, match.flow)[:, match.visible] - earlier[:, match.visible]
-    return float(np.square(difference, dtype=np.float64).mean())
+    squared = np.square(warp(later, match.flow) - earlier).mean(axis=0)
+    return float(squared[match.visible].mean(dtype=np.float64))
 
 
 def drift(mean_ab: Floats, shots: Shots) -> float:

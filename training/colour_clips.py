@@ -48,10 +48,6 @@ class ColourClip:
     shots: tuple[range, ...]
     rate: Fraction
 
-    def frames(self) -> Iterator[Frame]:
-        """The grey film as the pipeline's stages take it; time counts frames."""
-        return grey_frames(self.grey)
-
 
 def find_films(sources: Sequence[Path]) -> dict[str, Path]:
     """Films below folders, sorted, and films given one by one; the keys are names for people, each its own.
@@ -106,7 +102,7 @@ def true_colours(frame: VideoFrame, spec: VideoSpec, size: tuple[int, int]) -> P
     Y', Cb and Cr are averaged as they are; R'G'B' is linear in them, so that nothing but clipping could tell.
     """
     depth = spec.bit_depth
-    luma, *chroma = (resize_plane(plane.astype(np.float32), size) for plane in _full_planes(frame))  # type: ignore[arg-type]
+    luma, *chroma = (resize_plane(plane.astype(np.float32), size) for plane in _full_planes(frame, spec))  # type: ignore[arg-type]
     scale = 2**depth - 1 if spec.full_range else 224 << depth - 8
     centred = (np.stack(chroma) - np.float32(2 ** (depth - 1))) / np.float32(scale)
     offsets = channel_offsets(centred, luma_weights(spec))
@@ -115,18 +111,14 @@ def true_colours(frame: VideoFrame, spec: VideoSpec, size: tuple[int, int]) -> P
     return np.ascontiguousarray(np.rot90(levels, quarter_turns(spec)))
 
 
-def _full_planes(frame: VideoFrame) -> list[Plane]:
-    """Y', Cb and Cr of one size; the same range on both sides, so that code values keep their meaning."""
+def _full_planes(frame: VideoFrame, spec: VideoSpec) -> list[Plane]:
+    """Y', Cb and Cr of one size, their code values as they are: from one range to the same."""
     layout = luma_layout(frame.format)
-    same = ColorRange.JPEG if layout.from_rgb else ColorRange.MPEG
+    # Grey and the formats yuvj… are full range to libswscale, whatever it is told.
+    same = ColorRange.JPEG if spec.full_range or layout.is_grey else ColorRange.MPEG
     matrix = Colorspace.ITU709 if layout.from_rgb else None
-    full = frame.reformat(
-        format=planar_name("444", layout.bit_depth),
-        src_color_range=same,
-        dst_color_range=same,
-        dst_colorspace=matrix,
-        threads=1,
-    )
+    name = planar_name("444", layout.bit_depth)
+    full = frame.reformat(format=name, src_color_range=same, dst_color_range=same, dst_colorspace=matrix, threads=1)
     return [plane_view(plane, layout.bit_depth).copy() for plane in full.planes]
 
 
