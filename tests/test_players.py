@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.colour_films import moving_square
+from vidcolor.errors import OutputError
 from vidcolor.training.players import (
     BAND,
     TILE_WIDTH,
@@ -39,6 +40,12 @@ def test_a_player(tmp_path: Path) -> None:
     assert (name, matrix, picture.shape) == ("yuv420p", 1, (48, 100, 3))
     np.testing.assert_allclose(picture[:47, :33].mean(axis=(0, 1)), film[3].mean(axis=(0, 1)), atol=4)
     assert picture[:47, 35:64].max() < 12
+
+
+def test_a_player_that_cannot_be_written(tmp_path: Path) -> None:
+    """The error names the film."""
+    with pytest.raises(OutputError, match=r"a\.mp4"):
+        write_player(tmp_path / "nowhere" / "a.mp4", [moving_square(2)], Fraction(25))
 
 
 def test_a_strip(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.colour_films import Painter, moving_square, still_shot, write_film
+from vidcolor.errors import OptionError
 from vidcolor.options import ColorizeOptions
 from vidcolor.training.report import Report
 from vidcolor.training.video_evaluator import evaluate_video
@@ -121,6 +122,13 @@ def test_settings_of_ones_own(films: Path, tmp_path: Path) -> None:
     assert list(found.rows) == ["grey", "p dull", "p", "truth"]
     assert found.about["clips"]["square.mkv"]["frames"] == 10
     assert 0.4 < found.rows["p dull"]["colourfulness"] / found.rows["p"]["colourfulness"] < 0.6
+
+
+def test_rows_of_one_name(films: Path, tmp_path: Path) -> None:
+    """A colorizer called as a fixed row, or as another with its setting, is refused before any work."""
+    for names in (["truth"], ["a", "a raw"]):
+        with pytest.raises(OptionError, match=f"found '{names[-1]}' twice"):
+            evaluate_video([films], dict.fromkeys(names, Painter()), tmp_path, size=48)
 
 
 def test_what_to_look_at(report: Report) -> None:

@@ -34,6 +34,6 @@ def test_no_ratio_to_nothing() -> None:
 def test_gaps_are_named() -> None:
     """A metric that some or all clips lack is listed with the clips and the reason."""
     gaps = gaps_in(TRUTH)
-    assert gaps["cdc"] == "not on b: no shot is long enough"
-    assert gaps["drift"] == "not on any clip: no shot is long enough"
+    assert gaps["cdc"] == "not on b: no shot of 5 frames"
+    assert gaps["drift"] == "not on any clip: no shot of 24 frames"
     assert "warp_ab" not in gaps

@@ -104,7 +104,7 @@ def true_colours(frame: VideoFrame, spec: VideoSpec, size: tuple[int, int]) -> P
     depth = spec.bit_depth
     luma, *chroma = (resize_plane(plane.astype(np.float32), size) for plane in _full_planes(frame, spec))  # type: ignore[arg-type]
     scale = 2**depth - 1 if spec.full_range else 224 << depth - 8
-    centred = (np.stack(chroma) - np.float32(2 ** (depth - 1))) / np.float32(scale)
+    centred = (np.asarray(chroma, np.float32) - np.float32(2 ** (depth - 1))) / np.float32(scale)
     offsets = channel_offsets(centred, luma_weights(spec))
     rgb = expand_range(luma, spec)[..., None] + np.stack(offsets, axis=-1)
     levels = np.rint(np.clip(rgb, 0, 1) * 255).astype(np.uint8)

@@ -16,6 +16,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 from PIL import Image, ImageDraw
 
+from vidcolor.errors import OutputError
 from vidcolor.training.colour_clips import ColourClip, Pictures
 
 SHOW_ALL = 6
@@ -95,15 +96,20 @@ def publish(exhibit: Exhibit, folder: Path) -> Exhibit:
 
 
 def write_player(path: Path, panels: Sequence[Pictures], rate: Fraction) -> None:
-    """Films of one size, uint8 (T, h, w, 3), side by side as an H.264 MP4 that starts before it is loaded."""
-    with av.open(f"file:{path}", "w", format="mp4", container_options={"movflags": "+faststart"}) as container:
-        stream: VideoStream | None = None
-        for pictures in zip(*panels, strict=True):
-            picture = _even(np.concatenate(pictures, axis=1))
-            stream = stream or _add_stream(container, picture, rate)
-            container.mux(stream.encode(_as_frame(picture)))
-        if stream is not None:
+    """Films of one size, uint8 (T, h, w, 3), side by side as an H.264 MP4 that starts before it is loaded.
+
+    Raises:
+        OutputError: the disk is full, or the film cannot be written for another reason.
+    """
+    pictures = [_even(np.concatenate(side_by_side, axis=1)) for side_by_side in zip(*panels, strict=True)]
+    try:
+        with av.open(f"file:{path}", "w", format="mp4", container_options={"movflags": "+faststart"}) as container:
+            stream = _add_stream(container, pictures[0], rate)
+            for number, picture in enumerate(pictures):
+                container.mux(stream.encode(_as_frame(picture, number, 1 / rate)))
             container.mux(stream.encode(None))
+    except av.FFmpegError as exc:
+        raise OutputError(f"{path}: the film to look at cannot be written ({exc.strerror}); is the disk full?") from exc
 
 
 def _even(picture: Pictures) -> Pictures:
@@ -117,16 +123,17 @@ def _add_stream(container: OutputContainer, picture: Pictures, rate: Fraction) -
     stream.height, stream.width, _ = picture.shape
     stream.pix_fmt = "yuv420p"
     context = stream.codec_context
+    context.time_base = stream.time_base = 1 / rate
     context.color_range, context.colorspace = ColorRange.MPEG, BT709
     context.color_primaries, context.color_trc = BT709, BT709
     return stream
 
 
-def _as_frame(picture: Pictures) -> VideoFrame:
-    frame = VideoFrame.from_ndarray(picture, "rgb24")
-    return frame.reformat(
-        format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG, threads=1
-    )
+def _as_frame(picture: Pictures, number: int, time_base: Fraction) -> VideoFrame:
+    rgb = VideoFrame.from_ndarray(picture, "rgb24")
+    frame = rgb.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG, threads=1)
+    frame.pts, frame.duration, frame.time_base = number, 1, time_base
+    return frame
 
 
 def write_strip(path: Path, rows: Mapping[str, Pictures]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from vidcolor.training.report import Figures, Row
+from vidcolor.training.video_metrics import CDC_FRAMES, DRIFT_FRAMES, LEAST_VISIBLE
 
 OVER_TRUTH = {
     "flicker_over_truth": "warp_ab",
@@ -19,13 +20,14 @@ OVER_TRUTH = {
 """Name of each ratio, and what is divided by the truth's own."""
 BY_FRAMES = frozenset({"network_share", "network_ms", "temporal_ms"})
 """Means over frames, not over clips."""
+UNMATCHED = f"no two frames match over {LEAST_VISIBLE:.0%} of the picture"
 WHY_MISSING = {
-    "cdc": "no shot is long enough",
-    "drift": "no shot is long enough",
-    "warp_ab": "no two frames match over half of the picture",
-    "warp_rgb": "no two frames match over half of the picture",
-    "warp_ab_8": "no shot is long enough, or no two frames match over half of the picture",
-    "warp_ab_24": "no shot is long enough, or no two frames match over half of the picture",
+    "cdc": f"no shot of {CDC_FRAMES} frames",
+    "drift": f"no shot of {DRIFT_FRAMES} frames",
+    "warp_ab": UNMATCHED,
+    "warp_rgb": UNMATCHED,
+    "warp_ab_8": f"no shot of 9 frames, or {UNMATCHED}",
+    "warp_ab_24": f"no shot of 25 frames, or {UNMATCHED}",
 }
 
 
