@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,13 +54,13 @@ def label(name: str, suffix: str) -> str:
     return f"{name} {suffix}".strip()
 
 
-def row_names(colorizers: Iterable[str], settings: Iterable[str]) -> list[str]:
+def row_names(colorizers: Collection[str], settings: Collection[str]) -> list[str]:
     """All rows of a table, in order.
 
     Raises:
         OptionError: two would have the same name.
     """
-    rows = ["grey", *(label(name, suffix) for name in colorizers for suffix in list(settings)), "truth"]
+    rows = ["grey", *(label(name, suffix) for name in colorizers for suffix in settings), "truth"]
     twice = next((row for row in rows if rows.count(row) > 1), None)
     if twice is not None:
         raise OptionError(f"expected rows of different names, found {twice!r} twice; rename one of the weights")
