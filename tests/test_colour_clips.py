@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -19,7 +20,9 @@ from vidcolor.training.colour_clips import find_films, read_clip
 def test_the_colours_are_the_films(tmp_path: Path) -> None:
     """Frames come back as they were written, to two levels; their Lab is scikit-image's, and grey has their L."""
     written = moving_square(5)
-    clip = read_clip(write_film(tmp_path / "film.mkv", written), name="film", size=48, max_frames=10)
+    path = write_film(tmp_path / "film.mkv", written, rate=Fraction(24000, 1001))
+    clip = read_clip(path, name="film", size=48, max_frames=10)
+    assert clip.rate == Fraction(24000, 1001)
     assert clip.true.shape == written.shape
     assert np.abs(clip.true.astype(int) - written).max() <= 2
     lab = rgb2lab(clip.true)

@@ -77,12 +77,12 @@ def read_clip(path: Path, *, name: str, size: int, max_frames: int) -> ColourCli
     """
     with open_film(path) as container:
         stream = choose_video(container, path)
+        rate = stream.average_rate or stream.guessed_rate or FALLBACK_RATE  # no stream outlives its container
         frames = list(islice(_true_frames(container, stream, path, size), max_frames))
     if not frames:
         raise InputError(f"{path}: no picture in it can be decoded; is it damaged or still being written?")
     true = np.stack(frames)
     grey, ab = split_lab(true)
-    rate = stream.average_rate or stream.guessed_rate or FALLBACK_RATE
     return ColourClip(name, true, grey, ab, find_shots(grey), rate)
 
 
