@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -57,10 +57,8 @@ def colorize_video(
             return started
 
         pictures = shrink(reader.pictures(), reader.spec, options.render_size)
-        frames = stage("decode", split_shots(pictures, anchor_every=options.anchor_spacing))
-        coloured = stage("generator", colorize_anchors(frames, colorizer))
-        steadied = stage("temporal", steady(coloured, strength=options.smoothing))
-        rendered = stage("render", render(steadied, reader.spec, writer.chroma, saturation=options.saturation))
+        coloured = colour_frames(pictures, colorizer=colorizer, options=options, stage=stage)
+        rendered = stage("render", render(coloured, reader.spec, writer.chroma, saturation=options.saturation))
         encode = StageClock("encode")
         clocks.append(encode)
         shots = 0
@@ -86,6 +84,19 @@ def colorize_video(
         output_bytes=dest.stat().st_size,
         warnings=(*reader.warnings, *writer.warnings),
     )
+
+
+def colour_frames(
+    pictures: Iterator[Frame],
+    *,
+    colorizer: Predictor,
+    options: ColorizeOptions,
+    stage: Callable[[str, Iterator[Frame]], Iterator[Frame]],
+) -> Iterator[Frame]:
+    """Give ab to every frame: shots → generator → temporal. ``stage`` is told the name of each, and drives it."""
+    frames = stage("decode", split_shots(pictures, anchor_every=options.anchor_spacing))
+    coloured = stage("generator", colorize_anchors(frames, colorizer))
+    return stage("temporal", steady(coloured, strength=options.smoothing))
 
 
 def colorize_anchors(frames: Iterator[Frame], colorizer: Predictor) -> Iterator[Frame]:
