@@ -15,10 +15,13 @@ from vidcolor.cli_options import debug_option
               help="The report's folder: report.html, report.json and sheets of pictures.")  # fmt: skip
 @click.option("--weights", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="One or more weights files.  [default: those that come with vidcolor]")  # fmt: skip
-@click.option(
-    "--size", default=256, show_default=True, type=click.IntRange(min=32), help="Side of the square pictures."
-)
-@click.option("--limit", type=click.IntRange(min=1), help="Only so many pictures, evenly spread over all.")
+@click.option("--video", is_flag=True,
+              help="DATA are films in colour, coloured as the film pipeline does: flicker and drift too.")  # fmt: skip
+@click.option("--size", default=256, show_default=True, type=click.IntRange(min=32),
+              help="Side of the square pictures; of films the short side.")  # fmt: skip
+@click.option("--limit", type=click.IntRange(min=1),
+              help="Only so many pictures, evenly spread over all; of films only so many frames of each.  "
+              "[default: all; 240 frames]")  # fmt: skip
 @click.option("--pretrained", type=click.Path(exists=True, file_okay=False, path_type=Path),
               help="Folder with alexnet.safetensors, for LPIPS, and efficientnet_lite2.safetensors, for a Fréchet "
               "distance.  [default: ~/.cache/vidcolor/pretrained]")  # fmt: skip
@@ -28,10 +31,10 @@ from vidcolor.cli_options import debug_option
 @click.option("--overwrite", is_flag=True, help="Replace a report that is there already.")
 @debug_option
 def evaluate(
-    data: tuple[Path, ...], folder: Path, weights: tuple[Path, ...], size: int, limit: int | None,
+    data: tuple[Path, ...], folder: Path, weights: tuple[Path, ...], video: bool, size: int, limit: int | None,
     pretrained: Path | None, inception: Path | None, device: str, overwrite: bool,
 ) -> None:  # fmt: skip
-    """Measure weights on DATA: colour photographs, which are made grey. With the rows "grey" and "truth"."""
+    """Measure weights on DATA: colour photographs or films, which are made grey. With the rows "grey" and "truth"."""
     from dataclasses import replace
 
     from vidcolor.colorizer import Colorizer, resolve_device
@@ -41,22 +44,30 @@ def evaluate(
     from vidcolor.training.provenance import environment, file_sha256, row_names, weights_about
     from vidcolor.training.report import HTML_NAME, JSON_NAME, format_table, write_report
     from vidcolor.training.sheets import add_sheets
+    from vidcolor.training.video_evaluator import MAX_FRAMES, evaluate_video
     from vidcolor.weights import default_weights, load_generator
 
     if (folder / JSON_NAME).exists() and not overwrite:
         raise OutputError(f"{folder}: holds a report already; choose another folder or give --overwrite")
     folder.mkdir(parents=True, exist_ok=True)
     paths = row_names(weights or (default_weights(),))
-    colorizers = {name: Colorizer(load_generator(path), device=device, batch_size=1) for name, path in paths.items()}
-    judges = find_judges(pretrained, inception=inception, device=resolve_device(device))
-    report = evaluate_stills(data, colorizers, size=size, judges=judges, limit=limit)
+    batch_size = None if video else 1  # pictures differ in size and count one by one; the frames of a film do not
+    colorizers = {
+        name: Colorizer(load_generator(path), device=device, batch_size=batch_size) for name, path in paths.items()
+    }
     about = {
-        **report.about,
         "weights": {name: weights_about(path) for name, path in paths.items()},
-        "networks": {metric: {"file": p.name, "sha256": file_sha256(p)} for metric, p in judges.files.items()},
         **environment(resolve_device(device)),
     }
-    report = add_sheets(replace(report, about=about), data, colorizers, folder)
+    if video:
+        report = evaluate_video(data, colorizers, folder, size=size, max_frames=limit or MAX_FRAMES)
+        report = replace(report, about={**report.about, **about})
+    else:
+        judges = find_judges(pretrained, inception=inception, device=resolve_device(device))
+        report = evaluate_stills(data, colorizers, size=size, judges=judges, limit=limit)
+        networks = {metric: {"file": p.name, "sha256": file_sha256(p)} for metric, p in judges.files.items()}
+        report = replace(report, about={**report.about, **about, "networks": networks})
+        report = add_sheets(report, data, colorizers, folder)
     write_report(report, folder)
     click.echo(format_table(report.rows))
     for metric, reason in report.not_measured.items():

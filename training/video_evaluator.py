@@ -32,6 +32,7 @@ from vidcolor.training.video_metrics import (
 )
 from vidcolor.training.video_table import gaps_in, over_truth, table
 
+MAX_FRAMES = 240
 DEFAULT_SETTINGS: Mapping[str, ColorizeOptions] = {"": ColorizeOptions(), "raw": ColorizeOptions(smoothing=0)}
 """What is added to a colorizer's name in its rows, and how it colours there."""
 NOTES = (
@@ -84,7 +85,7 @@ def evaluate_video(
     *,
     size: int = 256,
     settings: Mapping[str, ColorizeOptions] | None = None,
-    max_frames: int = 240,
+    max_frames: int = MAX_FRAMES,
 ) -> Report:
     """Colour films made grey, as the film pipeline does, and measure them.
 
