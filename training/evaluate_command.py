@@ -25,6 +25,7 @@ from vidcolor.cli_options import debug_option
 @click.option("--pretrained", type=click.Path(exists=True, file_okay=False, path_type=Path),
               help="Folder with alexnet.safetensors, for LPIPS, and efficientnet_lite2.safetensors, for a Fréchet "
               "distance.  [default: ~/.cache/vidcolor/pretrained]")  # fmt: skip
+@click.option("--fetch", is_flag=True, help="Download these two if they are not at hand.")
 @click.option("--inception", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="InceptionV3 of torch-fidelity or torchvision, for FID.")  # fmt: skip
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
@@ -32,7 +33,7 @@ from vidcolor.cli_options import debug_option
 @debug_option
 def evaluate(
     data: tuple[Path, ...], folder: Path, weights: tuple[Path, ...], video: bool, size: int, limit: int | None,
-    pretrained: Path | None, inception: Path | None, device: str, overwrite: bool,
+    pretrained: Path | None, fetch: bool, inception: Path | None, device: str, overwrite: bool,
 ) -> None:  # fmt: skip
     """Measure weights on DATA: colour photographs or films, which are made grey. With the rows "grey" and "truth"."""
     from dataclasses import replace
@@ -40,7 +41,8 @@ def evaluate(
     from vidcolor.colorizer import Colorizer, resolve_device
     from vidcolor.errors import OutputError
     from vidcolor.training.evaluator import evaluate_stills
-    from vidcolor.training.judges import find_judges
+    from vidcolor.training.judges import ALEXNET, EFFICIENTNET, find_judges
+    from vidcolor.training.pretrained import fetch_pretrained, find_pretrained
     from vidcolor.training.provenance import environment, file_sha256, row_names, weights_about
     from vidcolor.training.report import HTML_NAME, JSON_NAME, format_table, write_report
     from vidcolor.training.sheets import add_sheets
@@ -63,6 +65,9 @@ def evaluate(
         report = evaluate_video(data, colorizers, folder, size=size, max_frames=limit or MAX_FRAMES)
         report = replace(report, about={**report.about, **about})
     else:
+        for name in (ALEXNET, EFFICIENTNET):
+            if fetch and find_pretrained(name, pretrained) is None:
+                fetch_pretrained(name)
         judges = find_judges(pretrained, inception=inception, device=resolve_device(device))
         report = evaluate_stills(data, colorizers, size=size, judges=judges, limit=limit)
         networks = {metric: {"file": p.name, "sha256": file_sha256(p)} for metric, p in judges.files.items()}

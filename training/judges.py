@@ -109,7 +109,8 @@ def find_judges(pretrained: Path | None = None, *, inception: Path | None = None
 
 def _how_to_get(name: str) -> str:
     return (
-        f"{name} is not at hand; put {name}.safetensors into {pretrained_folder()} or name its folder with --pretrained"
+        f"{name} is not at hand; give --fetch, or put {name}.safetensors into {pretrained_folder()} "
+        f"or name its folder with --pretrained"
     )
 
 

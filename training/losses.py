@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from vidcolor.errors import OptionError
 from vidcolor.networks import ColorNetwork, Prediction
 from vidcolor.networks.color_bins import bins, soft_encode
+from vidcolor.precision import full_precision
 from vidcolor.training.batch import Batch, join_rgb, shrink_to
 from vidcolor.training.disturbance import draw_disturbance
 
@@ -80,7 +81,7 @@ def rgb_mse(prediction: Prediction, batch: Batch) -> Tensor:
 
     Networks that speak in R'G'B' are held to their own luma too; of others ab is joined with the picture's own.
     """
-    with _full_precision(prediction.ab):
+    with full_precision(prediction.ab):
         pred_rgb = prediction.rgb.float() if prediction.rgb is not None else _predicted_rgb(prediction, batch)
         return F.mse_loss(pred_rgb, batch.rgb())
 
@@ -90,7 +91,7 @@ def perceptual(prediction: Prediction, batch: Batch, *, features: nn.Module) -> 
 
     Both pictures have the true luma; R'G'B' is not clipped on the way, so that every error of ab has a gradient.
     """
-    with _full_precision(prediction.ab):
+    with full_precision(prediction.ab):
         pred_rgb, true_rgb = _predicted_rgb(prediction, batch), batch.rgb()
     pred_maps = features(pred_rgb)
     with torch.no_grad():
@@ -105,7 +106,7 @@ def colourfulness(prediction: Prediction, batch: Batch) -> Tensor:
     CF = √(σ²_rg + σ²_yb) + 0.3 √(μ²_rg + μ²_yb) with rg = R − G and yb = (R + G) / 2 − B, both signed, in 8-bit levels
     (Hasler & Süsstrunk 2003). Levels are clipped to 0 … 255, as screens do: what leaves sRGB earns nothing.
     """
-    with _full_precision(prediction.ab):
+    with full_precision(prediction.ab):
         red, green, blue = (255 * _predicted_rgb(prediction, batch).clamp(0, 1)).flatten(2).unbind(1)
         opponents = torch.stack((red - green, (red + green) / 2 - blue))
         spread = _safe_sqrt(opponents.var(dim=2, correction=0).sum(dim=0))
@@ -198,7 +199,3 @@ def _predicted_rgb(prediction: Prediction, batch: Batch) -> Tensor:
 def _safe_sqrt(x: Tensor) -> Tensor:
     """√x whose slope is finite at 0: a grey picture has neither spread nor offset."""
     return (x + TINY_VARIANCE).sqrt()
-
-
-def _full_precision(like: Tensor) -> torch.autocast:
-    return torch.autocast(like.device.type, enabled=False)

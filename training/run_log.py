@@ -84,7 +84,7 @@ def draw_curves(run: Path) -> list[Path]:
     for index, name in enumerate(names):
         axes = figure.add_subplot(lines, columns, index + 1)
         points = [(row["step"], row[name]) for row in rows if name in row]
-        axes.plot(*zip(*_means(points), strict=True), color="#2266aa", linewidth=1.2)
+        axes.plot(*zip(*_means(points), strict=True), color="#2266aa", linewidth=1.2, marker=".", markersize=3)
         axes.set_title(name, fontsize=9)
         axes.tick_params(labelsize=7)
         for step in _stage_starts(rows):

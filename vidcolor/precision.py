@@ -35,6 +35,11 @@ def fastest_dtype(device: torch.device) -> torch.dtype:
     return torch.float32
 
 
+def full_precision(like: torch.Tensor) -> torch.autocast:
+    """A block without autocast on the device of ``like``: in bf16 a conversion to Lab is wrong by two units."""
+    return torch.autocast(like.device.type, enabled=False)
+
+
 def _bf16_advantage() -> float:
     """Time in fp32 over time in bf16 on this processor; read from the cache folder where it is known."""
     path = cache_folder() / "bf16-advantage.json"

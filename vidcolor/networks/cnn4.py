@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from vidcolor.color import rgb_to_lab
-from vidcolor.networks.layers import full_precision
 from vidcolor.networks.network import ColorNetwork, Prediction
+from vidcolor.precision import full_precision
 
 KERNEL = 3
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from vidcolor.color import rgb_to_lab
-from vidcolor.networks.layers import full_precision
+from vidcolor.precision import full_precision
 
 BIN_SIDE = 10.0
 """Lab units."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -38,11 +37,6 @@ def conv_to_ab(inputs: int, kernel: int) -> nn.Conv2d:
     assert conv.bias is not None
     nn.init.zeros_(conv.bias)
     return conv
-
-
-def full_precision(x: Tensor) -> torch.autocast:
-    """Autocast off on ``x``'s device: in bf16 a conversion to Lab is wrong by two units."""
-    return torch.autocast(x.device.type, enabled=False)
 
 
 def bounded_ab(x: Tensor) -> Prediction:
