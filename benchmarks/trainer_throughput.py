@@ -41,8 +41,9 @@ def random_pictures(size: int, folder: Path) -> PictureSet:
     random = np.random.default_rng(0)
     grey = random.integers(0, 256, (PICTURES, size, size), dtype=np.uint8)
     ab = random.integers(-50, 51, (PICTURES, 2, size, size), dtype=np.int8)
-    names = tuple((f"{i}.jpg", "0" * 64) for i in range(PICTURES))
-    return PictureSet(grey=grey, ab=ab, files=names, sha256="0" * 64, folder=folder, skipped=())
+    names = tuple(f"{i}.jpg" for i in range(PICTURES))
+    files = tuple((name, "0" * 64) for name in names)
+    return PictureSet(grey=grey, ab=ab, names=names, files=files, sha256="0" * 64, folder=folder, skipped=())
 
 
 def trainer_for(recipe: Recipe, folder: Path, device: torch.device) -> Trainer:

@@ -19,7 +19,7 @@ from vidcolor.training.trainer import RunOptions
 
 def main(recipe: str, pictures: str, output: str) -> None:
     folder = Path(output)
-    with joined_world() as world:
+    with joined_world(torch.device("cpu")) as world:
         trainer = start_run(
             load_recipe(recipe), [Path(pictures)], folder / "run", device=torch.device("cpu"), world=world,
             start=StartingPoint(pretrained=folder), validation=None, cache=folder / "cache", started=time.monotonic(),

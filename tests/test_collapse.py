@@ -13,7 +13,7 @@ from vidcolor.training.collapse import PATIENCE, CollapseGuard
 )
 def test_patience(loss_d: float | None, colourfulness: float, fault: str) -> None:
     """One bad check is bad luck, several in a row are a collapse, and a good one between them forgives."""
-    guard = CollapseGuard()
+    guard = CollapseGuard(was_colourful=True)
 
     def bad() -> str | None:
         return guard.observe(loss_d=loss_d, colourfulness_over_truth=colourfulness)
@@ -22,6 +22,17 @@ def test_patience(loss_d: float | None, colourfulness: float, fault: str) -> Non
     assert guard.observe(loss_d=0.5, colourfulness_over_truth=0.9) is None
     assert [bad() for _ in range(PATIENCE - 1)] == [None] * (PATIENCE - 1)
     assert fault in (bad() or "")
+
+
+def test_a_network_begins_grey() -> None:
+    """Paleness is a fault only of a network that has been colourful."""
+    guard = CollapseGuard()
+    assert [guard.observe(loss_d=0.5, colourfulness_over_truth=0.01) for _ in range(9)] == [None] * 9
+
+
+def test_numbers_that_are_none_are_not_the_best() -> None:
+    """A score that is not a number is never the best."""
+    assert not CollapseGuard().is_best(mse_over_grey=float("nan"), colourfulness_over_truth=1.0)
 
 
 def test_a_critic_without_bounds_is_not_judged_by_its_loss() -> None:

@@ -83,3 +83,46 @@ def test_changed_lines() -> None:
     assert [stage.size for stage in parse_recipe(TINY, ["stages.size=64"], where="tiny").stages] == [64, 64]
     with pytest.raises(OptionError, match="not understood"):
         parse_recipe(TINY, ["nonsense.x=7"], where="tiny")
+
+
+def test_a_recipe_is_whole() -> None:
+    """The text of a changed recipe, parsed again, is the changed recipe: so a run's own file trains the run again."""
+    changed = parse_recipe(TINY, ["data.size=64", "stages.size=64", "seed=7"], where="tiny")
+    assert changed.seed == 7
+    assert parse_recipe(changed.text, where="again") == changed
+    again = parse_recipe(changed.text, ["optimiser.batch_size=3"], where="again")
+    assert (again.size, again.optimiser.batch_size) == (64, 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("network.foo=1", "configuration does not fit"),
+        ('network.encoder="nope"', "configuration does not fit"),
+        ("optimiser.batch_size=0", "batch_size must be a whole number"),
+        ("optimiser.accumulate=0.5", "accumulate must be a whole number"),
+        ("optimiser.ema_decay=2", "ema_decay must be in"),
+        ("discriminator.steps=0", "steps must be a whole number"),
+        ('discriminator.condition="nope"', "unknown discriminator.condition 'nope'"),
+        ("stages.pictures=0", "pictures must be a whole number"),
+        ("stages.losses={}", "expected losses, found none"),
+        ("data.size=100", "size must be a multiple of 64"),
+        ("stages=[]", "expected stages, found none"),
+        ("size", "not understood"),
+    ],
+)
+def test_changes_are_checked(change: str, message: str) -> None:
+    """A change that cannot be trained is refused at once, in one line that names it."""
+    with pytest.raises(OptionError, match=message) as caught:
+        parse_recipe(TINY, [change], where="tiny")
+    assert "\n" not in str(caught.value)
+
+
+def test_what_cannot_be_frozen() -> None:
+    """A network without an encoder has nothing to freeze."""
+    text = TINY.replace('name = "multiscale_unet"\nencoder = "efficientnet_lite0"', 'name = "cnn4"')
+    for line in ("width = 40\n", "attention_layers = 1\n", "decoder_channels = [32, 16, 16, 8]\n",
+                 "detail_channels = [8, 8, 8, 8, 8]\n"):  # fmt: skip
+        text = text.replace(line, "")
+    with pytest.raises(OptionError, match="no encoder that could be frozen"):
+        parse_recipe(text, where="tiny")

@@ -33,6 +33,13 @@ def test_a_resumed_run_drops_what_it_does_again(tmp_path: Path) -> None:
     assert [(row["step"], row["loss_G"]) for row in read_metrics(tmp_path)] == [(10, 10.0), (20, 20.0), (30, 31.0)]
 
 
+def test_a_line_that_was_cut_off_is_dropped(tmp_path: Path) -> None:
+    """What a killed process wrote in part does not stop the next."""
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1, "loss_G": 1.0}\n{"step": 2, "lo')
+    RunLog(tmp_path, first_step=5).close()
+    assert read_metrics(tmp_path) == [{"step": 1, "loss_G": 1.0}]
+
+
 def test_curves(tmp_path: Path) -> None:
     """Every figure gets a curve, with the stages marked; as SVG and PNG."""
     log = RunLog(tmp_path, first_step=0)

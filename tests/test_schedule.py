@@ -31,9 +31,19 @@ def test_constant() -> None:
 
 
 def test_a_stage_without_a_budget_counts_pictures() -> None:
-    """Without a time budget only pictures count, wherever the stage was taken up."""
-    clock = StageClock(200, None, done=0.4)
-    assert clock.done(100) == 0.5
+    """Without a time budget only pictures count, and a resumed stage goes on as if it had not stopped."""
+    clock = StageClock(200, None)
+    resumed = StageClock(200, None, done=clock.done(66), seen=66)
+    for seen in range(66, 201):
+        assert resumed.done(seen) == clock.done(seen) == seen / 200
+    assert clock.done(1000) == 1.0
+
+
+def test_a_stage_never_goes_back() -> None:
+    """Where time was faster than the pictures, and the rest has no budget, all pictures that are left are the rest."""
+    clock = StageClock(1000, None, done=0.5, seen=200)
+    assert clock.done(200) == 0.5
+    assert clock.done(600) == pytest.approx(0.75)
     assert clock.done(1000) == 1.0
 
 
@@ -42,8 +52,8 @@ def test_a_resumed_stage_goes_on_from_its_share(monkeypatch: pytest.MonkeyPatch)
     now = 0.0
     monkeypatch.setattr("vidcolor.training.clock.time.monotonic", lambda: now)
     clock = StageClock(1_000_000, 10.0, done=0.4)
-    assert clock.done(1) == pytest.approx(0.4)
+    assert clock.done(1) == pytest.approx(0.4, rel=1e-5)
     now = 5.0
-    assert clock.done(1) == pytest.approx(0.7)
+    assert clock.done(1) == pytest.approx(0.7, rel=1e-5)
     now = 11.0
     assert clock.done(1) == 1.0

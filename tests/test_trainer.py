@@ -107,8 +107,8 @@ def test_accumulated_batches_are_one_step(photographs: Path, tmp_path: Path) -> 
     assert describe(tmp_path / "run" / "l1.safetensors")["training"]["steps"] == 5
 
 
-def test_a_run_is_not_overwritten(photographs: Path, tmp_path: Path) -> None:
-    """A folder with a run is refused without --overwrite or --resume, and a resumed run must be the same."""
+def test_a_run_is_not_overwritten(photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder with a run is refused without --resume or --overwrite, which takes the run and nothing else."""
     run = tmp_path / "run"
     short = TINY.replace("pictures = 40", "pictures = 4")
     assert run_train(*arguments(photographs, run, short)).exit_code == 0
@@ -118,7 +118,49 @@ def test_a_run_is_not_overwritten(photographs: Path, tmp_path: Path) -> None:
         run_train(*arguments(photographs, run, TINY), "--resume")
     with pytest.raises(InputError, match="holds no run"):
         run_train(*arguments(photographs, tmp_path / "other", short), "--resume")
-    assert run_train(*arguments(photographs, run, short), "--overwrite").exit_code == 0
+    (run / "mine.txt").write_text("a note")
+    with monkeypatch.context() as patch:
+        stop_at(patch, 1, signal.SIGTERM)
+        with pytest.raises(StoppedError):
+            run_train(*arguments(photographs, run, short), "--overwrite")
+    assert not (run / "weights.safetensors").exists()
+    assert (run / "mine.txt").read_text() == "a note"
+
+
+def test_resume_what_was_begun(photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run of later stages alone is not resumed as one of all stages, and a refusal leaves its papers as they are."""
+    run = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        stop_at(patch, 1, signal.SIGINT)
+        with pytest.raises(StoppedError):
+            run_train(*arguments(photographs, run), "--from-stage", "gan")
+    about = (run / "run.json").read_bytes()
+    with pytest.raises(InputError, match="belongs to another stage"):
+        run_train(*arguments(photographs, run), "--resume")
+    assert (run / "run.json").read_bytes() == about
+    assert run_train(*arguments(photographs, run), "--from-stage", "gan", "--resume").exit_code == 0
+
+
+def test_validation_that_fails_late_costs_no_training(photographs: Path, tmp_path: Path) -> None:
+    """A damaged picture among those for validation is named, and the weights are there all the same."""
+    validation = tmp_path / "validation"
+    validation.mkdir()
+    (validation / "good.png").write_bytes((photographs / "0.png").read_bytes())
+    (validation / "bad.png").write_bytes(b"no picture")
+    run = tmp_path / "run"
+    result = run_train(*arguments(photographs, run), "--validation", validation)
+    assert result.exit_code == 0
+    assert "bad.png" in result.stderr
+    load_generator(run / "weights.safetensors")
+
+
+def test_a_random_encoder_is_heard(photographs: Path, tmp_path: Path) -> None:
+    """An encoder that starts at random gets statistics for its batch norm: without them its maps are all but zero."""
+    run = tmp_path / "run"
+    assert "starts at random" in run_train(*arguments(photographs, run)).stderr
+    network = load_generator(run / "l1.safetensors")
+    deepest = network.encode(torch.rand(1, 1, 128, 128))[3]
+    assert deepest.std() > 0.01
 
 
 def test_numbers_that_explode_end_the_run(photographs: Path, tmp_path: Path) -> None:

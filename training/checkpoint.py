@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from vidcolor.atomic import atomic_file
-from vidcolor.errors import InputError
+from vidcolor.errors import InputError, OutputError
 
 FORMAT = 1
 NAME = "checkpoint.pt"
@@ -25,9 +25,15 @@ def save_checkpoint(run: Path, state: dict[str, Any], identity: dict[str, str]) 
     Args:
         state: tensors, numbers and strings in dicts and lists.
         identity: hashes of what must be the same when it is loaded.
+
+    Raises:
+        OutputError: no room, or no permission; the last checkpoint is left as it was.
     """
     with atomic_file(run / NAME, overwrite=True) as part:
-        torch.save({"format": FORMAT, "identity": identity, "state": state}, part)
+        try:
+            torch.save({"format": FORMAT, "identity": identity, "state": state}, part)
+        except RuntimeError as exc:  # what torch makes of a full disk
+            raise OutputError(f"{run / NAME}: cannot be written; make room, and go on with --resume: {exc}") from exc
 
 
 def load_checkpoint(run: Path, identity: dict[str, str]) -> dict[str, Any]:

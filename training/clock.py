@@ -12,15 +12,19 @@ class StageClock:
         pictures: that the stage has.
         seconds: for the rest of the stage; None: no limit.
         done: so far.
+        seen: pictures of the stage so far.
     """
 
-    def __init__(self, pictures: int, seconds: float | None, *, done: float = 0.0) -> None:
-        self.pictures, self.seconds, self.first_done = pictures, seconds, done
+    def __init__(self, pictures: int, seconds: float | None, *, done: float = 0.0, seen: int = 0) -> None:
+        self.pictures, self.seconds, self.first_done, self.first_seen = pictures, seconds, done, seen
         self.began = time.monotonic()
 
     def done(self, seen: int) -> float:
         """After ``seen`` pictures of the stage, now; at most 1."""
         by_pictures = seen / self.pictures
+        if self.first_done > self.first_seen / self.pictures:  # time had been faster: the rest of the pictures is left
+            rest = (seen - self.first_seen) / (self.pictures - self.first_seen)
+            by_pictures = self.first_done + (1 - self.first_done) * rest
         if self.seconds is None:
             return min(by_pictures, 1.0)
         by_time = self.first_done + (1 - self.first_done) * (time.monotonic() - self.began) / self.seconds

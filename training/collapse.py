@@ -11,9 +11,13 @@ PATIENCE = 3  # checks in a row
 
 @dataclass
 class CollapseGuard:
-    """Counts bad checks. A collapse is PATIENCE of them in a row."""
+    """Counts bad checks. A collapse is PATIENCE of them in a row.
+
+    A network begins grey: it can be too pale only once it has been colourful.
+    """
 
     bad_checks: int = 0
+    was_colourful: bool = False
     best_score: float = float("inf")
 
     def observe(self, *, loss_d: float | None, colourfulness_over_truth: float) -> str | None:
@@ -22,22 +26,23 @@ class CollapseGuard:
         ``loss_d``: the mean since the last check; None where its size says nothing: without a discriminator, and with
         a Wasserstein critic, which has no bound.
         """
-        fault = _fault(loss_d, colourfulness_over_truth)
+        self.was_colourful |= colourfulness_over_truth >= LEAST_COLOURFULNESS
+        fault = _fault(loss_d, colourfulness_over_truth, least=LEAST_COLOURFULNESS if self.was_colourful else 0.0)
         self.bad_checks = self.bad_checks + 1 if fault else 0
         return fault if self.bad_checks >= PATIENCE else None
 
     def is_best(self, *, mse_over_grey: float, colourfulness_over_truth: float) -> bool:
         """Whether these figures are the best so far: error, plus the distance of the colourfulness from the truth's."""
         score = mse_over_grey + abs(1 - colourfulness_over_truth)
-        if score >= self.best_score:
+        if not score < self.best_score:  # nor is a score that is no number
             return False
         self.best_score = score
         return True
 
 
-def _fault(loss_d: float | None, colourfulness: float) -> str | None:
+def _fault(loss_d: float | None, colourfulness: float, *, least: float) -> str | None:
     if loss_d is not None and loss_d < FINISHED_DISCRIMINATOR:
         return f"the discriminator is never fooled any more (loss_D {loss_d:.2g})"
-    if not LEAST_COLOURFULNESS <= colourfulness <= MOST_COLOURFULNESS:
+    if not least <= colourfulness <= MOST_COLOURFULNESS:
         return f"colourfulness is {colourfulness:.2f} of the truth's"
     return None

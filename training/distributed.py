@@ -8,12 +8,18 @@ stay equal without being compared. Torch's DistributedDataParallel does the same
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
 
 import torch
 from torch import distributed, nn
+
+T = TypeVar("T")
+
+PATIENCE = timedelta(hours=6)  # of a process that waits while another decodes pictures, or evaluates
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,21 @@ class World:
                 distributed.all_reduce(buffer)
                 buffer /= self.size
 
+    def share_parameters(self, network: nn.Module) -> None:
+        """Replace all parameters and buffers by the first process's."""
+        if self.size == 1:
+            return
+        for tensor in network.state_dict().values():
+            distributed.broadcast(tensor, src=0)
+
+    def every(self, flag: bool, device: torch.device) -> bool:
+        """Whether ``flag`` is true in all processes."""
+        if self.size == 1:
+            return flag
+        count = torch.tensor(float(flag), device=device)
+        distributed.all_reduce(count)
+        return count.item() == self.size
+
     def agree(self, done: float, stop: bool, device: torch.device) -> tuple[float, bool]:
         """The first process's ``done``, and whether any process wants to stop: the same answer for all."""
         if self.size == 1:
@@ -64,25 +85,31 @@ class World:
         distributed.broadcast(said, src=0)
         return tuple(said.tolist())
 
-    def wait(self) -> None:
-        """Until all processes have come here."""
-        if self.size > 1:
-            distributed.barrier()
+    def in_turn(self, work: Callable[[], T]) -> T:
+        """``work``, in one process after the other: the first of every computer fills a cache, the others find it."""
+        found: list[T] = []
+        for rank in range(self.size):
+            if rank == self.rank:
+                found.append(work())
+            if self.size > 1:
+                distributed.barrier()
+        return found[0]
 
 
 @contextmanager
-def joined_world() -> Iterator[World]:
+def joined_world(device: torch.device) -> Iterator[World]:
     """The world that torchrun's environment variables describe; a world of one without them.
 
-    NCCL between GPUs, gloo between processors.
+    Args:
+        device: what the processes train on: NCCL joins GPUs, of which every process takes its own, gloo the rest.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield World()
         return
-    on_gpu = torch.cuda.is_available()
+    on_gpu = device.type == "cuda"
     if on_gpu:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    distributed.init_process_group("nccl" if on_gpu else "gloo")
+    distributed.init_process_group("nccl" if on_gpu else "gloo", timeout=PATIENCE)
     try:
         yield World(distributed.get_rank(), distributed.get_world_size())
     finally:

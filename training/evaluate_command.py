@@ -49,6 +49,8 @@ def evaluate(
     from vidcolor.training.video_evaluator import MAX_FRAMES, evaluate_video
     from vidcolor.weights import default_weights, load_generator
 
+    if video and (pretrained or inception or fetch):
+        raise click.UsageError("--pretrained, --inception and --fetch are for judges of pictures, not for --video")
     if (folder / JSON_NAME).exists() and not overwrite:
         raise OutputError(f"{folder}: holds a report already; choose another folder or give --overwrite")
     folder.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from vidcolor.errors import OutputError
 from vidcolor.networks import ColorNetwork
 from vidcolor.training.data import PictureSet
 
@@ -99,15 +101,26 @@ class _Encode:
             encoder.train(was_training)
 
 
+def _claim(path: Path) -> None:
+    """Take the room of a file that is mapped: without it a full disk would end the process in the middle of a write."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+
+
 def _compute(encode: _Encode, shapes: list[tuple[int, ...]], count: int, folder: Path) -> None:
     """Write the maps and, at the end, the mark that they are whole."""
-    folder.mkdir(parents=True, exist_ok=True)
-    arrays = [
-        np.lib.format.open_memmap(
-            folder / f"{i}.npy", mode="w+", dtype=np.float16, shape=(count, height, width, channels)
-        )
-        for i, (channels, height, width) in enumerate(shapes)
-    ]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = [folder / f"{i}.npy" for i in range(len(shapes))]
+        arrays = [
+            np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=(count, height, width, channels))
+            for path, (channels, height, width) in zip(paths, shapes, strict=True)
+        ]
+        for path in paths:
+            _claim(path)
+    except OSError as exc:
+        raise OutputError(f"{folder}: the features cannot be written ({exc.strerror or exc}); choose --cache") from exc
     with tqdm(total=count, desc="features", unit="picture") as bar:
         for start in range(0, count, BATCH):
             stop = min(start + BATCH, count)

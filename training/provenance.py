@@ -27,6 +27,7 @@ def file_sha256(path: Path) -> str:
 
 def row_names(paths: Sequence[Path]) -> dict[str, Path]:
     """A name for the row of each weights file: its file name, behind as many of its folders as tell it from others."""
+    paths = list(dict.fromkeys(path.absolute() for path in paths))
     return {_shortest_name(path, [other for other in paths if other != path]): path for path in paths}
 
 

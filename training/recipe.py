@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,9 +11,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from vidcolor.errors import OptionError
-from vidcolor.networks import NETWORKS
+import torch
 
+from vidcolor.errors import OptionError
+from vidcolor.networks import NETWORKS, ColorNetwork, build
+from vidcolor.networks.encoders import ENCODERS
+
+CHANGED = "# changed: "  # begins a line of a recipe's text that changes another one
 CROP_STEP = 64  # the stride of the coarsest features
 LOSSES = (
     "l1", "smooth_l1", "mse", "rgb_mse", "perceptual", "adversarial", "feature_matching", "colourfulness",
@@ -38,6 +43,9 @@ class OptimiserRecipe:
 
     def __post_init__(self) -> None:
         _check_choice("optimiser.schedule", self.schedule, SCHEDULES)
+        _check_counts("optimiser", batch_size=self.batch_size, accumulate=self.accumulate)
+        if not 0 <= self.ema_decay < 1:
+            raise ValueError(f"optimiser: ema_decay must be in [0, 1), found {self.ema_decay}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +74,8 @@ class DiscriminatorRecipe:
     def __post_init__(self) -> None:
         _check_choice("discriminator.mode", self.mode, GAN_MODES)
         _check_choice("discriminator.norm", self.norm, ("none", "batch"))
+        _check_choice("discriminator.condition", self.condition, ("", *ENCODERS))
+        _check_counts("discriminator", channels=self.channels, layers=self.layers, steps=self.steps)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +107,9 @@ class StageRecipe:
     losses: Mapping[str, float]
 
     def __post_init__(self) -> None:
+        _check_counts(f"stage {self.name}", pictures=self.pictures, size=self.size)
+        if not self.losses:
+            raise ValueError(f"stage {self.name}: expected losses, found none")
         if self.size % CROP_STEP:
             raise ValueError(f"stage {self.name}: size must be a multiple of {CROP_STEP}, got {self.size}")
         _check_choice(f"view of stage {self.name}:", self.view, ("crop", "resize"))
@@ -127,7 +140,15 @@ class Recipe:
     """The file itself, as it goes into the run folder and the weights."""
 
     def __post_init__(self) -> None:
-        _check_choice("network", self.network, tuple(NETWORKS))
+        network = self._network()
+        if not self.stages:
+            raise ValueError("expected stages, found none")
+        if any(stage.frozen_encoder for stage in self.stages) and network.encoder is None:
+            raise ValueError(f"{self.network} has no encoder that could be frozen")
+        step = math.lcm(network.multiple, CROP_STEP if self.stages[0].frozen_encoder else 1)
+        for what, size in (("data", self.size), *((f"stage {stage.name}", stage.size) for stage in self.stages)):
+            if size % step:
+                raise ValueError(f"{what}: size must be a multiple of {step}, as {self.network} takes it, found {size}")
         for stage in self.stages:
             if stage.size > self.size:
                 raise ValueError(f"stage {stage.name}: its size is larger than the data's, {self.size}")
@@ -136,6 +157,15 @@ class Recipe:
         frozen = [stage.frozen_encoder for stage in self.stages]
         if frozen != sorted(frozen, reverse=True):
             raise ValueError("a stage with a frozen encoder cannot follow one that trains it: its features are cached")
+
+    def _network(self) -> ColorNetwork:
+        """Without memory for its parameters: to see whether its configuration is understood."""
+        _check_choice("network", self.network, tuple(NETWORKS))
+        try:
+            with torch.device("meta"):
+                return build(self.network, dict(self.network_config))
+        except (TypeError, ValueError, KeyError, AttributeError, RuntimeError) as exc:
+            raise ValueError(f"network: its configuration does not fit {self.network}: {exc}") from exc
 
     def starting_at(self, stage_name: str) -> Recipe:
         """The same recipe without the stages before ``stage_name``; raises OptionError where it has no such stage."""
@@ -162,7 +192,7 @@ def load_recipe(name_or_path: str, changes: Sequence[str] = ()) -> Recipe:
     Args:
         name_or_path: ``default`` or ``mine.toml``.
         changes: lines ``table.key=value``, with the value as TOML writes it, that replace a line of the recipe, or
-            of every stage: ``stages.size=128``.
+            of every stage: ``stages.size=128``; outside tables ``seed=2``.
 
     Raises:
         OptionError: no such recipe, or a line in it that is not understood.
@@ -171,7 +201,10 @@ def load_recipe(name_or_path: str, changes: Sequence[str] = ()) -> Recipe:
     if own.suffix == ".toml":
         if not own.is_file():
             raise OptionError(f"{own}: expected a recipe, found no such file")
-        text = own.read_text(encoding="utf-8")
+        try:
+            text = own.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as exc:
+            raise OptionError(f"{own}: expected a recipe in UTF-8, found a file that cannot be read: {exc}") from exc
     elif name_or_path in recipe_names():
         text = (resources.files(__package__) / "recipes" / f"{name_or_path}.toml").read_text(encoding="utf-8")
     else:
@@ -180,15 +213,16 @@ def load_recipe(name_or_path: str, changes: Sequence[str] = ()) -> Recipe:
 
 
 def parse_recipe(text: str, changes: Sequence[str] = (), *, where: str) -> Recipe:
-    """The text of a recipe with ``changes``, checked. ``where`` names it in errors."""
+    """The text of a recipe with ``changes``, checked. ``where`` names it in errors.
+
+    The changes are written into the text, as comments that are obeyed when it is parsed again: a run's recipe is whole.
+    """
     try:
+        text += "".join(f"{CHANGED}{change}\n" for change in changes)
         table = tomllib.loads(text)
-        for change in changes:
-            section, key = change.partition("=")[0].strip().split(".")
-            value = tomllib.loads(change)[section][key]
-            for part in table[section] if isinstance(table[section], list) else [table[section]]:
-                part[key] = value
-            text += f"# changed: {change}\n"
+        for line in text.splitlines():
+            if line.startswith(CHANGED):
+                _change(table, line.removeprefix(CHANGED))
         network = dict(table["network"])
         return Recipe(
             name=table["name"],
@@ -203,13 +237,32 @@ def parse_recipe(text: str, changes: Sequence[str] = (), *, where: str) -> Recip
             published=table.get("published", {}),
             text=text,
         )
-    except (KeyError, TypeError, ValueError) as exc:  # TOMLDecodeError is a ValueError
+    except (AttributeError, KeyError, TypeError, ValueError) as exc:  # TOMLDecodeError is a ValueError
         raise OptionError(f"recipe {where}: not understood: {exc}") from exc
+
+
+def _change(table: dict[str, Any], change: str) -> None:
+    """Replace a line of a recipe's table; of every stage where the change names ``stages``."""
+    *sections, key = change.partition("=")[0].strip().split(".")
+    value = tomllib.loads(change)
+    for section in sections:
+        value = value[section]
+    target = table
+    for section in sections:
+        target = target[section]
+    for part in target if isinstance(target, list) else [target]:
+        part[key] = value[key]
 
 
 def _check_choice(what: str, found: str, choices: Sequence[str]) -> None:
     if found not in choices:
         raise ValueError(f"unknown {what} {found!r}; there are: {', '.join(sorted(choices))}")
+
+
+def _check_counts(where: str, **counts: Any) -> None:
+    for name, count in counts.items():
+        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+            raise ValueError(f"{where}: {name} must be a whole number from 1, found {count!r}")
 
 
 def _with_tuples(table: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
 import json
 import os
 import platform
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,21 +25,23 @@ from vidcolor.errors import InputError, OptionError, OutputError
 from vidcolor.networks import ColorNetwork, build
 from vidcolor.networks.encoders import ENCODERS
 from vidcolor.training.adversary import Adversary
+from vidcolor.training.checkpoint import NAME as CHECKPOINT
 from vidcolor.training.data import PictureSet, load_pictures
 from vidcolor.training.distributed import World
 from vidcolor.training.evaluator import evaluate_stills
 from vidcolor.training.feature_networks import build_features
 from vidcolor.training.pretrained import fetch_pretrained, find_pretrained, load_published
-from vidcolor.training.recipe import Recipe
+from vidcolor.training.recipe import Recipe, parse_recipe
 from vidcolor.training.report import format_table
-from vidcolor.training.run_log import METRICS
+from vidcolor.training.run_log import CURVES, METRICS, TENSORBOARD
 from vidcolor.training.state import State
-from vidcolor.training.trainer import RunOptions, Trainer
+from vidcolor.training.trainer import BEST, FINAL, SAMPLES, RunOptions, Trainer
 from vidcolor.weights import load_generator
 
 RECIPE = "recipe.toml"
 DATA_LIST = "data.tsv"
 ABOUT = "run.json"
+STATISTICS_PICTURES, STATISTICS_BATCH = 64, 8
 
 Warn = Callable[[str], None]
 
@@ -76,21 +80,37 @@ def check_run_folder(run: Path, recipe: Recipe, *, resume: bool, overwrite: bool
             raise InputError(f"{run}: its recipe is another one; resume with --recipe {run / RECIPE}")
     elif holds_run and not overwrite:
         raise OutputError(f"{run}: holds a run already; choose another folder, or give --resume or --overwrite")
+    elif holds_run:
+        remove_run(run)
+
+
+def remove_run(run: Path) -> None:
+    """Remove what a run has left in its folder, and nothing else: not its cache, and no file of somebody else's."""
+    names = [METRICS, CHECKPOINT, BEST, FINAL, RECIPE, DATA_LIST, ABOUT, *CURVES]
+    if (run / RECIPE).is_file():
+        with contextlib.suppress(OptionError):
+            stages = parse_recipe((run / RECIPE).read_text(encoding="utf-8"), where=str(run / RECIPE)).stages
+            names += [f"{stage.name}.safetensors" for stage in stages]
+    for path in (*(run / name for name in names), *(run / SAMPLES).glob("step-*.jpg")):
+        path.unlink(missing_ok=True)
+    shutil.rmtree(run / TENSORBOARD, ignore_errors=True)
 
 
 def start_run(
     recipe: Recipe, data: Sequence[Path], run: Path, *, device: torch.device, world: World, start: StartingPoint,
-    validation: Path | None, cache: Path, started: float, warn: Warn, options: RunOptions,
+    validation: Path | None, cache: Path, started: float, warn: Warn, options: RunOptions, resume: bool = False,
 ) -> Trainer:  # fmt: skip
-    """Decode the pictures, build and fill the networks, and write down what the run is made of."""
+    """Decode the pictures, build and fill the networks, and write down what a new run is made of."""
     pictures = _load(data, recipe.size, cache, world, warn)
-    checked = None if validation is None else _load([validation], recipe.size, cache, world, lambda line: None)
+    checked = None if validation is None else _load([validation], recipe.size, cache, world, warn)
     torch.manual_seed(recipe.seed)
     generator = build(recipe.network, dict(recipe.network_config)).to(device, memory_format=torch.channels_last)
-    _check_sizes(recipe, generator)
-    _fill(generator, recipe, start, warn)
+    _fill(generator, recipe, start, pictures, warn)
     state = State.of(generator, _adversary(recipe, start, device, warn))
-    if world.leads:
+    for network in (state.generator, state.ema, state.adversary):
+        if network is not None:
+            world.share_parameters(network)
+    if world.leads and not resume:
         _write_about(run, recipe, pictures, options)
     return Trainer(
         recipe, state, pictures, run, device=device, world=world, validation=checked,
@@ -99,15 +119,20 @@ def start_run(
 
 
 def train_run(
-    trainer: Trainer, validation: Path | None, *, minutes: float | None, resume: bool, say: Callable[[str], None]
-) -> Path:
+    trainer: Trainer, validation: Path | None, *, minutes: float | None, resume: bool, say: Callable[[str], None],
+    warn: Warn,
+) -> Path:  # fmt: skip
     """Train, with the evaluator's figures of ``validation`` after every stage; returns the weights file."""
 
     def figures(stage: str, network: ColorNetwork) -> dict[str, Any]:
         if validation is None or not trainer.world.leads:
             return {}
         colorizer = Colorizer(copy.deepcopy(network), device=str(trainer.device))
-        rows = evaluate_stills([validation], {stage: colorizer}, size=trainer.recipe.size).rows
+        try:
+            rows = evaluate_stills([validation], {stage: colorizer}, size=trainer.recipe.size).rows
+        except InputError as exc:  # found out late, and no reason to lose the training
+            warn(f"no figures of stage {stage}: {exc}")
+            return {}
         say(format_table(rows))
         return dict(rows)
 
@@ -115,26 +140,35 @@ def train_run(
 
 
 def _load(data: Sequence[Path], size: int, cache: Path, world: World, warn: Warn) -> PictureSet:
-    """Decoded by the leading process alone; the others find it in the cache."""
-    found = load_pictures(data, size=size, cache=cache) if world.leads else None
-    world.wait()
-    found = found or load_pictures(data, size=size, cache=cache)
+    found = world.in_turn(lambda: load_pictures(data, size=size, cache=cache))
     if world.leads:
         for line in found.skipped:
             warn(line)
     return found
 
 
-def _check_sizes(recipe: Recipe, generator: ColorNetwork) -> None:
-    for stage in recipe.stages:
-        if stage.size % generator.multiple:
-            raise OptionError(
-                f"recipe {recipe.name}: stage {stage.name}: expected a size that is a multiple of "
-                f"{generator.multiple}, as {recipe.network} takes it, found {stage.size}"
-            )
+def measure_statistics(encoder: nn.Module, pictures: PictureSet) -> None:
+    """Set the statistics of an encoder's batch norm to those of some of the pictures.
+
+    They stay as they are in training, being ImageNet's in general; a random encoder has none, and would be silent.
+    """
+    norms = [module for module in encoder.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = None  # a plain mean over all batches
+    every = max(len(pictures) // STATISTICS_PICTURES, 1)
+    grey = torch.from_numpy(np.array(pictures.grey[::every][:STATISTICS_PICTURES]))[:, None].float() / 255
+    device = next(encoder.parameters()).device
+    encoder.train()
+    with torch.no_grad():
+        for part in grey.split(STATISTICS_BATCH):
+            encoder(part.to(device))
+    encoder.eval()
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
 
 
-def _fill(generator: ColorNetwork, recipe: Recipe, start: StartingPoint, warn: Warn) -> None:
+def _fill(generator: ColorNetwork, recipe: Recipe, start: StartingPoint, pictures: PictureSet, warn: Warn) -> None:
     if start.init is not None:
         given = load_generator(start.init)
         if type(given) is not type(generator) or given.config != generator.config:
@@ -150,6 +184,7 @@ def _fill(generator: ColorNetwork, recipe: Recipe, start: StartingPoint, warn: W
         load_published(generator.encoder, path)
     elif start.init is None:
         warn(f"the encoder {name} starts at random; give --encoder, --pretrained or --fetch for ImageNet parameters")
+        measure_statistics(generator.encoder, pictures)
 
 
 def _adversary(recipe: Recipe, start: StartingPoint, device: torch.device, warn: Warn) -> Adversary | None:

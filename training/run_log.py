@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from vidcolor.atomic import atomic_file
 from vidcolor.errors import OptionError
 
 METRICS = "metrics.jsonl"
-CURVES = "curves"
+TENSORBOARD = "tensorboard"
+CURVES = ("curves.svg", "curves.png")
 SMOOTHING_PARTS = 200  # a curve is the means of at most so many parts
 
 
@@ -26,7 +28,7 @@ class RunLog:
         self.path = run / METRICS
         _keep_until(self.path, first_step)
         self.file = self.path.open("a", encoding="utf-8")
-        self.board = _tensorboard(run / "tensorboard", first_step)
+        self.board = _tensorboard(run / TENSORBOARD, first_step)
 
     def write(self, step: int, figures: Mapping[str, float | str]) -> None:
         """One entry; what is a number goes to TensorBoard too."""
@@ -53,15 +55,24 @@ class RunLog:
 def _keep_until(path: Path, step: int) -> None:
     if not path.exists():
         return
-    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if json.loads(line)["step"] <= step]
-    path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    *whole, _half = path.read_text(encoding="utf-8").split("\n")  # what has no end of line was never finished
+    lines = [line for line in whole if json.loads(line)["step"] <= step]
+    with atomic_file(path, overwrite=True) as part:
+        part.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+
+
+def check_extras() -> None:
+    """Raises OptionError where the packages for logs are not installed: better before the work than behind it."""
+    try:
+        import matplotlib  # noqa: F401
+        import tensorboard  # noqa: F401
+    except ImportError as exc:
+        raise OptionError(f"training needs the package {exc.name}: pip install 'vidcolor[train]'") from exc
 
 
 def _tensorboard(folder: Path, first_step: int) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as exc:
-        raise OptionError("training needs tensorboard: pip install 'vidcolor[train]'") from exc
+    from torch.utils.tensorboard import SummaryWriter
+
     return SummaryWriter(folder, purge_step=first_step + 1)
 
 
@@ -89,7 +100,7 @@ def draw_curves(run: Path) -> list[Path]:
         axes.tick_params(labelsize=7)
         for step in _stage_starts(rows):
             axes.axvline(step, color="#999999", linewidth=0.6, linestyle=":")
-    paths = [run / f"{CURVES}.{suffix}" for suffix in ("svg", "png")]
+    paths = [run / name for name in CURVES]
     for path in paths:
         figure.savefig(path)
     return paths

@@ -91,7 +91,6 @@ class Step:
     def _generate(self, prediction: Prediction, batch: Batch, *, share: float) -> dict[str, Tensor]:
         terms = {name: term(prediction, batch) for name, term in self.terms.items()}
         if self.adversary is not None:
-            self.adversary.discriminator.requires_grad_(False)
             with self.autocast():
                 terms |= self.adversary.generator_terms(
                     prediction, batch, feature_matching="feature_matching" in self.stage.losses
@@ -99,6 +98,4 @@ class Step:
         weighted = {label(name): self.stage.losses[name] * term for name, term in terms.items()}
         total = torch.stack(list(weighted.values())).sum()
         (total * share).backward()
-        if self.adversary is not None:
-            self.adversary.discriminator.requires_grad_(True)
         return {name: loss.detach() for name, loss in {**weighted, "loss_G": total}.items()}

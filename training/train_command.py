@@ -59,19 +59,26 @@ def train(
     from vidcolor.training.distributed import joined_world
     from vidcolor.training.recipe import load_recipe
     from vidcolor.training.run import StartingPoint, check_run_folder, start_run, train_run
+    from vidcolor.training.run_log import check_extras
     from vidcolor.training.trainer import RunOptions
 
     started = time.monotonic()
     recipe = load_recipe(recipe_name, changes)
     recipe = recipe if first_stage is None else recipe.starting_at(first_stage)
     check_run_folder(run, recipe, resume=resume, overwrite=overwrite)
-    with joined_world() as world:
+    check_extras()
+    where = resolve_device(device)
+
+    def warn(line: str) -> None:
+        click.echo(f"warning: {line}", err=True)
+
+    with joined_world(where) as world:
         start = StartingPoint(init=init, encoder=encoder, pretrained=pretrained, fetch=fetch)
         trainer = start_run(
-            recipe, data, run, device=resolve_device(device), world=world, start=start, validation=validation,
-            cache=cache or run / "cache", started=started, warn=lambda line: click.echo(f"warning: {line}", err=True),
+            recipe, data, run, device=where, world=world, start=start, validation=validation,
+            cache=cache or run / "cache", started=started, warn=warn, resume=resume,
             options=RunOptions(checkpoint_minutes=checkpoint_minutes, check_every=check_every, compile=compiled),
         )  # fmt: skip
-        path = train_run(trainer, validation, minutes=minutes, resume=resume, say=click.echo)
+        path = train_run(trainer, validation, minutes=minutes, resume=resume, say=click.echo, warn=warn)
         if world.leads:
             click.echo(f"{path}: {trainer.state.position.pictures} pictures seen")

@@ -34,7 +34,7 @@ from vidcolor.training.checks import Checker, CheckFigures
 from vidcolor.training.clock import StageClock
 from vidcolor.training.data import PictureSet
 from vidcolor.training.distributed import World
-from vidcolor.training.features import FeatureCache
+from vidcolor.training.features import FeatureCache, parameters_sha256
 from vidcolor.training.losses import LossTerm, ab_prior, build_losses, class_weights
 from vidcolor.training.recipe import Recipe, StageRecipe
 from vidcolor.training.run_log import RunLog, draw_curves
@@ -48,6 +48,7 @@ LOG_EVERY = 20  # steps
 PRIOR_PICTURES = 1000  # that the frequencies of colours are counted on
 FINAL = "weights.safetensors"
 BEST = "best.safetensors"
+SAMPLES = "samples"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,9 +85,14 @@ class Trainer:
         self.autocast = training_autocast(device)
         self.predict = torch.compile(state.generator.predict) if self.options.compile else state.generator.predict
         self.random = torch.Generator()
-        self.last_loss_d: float | None = None
         self.checker = Checker(pictures if validation is None else validation, device)
-        self.identity = {"recipe": recipe.sha256, "data": pictures.sha256, "world": str(world.size)}
+        self.identity = {
+            "recipe": recipe.sha256,
+            "stage": ",".join(stage.name for stage in recipe.stages),
+            "data": pictures.sha256,
+            "number of processes": str(world.size),
+            "perceptual network": "" if features is None else parameters_sha256(features),
+        }
 
     def train(
         self, *, minutes: float | None, resume: bool = False,
@@ -96,7 +102,8 @@ class Trainer:
 
         Args:
             minutes: every stage ends at its share of this time, or at its number of pictures if that is sooner.
-            on_stage_end: gives figures of the EMA that are kept with the weights; they come on top of ``minutes``.
+            on_stage_end: gives figures of the EMA that are kept with the weights. Its time is taken from the later
+                stages'; after the last stage it comes on top of ``minutes``.
 
         Raises:
             StoppedError: SIGINT or SIGTERM came; a checkpoint has been written.
@@ -117,13 +124,15 @@ class Trainer:
                 saved = None
                 if self.state.position.stage_done < 1:
                     self.train_stage(stage, cache if stage.frozen_encoder else None, self._seconds(deadline), stop, log)
+                self._save_checkpoint()
                 self.state.figures[stage.name] = on_stage_end(stage.name, self.state.ema)
                 self.save(f"{stage.name}.safetensors")
                 self.state.position.enter_next_stage()
         self._save_checkpoint()
+        path = self.save(FINAL)
         if self.world.leads:
             draw_curves(self.run)
-        return self.save(FINAL)
+        return path
 
     def save(self, name: str) -> Path:
         """Write the EMA of the generator into the run folder, as a weights file."""
@@ -156,16 +165,14 @@ class Trainer:
         }
 
     def feature_cache(self) -> FeatureCache | None:
-        """The frozen encoder's features, if a stage that is left needs them; the leading process computes them."""
+        """The frozen encoder's features, if a stage that is left needs them."""
         if not any(stage.frozen_encoder for stage in self.recipe.stages[self.state.position.stage :]):
             return None
 
         def compute() -> FeatureCache:
             return FeatureCache(self.state.generator, self.pictures, device=self.device, autocast=self.autocast)
 
-        found = compute() if self.world.leads else None
-        self.world.wait()
-        return found or compute()
+        return self.world.in_turn(compute)
 
     def _log_of_run(self) -> AbstractContextManager[RunLog | None]:
         """The leading process writes; the others have nothing to say."""
@@ -192,37 +199,40 @@ class Trainer:
     ) -> None:
         """The rest of a stage, in ``seconds`` if that is not None."""
         position = self.state.position
-        clock = StageClock(stage.pictures, seconds, done=position.stage_done)
+        clock = StageClock(stage.pictures, seconds, done=position.stage_done, seen=position.stage_pictures)
         step = self.step_of(stage)
-        sums = LossSums()
-        saved = time.monotonic()
+        since_entry, since_check = LossSums(), LossSums()
+        saved = began = time.monotonic()
         bar = tqdm(
             total=stage.pictures, initial=position.stage_pictures, desc=stage.name, unit="picture", mininterval=5,
             disable=not self.world.leads,
         )  # fmt: skip
         with bar, closing(self._batches(stage, cache)) as groups:
             for batches in groups:
-                began = time.monotonic()
                 self._seed()
                 self._set_rates(stage)
-                sums.add(step(batches))
+                losses = step(batches)
+                since_entry.add(losses)
+                since_check.add(losses)
                 seen = sum(len(batch.grey) for batch in batches) * self.world.size
                 position.step += 1
                 position.stage_pictures += seen
                 position.pictures += seen
-                position.seconds += time.monotonic() - began
                 bar.update(seen)
                 done = clock.done(position.stage_pictures)
                 position.stage_done, stopped = self.world.agree(done, bool(stop), self.device)
                 ended = stopped or position.stage_done >= 1
                 to_check = position.step % self.options.check_every == 0 or position.stage_done >= 1
                 if position.step % LOG_EVERY == 0 or ended or to_check:
-                    self._log(stage, sums, log)
-                if to_check:
-                    self._check(stage, log)
-                if stopped or time.monotonic() - saved > self.options.checkpoint_minutes * 60:
-                    self._save_checkpoint()
-                    saved = time.monotonic()
+                    position.seconds, began = position.seconds + time.monotonic() - began, time.monotonic()
+                    self._log(stage, since_entry.means(), log)
+                    # Here, behind a log: a checkpoint never holds numbers that are no longer finite.
+                    if stopped or time.monotonic() - saved > self.options.checkpoint_minutes * 60:
+                        self._save_checkpoint()
+                        saved = time.monotonic()
+                    if to_check:
+                        self._check(stage, since_check.means(), log)
+                    began = time.monotonic()  # neither checks nor checkpoints count as training
                 if stopped:
                     raise StoppedError(f"{self.run}: stopped after step {position.step}; go on with --resume")
                 if ended:
@@ -289,24 +299,23 @@ class Trainer:
             for group in self.state.optimiser_d.param_groups:
                 group["lr"] = self.recipe.discriminator.learning_rate * factor
 
-    def _log(self, stage: StageRecipe, sums: LossSums, log: RunLog | None) -> None:
-        losses = sums.means()
+    def _log(self, stage: StageRecipe, losses: dict[str, float], log: RunLog | None) -> None:
         position = self.state.position
-        if not all(math.isfinite(value) for value in losses.values()):
-            wrong = ", ".join(name for name, value in losses.items() if not math.isfinite(value))
+        wrong = ", ".join(name for name, value in losses.items() if not math.isfinite(value))
+        if not self.world.every(not wrong, self.device):
+            wrong = wrong or "a loss of another process"
             raise TrainingError(
                 f"{self.run}: {wrong} no longer finite at step {position.step}; lower the learning rate"
             )
-        self.last_loss_d = losses.get("loss_D")
         rate = position.pictures / position.seconds
         if log is not None:
             log.write(position.step, {"stage": stage.name, "pictures_per_second": rate, **losses})
 
-    def _check(self, stage: StageRecipe, log: RunLog | None) -> None:
+    def _check(self, stage: StageRecipe, losses: dict[str, float], log: RunLog | None) -> None:
         """Measure the EMA on a few pictures, show it, and end a training that has collapsed."""
         position, guard = self.state.position, self.state.guard
         self.world.average_statistics(self.state.ema)
-        sheet = self.run / "samples" / f"step-{position.step:07d}.jpg"
+        sheet = self.run / SAMPLES / f"step-{position.step:07d}.jpg"
         figures = CheckFigures(0.0, 0.0)
         if log is not None:
             figures = self.checker.check(self.state.ema.eval(), self.autocast, sheet)
@@ -318,9 +327,10 @@ class Trainer:
         if "adversarial" not in stage.losses:
             return
         assert self.recipe.discriminator is not None
+        (loss_d,) = self.world.first_says((losses["loss_D"],), self.device)
         bounded = self.recipe.discriminator.mode != "wgan-gp"
         fault = guard.observe(
-            loss_d=self.last_loss_d if bounded else None, colourfulness_over_truth=figures.colourfulness_over_truth
+            loss_d=loss_d if bounded else None, colourfulness_over_truth=figures.colourfulness_over_truth
         )
         if fault:
             self._save_checkpoint()

@@ -20,14 +20,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidcolor.color import AB_SCALE
 from vidcolor.networks.encoders import ENCODERS
+from vidcolor.networks.layers import bounded_ab, conv_bn_relu, conv_to_ab
 from vidcolor.networks.network import HINT_CHANNELS, ColorNetwork, Prediction
-
-
-def _conv_bn_relu(inputs: int, outputs: int, *, stride: int = 1) -> nn.Sequential:
-    conv = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
-    return nn.Sequential(conv, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
 
 
 class SelfAttention(nn.Module):
@@ -70,8 +65,8 @@ class DetailPath(nn.Module):
             nn.Conv2d(double_channels, 2 * double_channels, 3, stride=2, padding=1),
             nn.ReLU(inplace=True),
         )
-        self.first = _conv_bn_relu(2 * double_channels + 4 + HINT_CHANNELS, channels[0])
-        self.down = nn.ModuleList(_conv_bn_relu(fine, coarse, stride=2) for fine, coarse in pairwise(channels))
+        self.first = conv_bn_relu(2 * double_channels + 4 + HINT_CHANNELS, channels[0])
+        self.down = nn.ModuleList(conv_bn_relu(fine, coarse, stride=2) for fine, coarse in pairwise(channels))
 
     def forward(self, grey: Tensor, hints: Tensor) -> list[Tensor]:
         double = self.double_size(F.interpolate(grey, scale_factor=2.0, mode="bilinear", align_corners=False))
@@ -89,9 +84,9 @@ class DecoderBlock(nn.Module):
     def __init__(self, below: int, skips: int, outputs: int) -> None:
         super().__init__()
         self.narrow = nn.Conv2d(below, outputs, 1)  # before the enlargement: a quarter of the work
-        self.join = _conv_bn_relu(outputs + skips, outputs)
+        self.join = conv_bn_relu(outputs + skips, outputs)
         self.refine = nn.Sequential(
-            _conv_bn_relu(outputs, outputs), nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
+            conv_bn_relu(outputs, outputs), nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
             nn.BatchNorm2d(outputs),
         )  # fmt: skip
 
@@ -146,10 +141,7 @@ class Generator(ColorNetwork):
         self.block8 = DecoderBlock(at16, semantic[2] + detail_channels[2], at8)
         self.block4 = DecoderBlock(at8, semantic[1] + detail_channels[1], at4)
         self.block2 = DecoderBlock(at4, detail_channels[0], at2)
-        self.to_ab = nn.Conv2d(at2, 2, 3, padding=1)
-        nn.init.normal_(self.to_ab.weight, std=0.01)
-        assert self.to_ab.bias is not None
-        nn.init.zeros_(self.to_ab.bias)
+        self.to_ab = conv_to_ab(at2, 3)
 
     def encode(self, grey: Tensor) -> list[Tensor]:
         """Semantics of grey (N, 1, H, W): six maps, at strides 4, 8, 16, 32 and, from half size, 32 and 64."""
@@ -172,4 +164,4 @@ class Generator(ColorNetwork):
         x = self.block8(x, (s8, d8))
         x = self.block4(x, (s4, d4))
         x = self.block2(x, (d2,))
-        return Prediction(torch.tanh(self.to_ab(x)).float() * AB_SCALE)
+        return bounded_ab(self.to_ab(x))
