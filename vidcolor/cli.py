@@ -163,7 +163,7 @@ def info(
     options: ColorizeOptions,
     network: NetworkChoice,
 ) -> None:
-    """Tell what is in a film or picture, what will be kept of it, and how long colouring will take."""
+    """Tell what is in a file, what is kept of it, how long it takes."""
     with session.display.loading(f"Looking into {source.name}"):
         from vidcolor.info import PictureReport, inspect_file
 

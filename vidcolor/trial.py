@@ -6,7 +6,9 @@ hardly longer than the pieces is tried as a whole.
 Time: seconds of wall-clock per frame, the whole way, without loading the network. It errs on the slow side: filling and
 emptying the pipeline counts more in a short run. Size: the picture's packets and the other streams' packets, by the
 frame. Key frames are many times larger than others and more frequent in short pieces than in a film, so they are
-weighed by how often encoders set them (:data:`KEY_FRAME_INTERVAL`) and by the cuts that were seen.
+weighed by how often encoders set them (:data:`KEY_FRAME_INTERVAL`) and by those that the pieces have inside. Pieces
+begin at key frames of the source, often just behind a cut, where pictures cost more than elsewhere: of six clips the
+sizes came out between a sixth too small and a third too large.
 """
 
 from __future__ import annotations
