@@ -29,7 +29,7 @@ from vidcolor.info import FilmReport, info_json, inspect_file
 from vidcolor.info_text import film_sections
 from vidcolor.options import ColorizeOptions, EncodeOptions
 from vidcolor.pipeline import colorize_video
-from vidcolor.trial import PIECES, Sizes, estimate_shots
+from vidcolor.trial import LEAST_FRAMES, PIECES, Sizes, estimate_shots
 from vidcolor.video import VideoReader
 
 PLAIN = ColorizeOptions()
@@ -272,14 +272,22 @@ class TestTrial:
         assert trial.estimated_bytes == pytest.approx(real.output_bytes, rel=0.3)
         assert trial.estimated_shots == pytest.approx(real.shots, rel=0.4)
 
-    def test_film_that_cannot_be_searched(self, tmp_path: Path) -> None:
-        """Where there is no later key frame to go to, the pieces lie side by side."""
+    def test_film_of_one_key_frame(self, tmp_path: Path) -> None:
+        """Where there is no later key frame to go to, the first piece stands for all."""
         options = {"crf": "12", "preset": "ultrafast", "g": "1000", "sc_threshold": "0"}
         source = make_clip(tmp_path / "in.mp4", Clip(frames=300, options=options))
         trial = film(source, options=FAST, trial=True).trial
         assert trial is not None
-        assert (trial.pieces, trial.whole_film) == (PIECES, False)
+        assert (trial.pieces, trial.whole_film) == (1, False)
         assert trial.estimated_bytes is not None
+
+    def test_slow_machine(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Pieces are cut short when their time is over, and a film that was not read to its end is no whole film."""
+        monkeypatch.setattr("vidcolor.trial.TRIAL_SECONDS", 0.0)
+        trial = film(make_clip(tmp_path / "in.mp4", Clip(frames=50)), options=FAST, trial=True).trial
+        assert trial is not None
+        assert (trial.frames, trial.pieces, trial.whole_film) == (LEAST_FRAMES, 1, False)
+        assert trial.estimated_seconds == pytest.approx(50 * trial.seconds_per_frame)
 
     def test_damage_in_a_piece_is_told(self, tmp_path: Path) -> None:
         """What would end the work later is one line, and the rest of the report is there."""

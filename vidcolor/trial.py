@@ -1,7 +1,7 @@
 """How long a film will take and how large it will get, from colouring a few short pieces of it.
 
 The pieces go through the very pipeline that colours films, into a file in the user's temporary folder. A film that is
-hardly longer than the pieces is tried as a whole.
+no longer than the pieces is tried as a whole.
 
 Time: seconds of wall-clock per frame, the whole way, without loading the network. It errs on the slow side: filling and
 emptying the pipeline counts more in a short run. Size: the picture's packets and the other streams' packets, by the
@@ -98,38 +98,37 @@ class Excerpts(VideoReader):
     def __init__(self, path: Path, timing: Timing) -> None:
         super().__init__(path)
         self._starts, self._length = spread(timing, self.spec)
-        self._read = 0
         self.firsts = []
         self.whole_film = False
 
     def pictures(self) -> Iterator[Picture]:
-        """The pictures of all pieces; to be called once. Where the file cannot be searched, they lie side by side."""
-        self.firsts.append(0)
-        yield self._count(self.first)
-        yield from self._piece()
-        self.whole_film = not self._starts and self._read < self._length
-        for start in self._starts:
-            self._jump(start)
-            self.firsts.append(self._read)
-            yield from self._piece()
+        """The pictures of all pieces; to be called once. A piece is left out where the film has no later key frame."""
+        read = 0
+        for start in (None, *self._starts):
+            if start is not None:
+                self._jump(start)
+            for number, picture in enumerate(self._piece(with_first=start is None)):
+                if number == 0:
+                    self.firsts.append(read)
+                read += 1
+                yield picture
 
-    def _piece(self) -> Iterator[Picture]:
-        """The rest of a piece, up to its length or as far as it comes in its share of :data:`TRIAL_SECONDS`."""
+    def _piece(self, *, with_first: bool) -> Iterator[Picture]:
+        """One piece, up to its length or as far as it comes in its share of :data:`TRIAL_SECONDS`."""
         deadline = time.perf_counter() + TRIAL_SECONDS / (1 + len(self._starts))
-        while (done := self._read - self.firsts[-1]) < self._length:
-            if done >= LEAST_FRAMES and time.perf_counter() > deadline:
+        if with_first:
+            yield self.first
+        for number in range(with_first, self._length):
+            if number >= LEAST_FRAMES and time.perf_counter() > deadline:
                 return
             following = next(self._frames, None)
             if following is None:
+                self.whole_film = not self._starts
                 return
-            yield self._count(self._picture(*following))
-
-    def _count(self, picture: Picture) -> Picture:
-        self._read += 1
-        return picture
+            yield self._picture(*following)
 
     def _jump(self, start: int) -> None:
-        """Go on at the first key frame from ``start``, in ticks; where there is none, from where it is."""
+        """Go on at the first key frame from ``start``, in ticks; in a file that cannot be searched, from where it is."""
         try:
             self.container.seek(start, stream=self.stream, backward=False)
         except av.FFmpegError:
@@ -141,12 +140,12 @@ class Excerpts(VideoReader):
 def spread(timing: Timing, spec: VideoSpec) -> tuple[list[int], int]:
     """Where the pieces after the first begin, in ticks, and how many frames each has.
 
-    A film that is hardly longer than all pieces, or of unknown length, gets one long piece.
+    A film that is no longer than all pieces, or of unknown length, gets one long piece.
     """
     rate = float(spec.frame_rate or PIECE_FRAMES / PIECE_SECONDS)
     length = max(LEAST_FRAMES, min(round(PIECE_SECONDS * rate), PIECE_FRAMES))
-    if timing.duration_seconds is None or timing.frames is None or timing.frames <= 2 * PIECES * length:
-        return [], 2 * PIECES * length + 1
+    if timing.duration_seconds is None or timing.frames is None or timing.frames <= PIECES * length:
+        return [], PIECES * length + 1  # one more than there are, so that the end is reached
     begin = timing.start_seconds or 0.0
     seconds = [begin + timing.duration_seconds * piece / PIECES for piece in range(1, PIECES)]
     return [round(second / spec.time_base) for second in seconds], length
