@@ -20,6 +20,7 @@ from PIL.ExifTags import Base
 
 from tests.clips import Clip, make_clip
 from tests.icc_profiles import gamma_curve, rgb_profile
+from tests.test_import import modules_after
 from vidcolor import h273
 from vidcolor.cli import main
 from vidcolor.errors import InputError, VidcolorError
@@ -380,6 +381,18 @@ class TestCommand:
         assert max(map(len, result.stdout.splitlines())) <= 80
         for words in ("stream 1", "kept", "changed", "dropped", "12 (counted)", "avi cannot carry the 2 chapters"):
             assert words in result.stdout
+
+    @pytest.mark.parametrize("kind", ["film", "picture"])
+    def test_no_trial_loads_no_torch(self, tmp_path: Path, kind: str) -> None:
+        """So that a glance into a file takes a second, not ten."""
+        if kind == "film":
+            source = make_clip(tmp_path / "in.mp4")
+        else:
+            source = tmp_path / "in.png"
+            Image.new("L", (8, 8)).save(source)
+        arguments = ["info", "--no-trial", str(source)]
+        code = f"from vidcolor.cli import main\nmain({arguments!r}, standalone_mode=False)"
+        assert "torch" not in modules_after(code)
 
     def test_json(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """One object with the documented keys, and no NaN."""

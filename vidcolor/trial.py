@@ -128,7 +128,7 @@ class Excerpts(VideoReader):
             yield self._picture(*following)
 
     def _jump(self, start: int) -> None:
-        """Go on at the first key frame from ``start``, in ticks; in a file that cannot be searched, from where it is."""
+        """Go on at the first key frame from ``start``, in ticks; or, in a file without search, from where it is."""
         try:
             self.container.seek(start, stream=self.stream, backward=False)
         except av.FFmpegError:
