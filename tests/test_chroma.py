@@ -9,19 +9,17 @@ from skimage.color import rgb2lab
 
 from tests.samples import SPEC
 from vidcolor.chroma import (
-    BT601,
-    BT709,
     ab_to_chroma,
     channel_offsets,
     chroma_table,
     colorize_grey,
     limit_to_gamut,
-    luma_weights,
     render,
 )
 from vidcolor.errors import InputError
 from vidcolor.frames import ChromaFormat, Frame, Picture, VideoSpec
 from vidcolor.luma import shrink
+from vidcolor.luma_weights import BT601, BT709, luma_weights
 
 KR_KB = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 6: (0.299, 0.114), 7: (0.212, 0.087), 9: (0.2627, 0.0593)}
 

@@ -381,7 +381,7 @@ def test_help_lists_all_commands_without_importing_them(monkeypatch: pytest.Monk
     """The list of commands has the training ones too, even where their package cannot be imported."""
     monkeypatch.setitem(sys.modules, "vidcolor.training.train_command", None)
     commands = run("--help").stdout.partition("Commands:")[2].splitlines()
-    assert [line.split()[0] for line in commands if line] == ["colorize", "demo", "models", "train", "evaluate"]
+    assert [line.split()[0] for line in commands if line] == ["colorize", "demo", "info", "models", "train", "evaluate"]
 
 
 def test_help_shows_every_default() -> None:

@@ -25,7 +25,9 @@ def test_import_loads_nothing_heavy() -> None:
     assert not modules_after("import vidcolor") & (HEAVY | {"click", "rich"})
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["colorize", "--help"], ["demo", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["colorize", "--help"], ["demo", "--help"], ["info", "--help"]]
+)
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     """Help and version come at once: they load none of the large libraries."""
     code = f"from vidcolor.cli import main\nmain({arguments!r}, standalone_mode=False)"

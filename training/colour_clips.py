@@ -17,17 +17,18 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 
-from vidcolor.chroma import channel_offsets, luma_weights
+from vidcolor.chroma import channel_offsets
 from vidcolor.color import lightness_to_grey, rgb_to_lab
 from vidcolor.encoder import FALLBACK_RATE
 from vidcolor.errors import InputError
 from vidcolor.flow import to_levels
-from vidcolor.folder import FILM_SUFFIXES
 from vidcolor.frames import FloatArray, Frame, Picture, Plane, VideoSpec
 from vidcolor.luma import expand_range, quarter_turns, resize_plane, stored_render_size
+from vidcolor.luma_weights import luma_weights
 from vidcolor.pixel_formats import luma_layout, planar_name, plane_view
 from vidcolor.probe import choose_video, open_film, video_spec
 from vidcolor.shots import mark_cuts
+from vidcolor.suffixes import FILM_SUFFIXES
 
 Pictures = npt.NDArray[np.uint8]
 """(T, h, w, 3) R'G'B': consecutive frames as they would be shown."""

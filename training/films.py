@@ -22,10 +22,10 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 from av.video.stream import VideoStream
 
-from vidcolor.chroma import BT601, BT709, WEIGHTS_BY_MATRIX, luma_weights
 from vidcolor.errors import InputError
 from vidcolor.frames import FloatArray, Picture, VideoSpec
 from vidcolor.luma import quarter_turns, shrink
+from vidcolor.luma_weights import BT601, BT709, WEIGHTS_BY_MATRIX, luma_weights
 from vidcolor.pixel_formats import luma_layout, read_luma
 from vidcolor.probe import choose_video, open_film, video_spec
 from vidcolor.shots import mark_cuts
@@ -65,7 +65,7 @@ def sample_film(path: Path) -> Iterator[tuple[str, Rgb]]:
 
     Yields:
         A name like ``film.mp4@00:01:02.345`` and R'G'B' uint8 (H, W, 3): upright, of square pixels, in the range and
-        matrix that the film states (unstated ones as in :func:`vidcolor.chroma.luma_weights`).
+        matrix that the film states (unstated ones as in :func:`vidcolor.luma_weights.luma_weights`).
 
     Raises:
         InputError: it is no film, is HDR, or is damaged, which is told after the pictures before the damage.

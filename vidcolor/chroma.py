@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -25,30 +24,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vidcolor import color
-from vidcolor.errors import InputError
 from vidcolor.frames import ChromaFormat, FloatArray, Frame, Plane, VideoSpec
 from vidcolor.luma import expand_range, quarter_turns, resize_plane
+from vidcolor.luma_weights import BT601, LumaWeights, luma_weights
 
-
-class LumaWeights(NamedTuple):
-    """Y' = kr R' + (1 - kr - kb) G' + kb B'; with them Cb = (B' - Y') / (2 - 2 kb) and Cr = (R' - Y') / (2 - 2 kr)."""
-
-    kr: float
-    kb: float
-
-
-BT709 = LumaWeights(0.2126, 0.0722)
-BT601 = LumaWeights(0.299, 0.114)
-WEIGHTS_BY_MATRIX = {
-    1: BT709,
-    4: LumaWeights(0.30, 0.11),  # FCC 1953
-    5: BT601,
-    6: BT601,
-    7: LumaWeights(0.212, 0.087),  # SMPTE 240M
-    9: LumaWeights(0.2627, 0.0593),  # BT.2020, non-constant luminance
-}
-"""By ITU-T H.273 MatrixCoefficients."""
-UNSPECIFIED = 2
 BT2020_PRIMARIES = 9
 
 BT709_TO_BT2020 = ((0.6274, 0.3293, 0.0433), (0.0691, 0.9195, 0.0114), (0.0164, 0.0880, 0.8956))
@@ -105,21 +84,6 @@ def colorize_grey(grey: FloatArray, ab: FloatArray, *, saturation: float) -> Flo
     full = np.stack([resize(plane, (grey.shape[1], grey.shape[0]), cv2.INTER_CUBIC) for plane in small])
     red, green, blue = channel_offsets(limit_to_gamut(grey, full, BT601), BT601)
     return np.clip(np.stack((grey + red, grey + green, grey + blue), axis=-1), 0, 1)  # for the last bit: limited before
-
-
-def luma_weights(spec: VideoSpec) -> LumaWeights:
-    """The weights of R', G' and B' in the film's luma. Raises InputError where its matrix has none.
-
-    Unspecified ones go by size as in mpv: BT.709 from 1280 wide or above 576 high, else BT.601.
-    """
-    if spec.matrix == UNSPECIFIED:
-        return BT709 if spec.width >= 1280 or spec.height > 576 else BT601
-    if spec.matrix not in WEIGHTS_BY_MATRIX:
-        raise InputError(
-            f"expected Y'CbCr with constant weights (H.273 matrix {', '.join(map(str, WEIGHTS_BY_MATRIX))}), "
-            f"found matrix {spec.matrix}; convert the film to BT.709 first"
-        )
-    return WEIGHTS_BY_MATRIX[spec.matrix]
 
 
 @lru_cache(maxsize=4)

@@ -147,6 +147,34 @@ def demo(session: Session, dest: Path, *, options: ColorizeOptions, network: Net
 
 
 @main.command(cls=SectionCommand)
+@click.argument("source", metavar="FILE", type=PATH)
+@click.option("-o", "--output", "dest", type=PATH, metavar="PATH", help="Where the result would go.")
+@click.option("--trial/--no-trial", default=True, help="Colour a few short pieces, to estimate time and size.")
+@colorize_options
+@json_option
+@debug_option
+@click.pass_obj
+def info(
+    session: Session,
+    source: Path,
+    dest: Path | None,
+    trial: bool,
+    *,
+    options: ColorizeOptions,
+    network: NetworkChoice,
+) -> None:
+    """Tell what is in a file, what is kept of it, how long it takes."""
+    with session.display.loading(f"Looking into {source.name}"):
+        from vidcolor.info import PictureReport, inspect_file
+
+        report = inspect_file(source, dest, options=options, load=network.load if trial else None)
+    if isinstance(report, PictureReport):
+        session.display.picture_info(report)
+    else:
+        session.display.film_info(report)
+
+
+@main.command(cls=SectionCommand)
 @json_option
 @debug_option
 @click.pass_obj

@@ -8,6 +8,7 @@ one JSON object a line and nothing else:
     done      output, output_bytes, seconds, frames, shots, fps, warnings           a film; the last line
     done      output, output_bytes, seconds                                         a picture; the last line
     done      output, seconds, done, skipped, failed and warnings: [{path, message}]    a folder; the last line
+    done      kind, path, bytes, picture, plan, ...    info: the one line; :mod:`vidcolor.info` has all keys
     error     message, exit_code                                                    the last line, if it went wrong
 
 In a folder, ``progress`` tells of the film that the last ``file`` named. A command line that cannot be understood is
@@ -19,7 +20,7 @@ from __future__ import annotations
 import json
 import logging
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -29,13 +30,16 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, TextColumn
 from rich.progress import Progress as ProgressBar
+from rich.text import Text
 
 from vidcolor.progress import OnFile, OnProgress, Progress, Report
 
 if TYPE_CHECKING:
     from vidcolor.folder import FolderReport
+    from vidcolor.info import FilmReport, PictureReport
 
 JSON_SECONDS = 1.0  # between two objects of a running film
+LABEL_WIDTH = 12  # of the rows of ``vidcolor info``
 
 
 class Display(Protocol):
@@ -61,6 +65,12 @@ class Display(Protocol):
 
     def listing(self, sections: Mapping[str, Mapping[str, Mapping[str, object]]]) -> None:
         """Show a table of contents: section, entry, and what is known of the entry."""
+
+    def film_info(self, report: FilmReport) -> None:
+        """Show what is in a film, and what would become of it."""
+
+    def picture_info(self, report: PictureReport) -> None:
+        """Show what is in a photograph, and what would become of it."""
 
     def failed(self, message: str, exit_code: int) -> None:
         """Say in one line why the command ends without success."""
@@ -143,8 +153,27 @@ class TextDisplay:
                 for key, value in facts.items():
                     self._say(f"{key}: {inline(value)}", indent=4)
 
+    def film_info(self, report: FilmReport) -> None:
+        from vidcolor.info_text import film_sections
+
+        self._show_sections(film_sections(report))
+
+    def picture_info(self, report: PictureReport) -> None:
+        from vidcolor.info_text import picture_sections
+
+        self._show_sections(picture_sections(report))
+
     def failed(self, message: str, exit_code: int) -> None:
         self._complain(message)
+
+    def _show_sections(self, sections: Iterable[tuple[str, Iterable[tuple[str, str]]]]) -> None:
+        for heading, rows in sections:
+            self._say(heading)
+            for label, text in rows:
+                lines = Text(one_line(text)).wrap(self.out, max(self.out.width - LABEL_WIDTH, LABEL_WIDTH))
+                for number, line in enumerate(lines):
+                    begin = "" if number else f"  {label}"
+                    self.out.print(f"{begin:{LABEL_WIDTH}}{line.plain.rstrip()}", markup=False, soft_wrap=True)
 
     def _live(self, column: ProgressColumn) -> ProgressBar:
         """The column and a text, redrawn in place until the context ends, and then gone."""
@@ -230,6 +259,16 @@ class JsonDisplay:
 
     def listing(self, sections: Mapping[str, Mapping[str, Mapping[str, object]]]) -> None:
         self._emit("done", sections)
+
+    def film_info(self, report: FilmReport) -> None:
+        from vidcolor.info import info_json
+
+        self._emit("done", info_json(report))
+
+    def picture_info(self, report: PictureReport) -> None:
+        from vidcolor.info import info_json
+
+        self._emit("done", info_json(report))
 
     def failed(self, message: str, exit_code: int) -> None:
         self._emit("error", {"message": one_line(message), "exit_code": exit_code})

@@ -15,22 +15,14 @@ import numpy as np
 from vidcolor.colorizer import Colorizer
 from vidcolor.errors import InputError, OutputError, VidcolorError
 from vidcolor.frames import FloatArray
-from vidcolor.images import is_picture, picture_shown, read_picture, render_picture
+from vidcolor.images import picture_shown, read_picture, render_picture
 from vidcolor.options import ColorizeOptions
 from vidcolor.paths import is_anything, is_file, is_folder
 from vidcolor.picture_reader import SourcePicture
-from vidcolor.picture_writer import ENCODERS, check_output
+from vidcolor.picture_writer import check_output
 from vidcolor.progress import OnFile, OnProgress
 from vidcolor.stages import Stage
-
-KEPT_FILM_SUFFIXES = frozenset((".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mts", ".ts"))
-"""Containers that hold any frame times and what the default encoder makes. Films in others become ``.mkv``."""
-FILM_SUFFIXES = KEPT_FILM_SUFFIXES | frozenset(
-    (".3gp", ".asf", ".avi", ".dv", ".flv", ".mpeg", ".mpg", ".mxf", ".ogv", ".vob", ".webm", ".wmv")
-)
-"""What counts as a film in a folder."""
-KEPT_PICTURE_SUFFIXES = frozenset(ENCODERS)
-"""Pictures in other formats become ``.png``."""
+from vidcolor.suffixes import FILM_SUFFIXES, is_picture, output_name
 
 READ_AHEAD = 2  # pictures
 WAITING_BYTES = 1 << 30
@@ -130,7 +122,7 @@ def colorize_folder(
     """Colour all pictures and films below ``source`` into the same tree below ``dest``.
 
     Names are kept, except that a format which cannot be written becomes PNG (GIF, JPEG 2000, PGM, PPM, TGA), and a film
-    in a container other than :data:`KEPT_FILM_SUFFIXES` becomes Matroska. Links are followed for reading; nothing is
+    in a container other than ``KEPT_FILM_SUFFIXES`` becomes Matroska. Links are followed for reading; nothing is
     written outside ``dest``. Hidden folders are not entered, nor is ``dest`` if it lies below ``source``.
 
     A :class:`VidcolorError` of one file is put down in the report (a film may be what the chosen encoder cannot take),
@@ -168,7 +160,7 @@ def plan_folder(source: Path, dest: Path) -> Plan:
     if dest.resolve() == source.resolve():
         raise OutputError(f"{dest}: is the input folder itself; choose another output")
     files = sorted(_walk(source, (dest.resolve(),)))
-    media = [Job(file, dest / _output_name(file.relative_to(source))) for file in files if _is_media(file)]
+    media = [Job(file, dest / output_name(file.relative_to(source))) for file in files if _is_media(file)]
     jobs, failed = _without_clashes(media)
     if not media:
         raise InputError(f"{source}: holds no picture and no film that can be read")
@@ -197,11 +189,6 @@ def _is_media(file: Path) -> bool:
     """A broken link or what cannot be reached counts, so that it is reported; a pipe, whatever its name, does not."""
     named_so = is_picture(file) or file.suffix.lower() in FILM_SUFFIXES
     return named_so and not file.name.startswith(".") and (is_file(file) or not is_anything(file))
-
-
-def _output_name(name: Path) -> Path:
-    kept, otherwise = (KEPT_PICTURE_SUFFIXES, ".png") if is_picture(name) else (KEPT_FILM_SUFFIXES, ".mkv")
-    return name if name.suffix.lower() in kept else name.with_suffix(otherwise)
 
 
 def _without_clashes(jobs: list[Job]) -> tuple[list[Job], list[tuple[Path, str]]]:

@@ -12,7 +12,8 @@ from vidcolor.colorizer import Colorizer
 from vidcolor.frames import FloatArray
 from vidcolor.options import ColorizeOptions
 from vidcolor.picture_reader import SourcePicture, read_picture
-from vidcolor.picture_writer import ENCODERS, check_output, write_picture
+from vidcolor.picture_writer import check_output, write_picture
+from vidcolor.suffixes import is_picture
 
 __all__ = [
     "SourcePicture",
@@ -24,8 +25,6 @@ __all__ = [
     "write_picture",
 ]
 
-READ_ONLY_SUFFIXES = frozenset((".gif", ".jp2", ".pgm", ".ppm", ".tga"))
-"""Pictures that are read but never written; in a folder they become PNG."""
 SMALLEST_RENDER_SIDE = 32
 """Smaller pictures are enlarged to this short side, since there is nothing to recognise in fewer pixels."""
 LONGEST_RENDER_SIDE = 4096
@@ -43,12 +42,6 @@ def colorize_image(source: Path, dest: Path, *, colorizer: Colorizer, options: C
     picture = read_picture(source)
     (ab,) = colorizer.predict(picture_shown(picture, options.render_size)[None])
     render_picture(picture, ab, dest, options=options)
-
-
-def is_picture(path: Path) -> bool:
-    """Whether the suffix is that of a picture that vidcolor reads."""
-    suffix = path.suffix.lower()
-    return suffix in ENCODERS or suffix in READ_ONLY_SUFFIXES
 
 
 def picture_shown(picture: SourcePicture, render_size: int) -> FloatArray:

@@ -15,6 +15,7 @@ from av.stream import AttachmentStream, Discard, Disposition, Stream
 
 from vidcolor._version import __version__
 from vidcolor.errors import OutputError
+from vidcolor.fates import Fate
 from vidcolor.frames import VideoSpec
 
 STALE_KEYS = frozenset({
@@ -87,10 +88,14 @@ def _movie_timescale(source: InputContainer, start: Fraction) -> int:
 class Passthrough:
     """The streams that are copied into ``target``; their packets keep their bytes and their times."""
 
+    fates: list[Fate]
+    """What becomes of each stream that was handed over."""
+
     def __init__(self, target: OutputContainer, warnings: list[str]) -> None:
         self._target = target
         self._format_name = target.format.name
         self._warnings = warnings
+        self.fates = []
         self._streams: dict[int, Stream] = {}
         self._earliest: dict[int, int] = {}
         self._moved: set[int] = set()
@@ -104,16 +109,25 @@ class Passthrough:
             first_packets: what precedes the first picture in the source; cover pictures are among them.
         """
         if template.discard == Discard.all:
-            return  # the demuxer keeps it for itself, as MOV does with the text of its chapters
+            # The demuxer keeps it for itself, as MOV does with the text of its chapters.
+            self.fates.append(Fate(describe(template), "kept", "as what its kind of file makes of it: chapter titles"))
+            return
         is_cover = bool(template.disposition & Disposition.attached_pic)
         if isinstance(template, AttachmentStream):
             done = self._attach(template.name, template.mimetype, template.data, template.metadata)
+            how = "as it is"
         elif is_cover and self._format_name not in MOV_FAMILY - {"mov"}:
             done = self._attach_cover(template, first_packets)
+            how = "as an attached file"
         else:
             done = self._add_copy(template)
-        if not done:
-            self._warnings.append(f"{describe(template)}: {self._format_name} cannot carry it, left out")
+            how = "packet by packet, with their times"
+        if done:
+            self.fates.append(Fate(describe(template), "kept", how))
+        else:
+            why = f"{describe(template)}: {self._format_name} cannot carry it, left out"
+            self._warnings.append(why)
+            self.fates.append(Fate(describe(template), "dropped", why))
 
     def _add_copy(self, template: Stream) -> bool:
         if not _is_carried(self._format_name, template):
@@ -204,14 +218,17 @@ def copy_chapters(source: InputContainer, target: OutputContainer) -> None:
         target.set_chapters(chapters)
 
 
-def lost_by_container(source: InputContainer, spec: VideoSpec, format_name: str) -> list[str]:
-    """One line each for what a kind of file cannot say about the film as a whole."""
+def lost_by_container(source: InputContainer, spec: VideoSpec, format_name: str) -> list[Fate]:
+    """What a kind of file cannot say about the film as a whole."""
     lost = []
     if format_name not in WELL_EQUIPPED:
         if spec.rotation:
-            lost.append(f"{format_name} cannot carry the rotation by {spec.rotation}°, the film lies on its side")
+            why = f"{format_name} cannot carry the rotation by {spec.rotation}°, the film lies on its side"
+            lost.append(Fate("rotation", "dropped", why))
         if source.chapters():
-            lost.append(f"{format_name} cannot carry the {len(source.chapters())} chapters, left out")
+            why = f"{format_name} cannot carry the {len(source.chapters())} chapters, left out"
+            lost.append(Fate("chapters", "dropped", why))
     if format_name == "avi" and spec.frame_rate and spec.time_base != 1 / spec.frame_rate:
-        lost.append(f"avi counts in frames: times are rounded to 1/{float(spec.frame_rate):g} s")
+        why = f"avi counts in frames: times are rounded to 1/{float(spec.frame_rate):g} s"
+        lost.append(Fate("times", "changed", why))
     return lost

@@ -94,6 +94,44 @@ def read_picture(path: Path) -> SourcePicture:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class PictureHeader:
+    """What a picture file says about itself; as stored, before it is turned upright."""
+
+    format: str
+    """Pillow's name: ``JPEG``, ``PNG``, ``TIFF``."""
+    mode: str
+    """Pillow's mode: ``L``, ``RGB``, ``P``, ``CMYK``; colour of 16 bits shows as ``RGB``."""
+    width: int
+    height: int
+    orientation: int
+    """1 to 8, EXIF 2.32; 1 is upright."""
+    profile: bytes | None
+    """The colour profile."""
+    unread: tuple[str, ...]
+    """Blocks that :func:`read_picture` passes over: XMP, IPTC."""
+
+
+def read_header(path: Path) -> PictureHeader:
+    """Read what stands before the pixels; raises :class:`InputError` as :func:`read_picture` does."""
+    try:
+        with _open(path, _read_bytes(path)) as image:
+            width, height = image.size
+            tags = image.getexif()
+            blocks = {"XMP": "xmp" in image.info or 700 in tags, "IPTC": "photoshop" in image.info or 33723 in tags}
+            return PictureHeader(
+                format=image.format or "unknown",
+                mode=image.mode,
+                width=width,
+                height=height,
+                orientation=_orientation_and_exif(image)[0],
+                profile=image.info.get("icc_profile") or None,
+                unread=tuple(name for name, there in blocks.items() if there),
+            )
+    except DAMAGED as exc:
+        raise InputError(f"{path}: cannot be decoded as a picture ({_one_line(exc)}); is the file whole?") from exc
+
+
 def _read_bytes(path: Path) -> bytes:
     try:
         data = path.read_bytes()

@@ -51,13 +51,19 @@ def write_picture(path: Path, rgb: FloatArray, like: SourcePicture, *, overwrite
     the input itself, cannot be written, or cannot hold the transparency of ``like``.
     """
     check_output(path, like.path, overwrite=overwrite)
+    check_transparency(path, like)
+    suffix = path.suffix.lower()
+    deep = like.bit_depth == 16 and suffix in DEEP
+    with atomic_file(path, overwrite=overwrite) as part, part.open("wb") as handle:
+        ENCODERS[suffix](handle, _quantise(rgb, like, deep=deep, opaque=suffix in OPAQUE), like)
+
+
+def check_transparency(path: Path, like: SourcePicture) -> None:
+    """Raise :class:`OutputError` where the suffix names a format that cannot hold the transparency of ``like``."""
     suffix = path.suffix.lower()
     if suffix in OPAQUE and like.alpha is not None and int(like.alpha.min()) < 2**like.bit_depth - 1:
         source = like.path.name
         raise OutputError(f"{path}: '{suffix}' holds no transparency, which {source} has; write .png, .tiff or .webp")
-    deep = like.bit_depth == 16 and suffix in DEEP
-    with atomic_file(path, overwrite=overwrite) as part, part.open("wb") as handle:
-        ENCODERS[suffix](handle, _quantise(rgb, like, deep=deep, opaque=suffix in OPAQUE), like)
 
 
 def _quantise(rgb: FloatArray, like: SourcePicture, *, deep: bool, opaque: bool) -> Samples:

@@ -47,9 +47,34 @@ def colorize_video(
     with (
         VideoReader(source) as reader,
         VideoWriter(dest, like=reader, options=options.encode, overwrite=options.overwrite) as writer,
-        ExitStack() as running,
     ):
-        clocks: list[StageClock] = []
+        frames, shots = colour_pictures(
+            reader, writer, colorizer=colorizer, options=options, on_progress=on_progress, began=began
+        )
+    return Report(
+        frames=frames,
+        shots=shots,
+        seconds=time.perf_counter() - began,
+        output_bytes=dest.stat().st_size,
+        warnings=(*reader.warnings, *writer.warnings),
+    )
+
+
+def colour_pictures(
+    reader: VideoReader,
+    writer: VideoWriter,
+    *,
+    colorizer: Predictor,
+    options: ColorizeOptions,
+    on_progress: OnProgress | None,
+    began: float,
+) -> tuple[int, int]:
+    """Everything between an open film and an open output; gives back the numbers of frames and of shots.
+
+    ``began`` is the ``time.perf_counter`` from which progress counts its seconds.
+    """
+    clocks: list[StageClock] = []
+    with ExitStack() as running:
 
         def stage(name: str, frames: Iterator[T]) -> Iterator[T]:
             started = running.enter_context(Stage(name, frames, depth=QUEUE_DEPTH))
@@ -77,13 +102,7 @@ def colorize_video(
                         bottleneck=max(clocks, key=lambda clock: clock.busy_seconds).name,
                     )
                 )
-    return Report(
-        frames=number,
-        shots=shots,
-        seconds=time.perf_counter() - began,
-        output_bytes=dest.stat().st_size,
-        warnings=(*reader.warnings, *writer.warnings),
-    )
+    return number, shots
 
 
 def colour_frames(

@@ -16,6 +16,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vidcolor.errors import InputError
+from vidcolor.fates import Fate
 from vidcolor.frames import VideoSpec
 from vidcolor.paths import is_anything, is_file, is_folder
 from vidcolor.pixel_formats import MATRIX_BT709, RANGE_FULL, RANGE_LIMITED, luma_layout
@@ -116,14 +117,17 @@ def _estimated_frames(stream: VideoStream, container: InputContainer, rate: Frac
     return round(seconds * rate) if rate else None
 
 
-def lost_features(first: VideoFrame) -> list[str]:
-    """One line each for what the film has and its copy will not."""
+def lost_features(first: VideoFrame) -> list[Fate]:
+    """What the film has and its copy will not."""
     lost = []
     if first.interlaced_frame:
-        lost.append("the film is interlaced; it is coloured and encoded frame by frame, as progressive")
+        why = "the film is interlaced; it is coloured and encoded frame by frame, as progressive"
+        lost.append(Fate("interlacing", "changed", why))
     if any(component.is_alpha for component in first.format.components):
-        lost.append("the film has transparency, which is left out")
-    lost += [f"the film has {name}, left out" for kind, name in DROPPED_SIDE_DATA.items() if kind in first.side_data]
+        lost.append(Fate("transparency", "dropped", "the film has transparency, which is left out"))
+    for kind, name in DROPPED_SIDE_DATA.items():
+        if kind in first.side_data:
+            lost.append(Fate(name, "dropped", f"the film has {name}, left out"))
     return lost
 
 

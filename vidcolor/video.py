@@ -27,6 +27,7 @@ from av.video.stream import VideoStream
 from vidcolor.atomic import AtomicFile
 from vidcolor.encoder import choose_encoder, configure, open_encoder
 from vidcolor.errors import InputError, OptionError, OutputError
+from vidcolor.fates import Fate, warnings_of
 from vidcolor.frames import Picture, Plane, VideoSpec
 from vidcolor.options import EncodeOptions
 from vidcolor.passthrough import (
@@ -64,6 +65,8 @@ class VideoReader:
     """Rotation and mirroring, nine numbers as in ``AV_PKT_DATA_DISPLAYMATRIX``."""
     tail: tuple[Packet[Any], ...]
     """Packets of other streams after the last picture; known once :meth:`pictures` is exhausted."""
+    fates: list[Fate]
+    """What of the pictures is changed or lost whatever they are written to."""
     warnings: list[str]
     """One line each for what is odd about the file or will be lost; grows while it is read."""
 
@@ -164,7 +167,8 @@ class VideoReader:
         self.spec = video_spec(self.stream, first, self.container)
         if self._undecodable:
             self.warnings.append(f"{self._undecodable} damaged packets before the first picture were skipped")
-        self.warnings += lost_features(first)
+        self.fates = lost_features(first)
+        self.warnings += warnings_of(self.fates)
 
     def _picture(self, frame: VideoFrame, packets: tuple[Packet[Any], ...]) -> Picture:
         pts = self._stamp(frame)
@@ -244,11 +248,14 @@ class VideoWriter:
         OptionError: the container, the encoder or one of its options does not exist or does not fit.
     """
 
+    fates: list[Fate]
+    """What becomes of the other streams, and of what the encoder or the kind of file has no place for."""
     warnings: list[str]
     """One line each for what could not be kept as it was."""
 
     def __init__(self, path: str | Path, *, like: VideoReader, options: EncodeOptions, overwrite: bool) -> None:
         self.path = Path(path)
+        self.fates = []
         self.warnings = []
         self._like = like
         check_destination(self.path, source=like.path, overwrite=overwrite)
@@ -304,9 +311,13 @@ class VideoWriter:
         source, target = self._like.spec.bit_depth, self.chroma.bit_depth
         name = self._choice.pixel_format.name
         if target > source:
-            self.warnings.append(f"the luma's {source} bits are written as {target} ({name}), exactly")
+            self._note("bit depth", f"the luma's {source} bits are written as {target} ({name}), exactly")
         if target < source:
-            self.warnings.append(f"the luma's {source} bits are rounded to {target} ({name}), as asked")
+            self._note("bit depth", f"the luma's {source} bits are rounded to {target} ({name}), as asked")
+
+    def _note(self, what: str, why: str) -> None:
+        self.fates.append(Fate(what, "changed", why))
+        self.warnings.append(why)
 
     def _add_everything(self, format_name: str) -> None:
         like = self._like
@@ -318,7 +329,9 @@ class VideoWriter:
                 self._passthrough.add(stream, like.first.packets)
         self._container.metadata.update(container_metadata(like.container.metadata, format_name))
         copy_chapters(like.container, self._container)
-        self.warnings += lost_by_container(like.container, like.spec, format_name)
+        lost = lost_by_container(like.container, like.spec, format_name)
+        self.warnings += warnings_of(lost)
+        self.fates += [*self._passthrough.fates, *lost]
         with self._naming_errors():
             self._container.start_encoding()
 
