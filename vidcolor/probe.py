@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 from vidcolor.errors import InputError
 from vidcolor.frames import VideoSpec
 from vidcolor.paths import is_anything, is_file, is_folder
-from vidcolor.pixel_formats import MATRIX_BT709, RANGE_FULL, RANGE_LIMITED, luma_layout
+from vidcolor.pixel_formats import MATRIX_BT709, MATRIX_RGB, RANGE_FULL, RANGE_LIMITED, luma_layout
 
 # Codecs of broadcast and distribution are limited range where they do not say; grey in any other (FFV1, raw) is full.
 LIMITED_BY_DEFAULT = frozenset({"h264", "hevc", "vvc", "av1", "vp8", "vp9", "mpeg1video", "mpeg2video", "mpeg4"})
@@ -55,7 +55,20 @@ def open_film(path: Path) -> InputContainer:
         raise InputError(f"{path}: cannot be read as a film ({exc.strerror}); is it one, and is it whole?") from exc
 
 
-def choose_video(container: InputContainer, path: Path) -> VideoStream:
+def open_picture(path: Path, rate: Fraction) -> InputContainer:
+    """Open one picture for reading as a film of that many frames per second.
+
+    Raises:
+        InputError: it is missing, not to be read, or no picture.
+    """
+    options = {"pattern_type": "none", "framerate": str(rate)}
+    try:
+        return av.open(f"file:{path}", "r", format="image2", options=options, metadata_errors="ignore")
+    except av.FFmpegError as exc:
+        raise InputError(f"{path}: cannot be read as a picture ({exc.strerror}); is it one, and is it whole?") from exc
+
+
+def choose_video(container: InputContainer, path: str | Path) -> VideoStream:
     """The best video stream, never a cover picture.
 
     Raises:
@@ -85,7 +98,7 @@ def video_spec(stream: VideoStream, first: VideoFrame, container: InputContainer
         height=first.height,
         bit_depth=layout.bit_depth,
         full_range=layout.from_rgb or _is_full_range(stream, first),
-        matrix=MATRIX_BT709 if layout.from_rgb else first.colorspace,
+        matrix=MATRIX_BT709 if layout.from_rgb or first.colorspace == MATRIX_RGB else first.colorspace,
         primaries=first.color_primaries,
         transfer=first.color_trc,
         time_base=stream.time_base,
