@@ -22,6 +22,7 @@ DEFAULT_CRF = 18.0  # visually lossless for x264; the other encoders with a crf 
 FALLBACK_RATE = Fraction(25)  # for rate control only, where the source names no rate: times come from the pictures
 RATE_CONTROL = frozenset({"b", "qp", "cqp", "cq", "qscale", "global_quality", "lossless", "rc"})
 """Options that say themselves how many bits to spend, so that the default crf must not."""
+RAW_CODEC = "rawvideo"
 RAW_FORMATS = frozenset({"yuv4mpegpipe", "rawvideo"})
 """Containers of pictures as they are: without a codec, and without times."""
 
@@ -51,11 +52,16 @@ class EncoderChoice:
 
 
 def fit_container(options: EncodeOptions, spec: VideoSpec, format_name: str) -> tuple[EncodeOptions, VideoSpec]:
-    """What the encoder is asked for in a container: raw pictures, counted in frames, in :data:`RAW_FORMATS`."""
+    """What the encoder is asked for in a container: raw pictures, counted in frames, in :data:`RAW_FORMATS`.
+
+    Raises:
+        OptionError: another codec than raw pictures was asked for there.
+    """
     if format_name not in RAW_FORMATS:
         return options, spec
-    codec = "rawvideo" if options.codec == EncodeOptions.codec else options.codec
-    return replace(options, codec=codec), replace(spec, time_base=1 / (spec.frame_rate or FALLBACK_RATE))
+    if options.codec not in {RAW_CODEC, EncodeOptions.codec}:
+        raise OptionError(f"--codec {options.codec}: {format_name} holds raw pictures; leave it out or use matroska")
+    return replace(options, codec=RAW_CODEC), replace(spec, time_base=1 / (spec.frame_rate or FALLBACK_RATE))
 
 
 def choose_encoder(options: EncodeOptions, spec: VideoSpec, *, may_round: bool = False) -> EncoderChoice:
