@@ -104,7 +104,7 @@ def video_spec(stream: VideoStream, first: VideoFrame, container: InputContainer
         time_base=stream.time_base,
         frame_rate=rate or None,
         sample_aspect_ratio=stream.sample_aspect_ratio or None,
-        rotation=0 if display_matrix(first) is None else first.rotation,
+        rotation=0 if display_matrix(first, stream) is None else first.rotation,
         estimated_frames=_estimated_frames(stream, container, rate),
     )
 
@@ -129,20 +129,37 @@ def _estimated_frames(stream: VideoStream, container: InputContainer, rate: Frac
     return round(seconds * rate) if rate else None
 
 
-def lost_features(first: VideoFrame) -> list[str]:
+def lost_features(first: VideoFrame, stream: VideoStream) -> list[str]:
     """One line each for what the film has and its copy will not."""
     lost = []
     if first.interlaced_frame:
         lost.append("the film is interlaced; it is coloured and encoded frame by frame, as progressive")
     if any(component.is_alpha for component in first.format.components):
         lost.append("the film has transparency, which is left out")
-    lost += [f"the film has {name}, left out" for kind, name in DROPPED_SIDE_DATA.items() if kind in first.side_data]
+    notes = side_data(first, stream)
+    lost += [f"the film has {name}, left out" for kind, name in DROPPED_SIDE_DATA.items() if kind in notes]
+    if first.rotation and SideDataType.DISPLAYMATRIX not in notes:
+        lost.append(f"the pictures ask to be turned by {first.rotation}° (EXIF), which is left out")
     return lost
 
 
-def display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
+def side_data(frame: VideoFrame, stream: VideoStream) -> Mapping[SideDataType, Any]:
+    """Notes on a decoded picture, as far as they can be asked for.
+
+    None of a PNG, whose colour profile has a name that PyAV would free a second time; and none where PyAV cannot name
+    one of them, which is so with EXIF.
+    """
+    if stream.codec_context.name in {"png", "apng"}:
+        return {}
+    try:
+        return frame.side_data  # type: ignore[return-value]
+    except ValueError:
+        return {}
+
+
+def display_matrix(frame: VideoFrame, stream: VideoStream) -> tuple[int, ...] | None:
     """The nine numbers of the display matrix; None where there is none, or one that does not say a rotation."""
-    side_data: Mapping[SideDataType, Any] = frame.side_data  # type: ignore[assignment]
-    if SideDataType.DISPLAYMATRIX not in side_data or not -180 <= frame.rotation <= 180:
+    notes = side_data(frame, stream)
+    if SideDataType.DISPLAYMATRIX not in notes or not -180 <= frame.rotation <= 180:
         return None
-    return tuple(np.frombuffer(side_data[SideDataType.DISPLAYMATRIX], np.int32).tolist())
+    return tuple(np.frombuffer(notes[SideDataType.DISPLAYMATRIX], np.int32).tolist())

@@ -127,7 +127,10 @@ class SequenceSource:
         assert stream.time_base is not None  # choose_video
         numbers = self.sequence.numbers
         for number, following in pairwise((*numbers, numbers[-1] + 1)):
-            packet = Packet(self._content(number))
+            content = self._content(number)
+            packet: Packet[Any] = Packet(len(content))  # with the room behind it that decoders read into
+            packet.update(content)
+            packet.is_keyframe = True  # or else the PNG decoder adds it to the picture before
             packet.stream, packet.time_base = stream, stream.time_base
             packet.pts = packet.dts = number - numbers[0]
             packet.duration = following - number

@@ -170,12 +170,12 @@ class VideoReader:
     def _inspect(self, first: VideoFrame) -> None:
         self._layout = luma_layout(first.format)
         self._format_name = first.format.name
-        self.display_matrix = display_matrix(first)
+        self.display_matrix = display_matrix(first, self.stream)
         spec = video_spec(self.stream, first, self.container)
         self.spec = replace(spec, estimated_frames=self.source.frames or spec.estimated_frames)
         if self._undecodable:
             self.warnings.append(f"{self._undecodable} damaged packets before the first picture were skipped")
-        self.warnings += lost_features(first)
+        self.warnings += lost_features(first, self.stream)
 
     def _picture(self, frame: VideoFrame, packets: tuple[Packet[Any], ...]) -> Picture:
         pts = self._stamp(frame)
