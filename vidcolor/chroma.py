@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vidcolor import color
-from vidcolor.frames import ChromaFormat, FloatArray, Frame, Plane, VideoSpec
+from vidcolor.frames import ChromaFormat, FloatArray, Frame, Picture, Plane, VideoSpec
 from vidcolor.luma import expand_range, quarter_turns, resize_plane
 from vidcolor.luma_weights import BT601, LumaWeights, luma_weights
 
@@ -84,6 +84,17 @@ def colorize_grey(grey: FloatArray, ab: FloatArray, *, saturation: float) -> Flo
     full = np.stack([resize(plane, (grey.shape[1], grey.shape[0]), cv2.INTER_CUBIC) for plane in small])
     red, green, blue = channel_offsets(limit_to_gamut(grey, full, BT601), BT601)
     return np.clip(np.stack((grey + red, grey + green, grey + blue), axis=-1), 0, 1)  # for the last bit: limited before
+
+
+def film_to_rgb(picture: Picture, cb: Plane, cr: Plane, spec: VideoSpec, bit_depth: int) -> FloatArray:
+    """A picture of a film with Cb and Cr of its own size, code values of ``bit_depth``, to (H, W, 3) R'G'B' in [0, 1].
+
+    Not turned upright. The other way round as :func:`render` (ITU-T H.273, 8.3).
+    """
+    weights = luma_weights(spec)
+    luma = expand_range(picture.luma, spec)
+    offsets = channel_offsets(np.stack([dequantize(plane, bit_depth, spec.full_range) for plane in (cb, cr)]), weights)
+    return np.clip(np.stack([luma + offset for offset in offsets], axis=-1), 0, 1)
 
 
 @lru_cache(maxsize=4)
@@ -177,3 +188,9 @@ def quantize(plane: FloatArray, bit_depth: int, full_range: bool) -> Plane:
     codes = np.clip(np.rint(plane * np.float32(scale)) + 2 ** (bit_depth - 1), 0, 2**bit_depth - 1)
     planes: Plane = codes.astype(np.uint8 if bit_depth <= 8 else np.uint16)
     return planes
+
+
+def dequantize(codes: Plane, bit_depth: int, full_range: bool) -> FloatArray:
+    """The other way round as :func:`quantize`."""
+    scale = 2**bit_depth - 1 if full_range else 224 << bit_depth - 8
+    return np.asarray((codes.astype(np.float32) - 2 ** (bit_depth - 1)) / np.float32(scale), np.float32)

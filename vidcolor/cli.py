@@ -7,9 +7,9 @@ used, because they load torch, PyAV and OpenCV, and ``--help`` must not wait for
 from __future__ import annotations
 
 import difflib
-import stat
 import time
 from collections.abc import Mapping
+from fractions import Fraction
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,14 +26,19 @@ from vidcolor.cli_options import (
     debug_option,
     json_option,
     message_options,
+    output_option,
+    rate_option,
+    source_argument,
 )
-from vidcolor.errors import InputError
 from vidcolor.paths import check_destination, is_anything, is_folder
+from vidcolor.places import find_job, name_of
 from vidcolor.session import FAILED, Session, exit_codes, signals_raise
 
 if TYPE_CHECKING:
     from vidcolor.colorizer import Colorizer
+    from vidcolor.destinations import FilmOutput
     from vidcolor.options import ColorizeOptions
+    from vidcolor.sources import FilmInput
 
 
 class VidcolorGroup(click.Group):
@@ -97,6 +102,8 @@ def main() -> None:
     vidcolor film.mp4 -o out.mp4       a film
     vidcolor photo.jpg -o out.jpg      a picture
     vidcolor photos/ -o coloured/      a folder of pictures and films
+    vidcolor scan_%06d.png -r 18 -o out.mkv     numbered pictures
+    ... | vidcolor - -o - | ...        pipes
     vidcolor film.mp4 --help           all options
 
     A file that begins with a dash, or is named like a command, goes behind two dashes: vidcolor -o out.mp4 -- -film.mp4
@@ -104,19 +111,28 @@ def main() -> None:
 
 
 @main.command(cls=SectionCommand)
-@click.argument("source", type=PATH)
-@click.option("-o", "--output", "dest", type=PATH, required=True, metavar="PATH", help="Where the result goes.")
+@source_argument
+@output_option
+@rate_option
 @colorize_options
 @message_options
 @click.pass_obj
-def colorize(session: Session, source: Path, dest: Path, *, options: ColorizeOptions, network: NetworkChoice) -> None:
+def colorize(
+    session: Session,
+    source: str | Path,
+    dest: str | Path,
+    *,
+    rate: Fraction | None,
+    options: ColorizeOptions,
+    network: NetworkChoice,
+) -> None:
     """Colour a film, a picture or a folder (the default)."""
-    refuse_early(source, dest, overwrite=options.overwrite)
+    job = find_job(source, dest, rate, overwrite=options.overwrite)
     colorizer = load(session, network)
-    if is_folder(source):
-        colorize_tree(session, source, dest, colorizer, options)
+    if job.paths is not None:
+        colorize_path(session, *job.paths, colorizer, options)
     else:
-        colorize_file(session, source, dest, colorizer, options)
+        colorize_film(session, job.source, job.dest, colorizer, options)
 
 
 @main.command(cls=SectionCommand)
@@ -199,8 +215,10 @@ def load(session: Session, network: NetworkChoice) -> Colorizer:
         return network.load()
 
 
-def colorize_file(session: Session, source: Path, dest: Path, colorizer: Colorizer, options: ColorizeOptions) -> None:
-    """Colour a film, or a picture if the name says that it is one."""
+def colorize_path(session: Session, source: Path, dest: Path, colorizer: Colorizer, options: ColorizeOptions) -> None:
+    """Colour a folder, a film, or a picture if the name says that it is one."""
+    if is_folder(source):
+        return colorize_tree(session, source, dest, colorizer, options)
     from vidcolor.images import colorize_image, is_picture
 
     if not is_picture(source):
@@ -211,13 +229,15 @@ def colorize_file(session: Session, source: Path, dest: Path, colorizer: Coloriz
     return session.display.picture_done(dest, time.perf_counter() - started)
 
 
-def colorize_film(session: Session, source: Path, dest: Path, colorizer: Colorizer, options: ColorizeOptions) -> None:
+def colorize_film(
+    session: Session, source: FilmInput, dest: FilmOutput, colorizer: Colorizer, options: ColorizeOptions
+) -> None:
     """Colour a film and say what became of it."""
     from vidcolor.pipeline import colorize_video
 
-    with session.display.film(source.name) as on_progress:
+    with session.display.film(name_of(source).name) as on_progress:
         report = colorize_video(source, dest, colorizer=colorizer, options=options, on_progress=on_progress)
-    session.display.film_done(dest, report)
+    session.display.film_done(name_of(dest), report)
 
 
 def colorize_tree(session: Session, source: Path, dest: Path, colorizer: Colorizer, options: ColorizeOptions) -> None:
@@ -231,18 +251,6 @@ def colorize_tree(session: Session, source: Path, dest: Path, colorizer: Coloriz
     session.display.folder_done(dest, report)
     if report.failed:
         raise click.exceptions.Exit(FAILED)
-
-
-def refuse_early(source: Path, dest: Path, *, overwrite: bool) -> None:
-    """Say at once what the library would say after the network is loaded."""
-    try:
-        mode = source.stat().st_mode
-    except FileNotFoundError as exc:
-        raise InputError(f"{source}: no such file or folder") from exc
-    except OSError as exc:
-        raise InputError(f"{source}: cannot be read ({exc.strerror})") from exc
-    if not stat.S_ISDIR(mode):
-        check_destination(dest, source=source, overwrite=overwrite)
 
 
 def weights_facts(path: Path) -> dict[str, object]:

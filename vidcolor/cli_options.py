@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from fractions import Fraction
 from functools import partial, reduce, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 PATH = click.Path(path_type=Path)
+PIPE = "-"
+"""What is typed for standard input or output; a file of that name is ``./-``."""
+MAX_RATE = 1000  # pictures per second
 
 
 class SectionOption(click.Option):
@@ -164,6 +168,12 @@ encoding = partial(option, "Encoding of films")
 encode_options = stacked(
     (
         encoding(
+            "--format",
+            metavar="NAME",
+            show_default="by the output's ending; matroska for -",
+            help="Container, as ffmpeg names it: matroska, nut, mpegts, yuv4mpegpipe ...",
+        ),
+        encoding(
             "--codec",
             default=EncodeOptions.codec,
             metavar="NAME",
@@ -219,6 +229,45 @@ def records_from_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_records
 
 
+def place(ctx: click.Context, param: click.Parameter, value: str) -> str | Path:
+    """A path; :data:`PIPE` stays a string, since as a path it could not be told from ``./-``.
+
+    Where the output is a pipe, it is noted, before anything is said, that standard output belongs to the film.
+    """
+    if param.name == "dest":
+        ctx.ensure_object(Session).stdout_is_film = value == PIPE
+    return value if value == PIPE else Path(value)
+
+
+def frame_rate(ctx: click.Context, param: click.Parameter, value: str | None) -> Fraction | None:
+    """Frames per second: ``18``, ``23.976`` or ``24000/1001``."""
+    try:
+        rate = None if value is None else Fraction(value)
+    except (ValueError, ZeroDivisionError):
+        raise click.BadParameter(f"expected a number or a ratio such as 24000/1001, got {value!r}") from None
+    if rate is not None and not 0 < rate <= MAX_RATE:
+        raise click.BadParameter(f"expected more than 0 and at most {MAX_RATE} frames per second, got {value!r}")
+    return rate
+
+
+source_argument = click.argument("source", callback=place)
+output_option = click.option(
+    "-o",
+    "--output",
+    "dest",
+    required=True,
+    metavar="PATH",
+    callback=place,
+    help="Where the result goes; - is standard output.",
+)
+rate_option = click.option(
+    "-r",
+    "--rate",
+    metavar="FPS",
+    callback=frame_rate,
+    show_default="25",
+    help="Frames per second of numbered pictures, as in scan_%06d.png.",
+)
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace an output that exists.")
 
 

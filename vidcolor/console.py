@@ -11,8 +11,10 @@ one JSON object a line and nothing else:
     done      kind, path, bytes, picture, plan, ...    info: the one line; :mod:`vidcolor.info` has all keys
     error     message, exit_code                                                    the last line, if it went wrong
 
-In a folder, ``progress`` tells of the film that the last ``file`` named. A command line that cannot be understood is
-the one exception: that is said in plain text on standard error, with exit code 2, before anything of this begins.
+Where the film itself goes to standard output (``-o -``), all this goes to standard error, with ``--json`` the objects
+and nothing else. In a folder, ``progress`` tells of the film that the last ``file`` named. A command line that cannot
+be understood is the one exception: that is said in plain text on standard error, with exit code 2, before anything of
+this begins.
 """
 
 from __future__ import annotations
@@ -79,8 +81,8 @@ class Display(Protocol):
 class TextDisplay:
     """For people. Progress shows on a terminal only; ``quiet`` leaves nothing but errors."""
 
-    def __init__(self, err: Console, *, quiet: bool = False) -> None:
-        self.out = plain_console(quiet=quiet)
+    def __init__(self, err: Console, *, quiet: bool = False, all_to_stderr: bool = False) -> None:
+        self.out = plain_console(stderr=all_to_stderr, quiet=quiet)
         self.err = err
         self.quiet = quiet
 
@@ -193,11 +195,14 @@ class TextDisplay:
 
 
 class JsonDisplay:
-    """For scripts: one JSON object a line on standard output; errors are also said on standard error."""
+    """For scripts: one JSON object a line on standard output; errors are also said on standard error.
 
-    def __init__(self, err: Console) -> None:
-        self.out = plain_console()
-        self.text = TextDisplay(err, quiet=True)
+    ``all_to_stderr``: the objects go there, and nothing else does.
+    """
+
+    def __init__(self, err: Console, *, all_to_stderr: bool = False) -> None:
+        self.out = plain_console(stderr=all_to_stderr)
+        self.text = None if all_to_stderr else TextDisplay(err, quiet=True)
 
     @contextmanager
     def loading(self, what: str) -> Iterator[None]:
@@ -272,7 +277,8 @@ class JsonDisplay:
 
     def failed(self, message: str, exit_code: int) -> None:
         self._emit("error", {"message": one_line(message), "exit_code": exit_code})
-        self.text.failed(message, exit_code)
+        if self.text is not None:
+            self.text.failed(message, exit_code)
 
     def _emit(self, event: str, facts: Mapping[str, object]) -> None:
         self.out.print(json.dumps({"event": event, **facts}), markup=False, soft_wrap=True)

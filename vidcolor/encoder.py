@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal, cast, get_args
 
@@ -16,12 +16,15 @@ from av.video.codeccontext import VideoCodecContext
 from vidcolor.errors import OptionError
 from vidcolor.frames import ChromaFormat, VideoSpec
 from vidcolor.options import EncodeOptions
-from vidcolor.pixel_formats import RANGE_FULL, RANGE_LIMITED, PlanarFormat
+from vidcolor.pixel_formats import RANGE_FULL, RANGE_LIMITED, RAW_PIXEL_FORMATS, PlanarFormat
 
 DEFAULT_CRF = 18.0  # visually lossless for x264; the other encoders with a crf are at least as careful there
 FALLBACK_RATE = Fraction(25)  # for rate control only, where the source names no rate: times come from the pictures
 RATE_CONTROL = frozenset({"b", "qp", "cqp", "cq", "qscale", "global_quality", "lossless", "rc"})
 """Options that say themselves how many bits to spend, so that the default crf must not."""
+RAW_CODEC = "rawvideo"
+RAW_FORMATS = frozenset({"yuv4mpegpipe", "rawvideo"})
+"""Containers of pictures as they are: without a codec, and without times."""
 
 Siting = Literal["left", "center", "topleft"]
 
@@ -48,8 +51,23 @@ class EncoderChoice:
         )
 
 
-def choose_encoder(options: EncodeOptions, spec: VideoSpec) -> EncoderChoice:
+def fit_container(options: EncodeOptions, spec: VideoSpec, format_name: str) -> tuple[EncodeOptions, VideoSpec]:
+    """What the encoder is asked for in a container: raw pictures, counted in frames, in :data:`RAW_FORMATS`.
+
+    Raises:
+        OptionError: another codec than raw pictures was asked for there.
+    """
+    if format_name not in RAW_FORMATS:
+        return options, spec
+    if options.codec not in {RAW_CODEC, EncodeOptions.codec}:
+        raise OptionError(f"--codec {options.codec}: {format_name} holds raw pictures; leave it out or use matroska")
+    return replace(options, codec=RAW_CODEC), replace(spec, time_base=1 / (spec.frame_rate or FALLBACK_RATE))
+
+
+def choose_encoder(options: EncodeOptions, spec: VideoSpec, *, may_round: bool = False) -> EncoderChoice:
     """Check ``options`` against the encoder and the film.
+
+    ``may_round``: where the film has more bits than any encoder of films takes, fewer will do.
 
     Raises:
         OptionError: no such encoder, not a video encoder, an option it does not have, or no pixel format that fits.
@@ -60,7 +78,7 @@ def choose_encoder(options: EncodeOptions, spec: VideoSpec) -> EncoderChoice:
     if options.pix_fmt is not None:
         pixel_format = _requested_format(codec, options.pix_fmt)
     else:
-        pixel_format = _default_format(codec, settings, spec)
+        pixel_format = _default_format(codec, settings, spec, may_round=may_round)
     if pixel_format.subsampling_y == 2:
         settings.setdefault("chroma_sample_location", siting)
     return EncoderChoice(codec, pixel_format, settings, siting)
@@ -114,7 +132,8 @@ def _siting(codec: Codec, settings: dict[str, str]) -> Siting:
 
 
 def _planar_formats(codec: Codec) -> list[PlanarFormat]:
-    names = [pixel_format.name for pixel_format in codec.video_formats or ()]
+    listed = codec.video_formats
+    names = RAW_PIXEL_FORMATS if listed is None else [pixel_format.name for pixel_format in listed]
     return [planar for planar in map(PlanarFormat.parse, names) if planar is not None]
 
 
@@ -129,23 +148,25 @@ def _requested_format(codec: Codec, name: str) -> PlanarFormat:
     return requested
 
 
-def _default_format(codec: Codec, settings: dict[str, str], spec: VideoSpec) -> PlanarFormat:
+def _default_format(codec: Codec, settings: dict[str, str], spec: VideoSpec, *, may_round: bool) -> PlanarFormat:
     """The least depth that holds the source's, and at that depth the first there is of 4:2:0, 4:2:2 and 4:4:4.
 
     4:2:0 is what players expect. Where width or height is odd and the encoder insists on even ones, a row would be lost
     in 4:2:0, so 4:4:4 is taken.
     """
+    known = _planar_formats(codec)
+    deepest = max((planar.bit_depth for planar in known), default=0)
+    enough = min(spec.bit_depth, deepest) if may_round else spec.bit_depth
     # The yuvj names are old spellings of full range; an encoder that lists only those takes nothing else.
     usable = [
         planar
-        for planar in _planar_formats(codec)
-        if planar.bit_depth >= spec.bit_depth and (spec.full_range or not planar.name.startswith("yuvj"))
+        for planar in known
+        if planar.bit_depth >= enough and (spec.full_range or not planar.name.startswith("yuvj"))
     ]
     even = spec.width % 2 == 0 and spec.height % 2 == 0
     order = [(2, 2), (2, 1), (1, 1)] if even else [(2, 2), (1, 1), (2, 1)]
     usable.sort(key=lambda planar: (planar.bit_depth, _rank(planar, order), planar.name.startswith("yuvj")))
     if not usable:
-        deepest = max((planar.bit_depth for planar in _planar_formats(codec)), default=0)
         found = f"takes at most {deepest}" if deepest else "takes no planar Y'CbCr"
         hint = "choose another --codec (libx265 takes 12, ffv1 16), or round with --pix-fmt"
         raise OptionError(f"--codec {codec.name}: the film has {spec.bit_depth} bits, this encoder {found}; {hint}")

@@ -123,12 +123,15 @@ class Survey:
 def film_info(reader: VideoReader) -> FilmInfo:
     """Describe a film that is open; it is opened a second time, and looked through as far as :data:`SURVEY_BYTES`.
 
-    Raises InputError where the film has vanished meanwhile.
+    Raises InputError where the film has vanished meanwhile, or is not in a file.
     """
-    survey = survey_film(reader.path)
+    path = reader.source.path
+    if path is None:
+        raise InputError(f"{reader.source.name}: expected a film in a file, which can be opened more than once")
+    survey = survey_film(path)
     return FilmInfo(
-        path=reader.path,
-        bytes=reader.path.stat().st_size,
+        path=path,
+        bytes=path.stat().st_size,
         container=reader.container.format.name,
         streams=tuple(_stream_info(stream, reader.stream.index) for stream in reader.container.streams),
         chapters=len(reader.container.chapters()),

@@ -25,6 +25,8 @@ class EncodeOptions:
     """Planar Y'CbCr pixel format; ``None``: 4:2:0 at the depth of the source."""
     encoder_options: Mapping[str, str] = field(default_factory=dict)
     """Any further option of the encoder, as ``ffmpeg -KEY VALUE`` takes it."""
+    format: str | None = None
+    """Container, as ``ffmpeg -f`` takes it; ``None``: by the output's ending, and Matroska for a pipe."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -73,6 +73,8 @@ def container_options(format_name: str, source: InputContainer, start: Fraction)
         return {"avoid_negative_ts": "disabled"}  # sound may begin before zero: nothing else is moved for it
     if format_name in {"mpegts", "mpeg", "vob", "dvd", "svcd", "vcd"}:
         return {"max_delay": "0"}  # or else the muxer moves everything by twice the delay
+    if format_name == "yuv4mpegpipe":
+        return {"strict": "-1"}  # more than 8 bits are a custom of ffmpeg's, which others have taken up
     return {}
 
 

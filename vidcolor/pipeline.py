@@ -6,18 +6,22 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
 from vidcolor.chroma import render
 from vidcolor.colorizer import Predictor
+from vidcolor.destinations import FilmOutput
 from vidcolor.frames import Frame
 from vidcolor.luma import shrink
-from vidcolor.options import ColorizeOptions
+from vidcolor.options import ColorizeOptions, EncodeOptions
+from vidcolor.pipes import PipeInput
 from vidcolor.progress import OnProgress, Progress, Report
+from vidcolor.sequence_writer import SequenceWriter
+from vidcolor.sequences import PicturePattern
 from vidcolor.shots import split_shots
+from vidcolor.sources import FilmInput
 from vidcolor.stages import Stage, StageClock
 from vidcolor.temporal import steady
 from vidcolor.video import VideoReader, VideoWriter
@@ -28,8 +32,8 @@ QUEUE_DEPTH = 4  # frames between two stages: enough to ride out an uneven step,
 
 
 def colorize_video(
-    source: str | Path,
-    dest: str | Path,
+    source: FilmInput,
+    dest: FilmOutput,
     *,
     colorizer: Predictor,
     options: ColorizeOptions,
@@ -37,16 +41,16 @@ def colorize_video(
 ) -> Report:
     """Colour a film. The luma, the timestamps and all other streams of ``source`` go to ``dest`` as they are.
 
+    Either may be the path of a file, a pipe (:mod:`vidcolor.pipes`) or numbered pictures (:mod:`vidcolor.sequences`).
     Memory depends on the picture's size and on the options, not on the film's length.
 
     Raises:
-        VidcolorError: see :mod:`vidcolor.errors`; nothing is left under the name ``dest`` then.
+        VidcolorError: see :mod:`vidcolor.errors`; nothing is left of a file ``dest`` then.
     """
-    source, dest = Path(source), Path(dest)
     began = time.perf_counter()
     with (
-        VideoReader(source) as reader,
-        VideoWriter(dest, like=reader, options=options.encode, overwrite=options.overwrite) as writer,
+        open_reader(source) as reader,
+        open_writer(dest, like=reader, options=options.encode, overwrite=options.overwrite) as writer,
     ):
         frames, shots = colour_pictures(
             reader, writer, colorizer=colorizer, options=options, on_progress=on_progress, began=began
@@ -55,14 +59,14 @@ def colorize_video(
         frames=frames,
         shots=shots,
         seconds=time.perf_counter() - began,
-        output_bytes=dest.stat().st_size,
+        output_bytes=writer.bytes_written,
         warnings=(*reader.warnings, *writer.warnings),
     )
 
 
 def colour_pictures(
     reader: VideoReader,
-    writer: VideoWriter,
+    writer: VideoWriter | SequenceWriter,
     *,
     colorizer: Predictor,
     options: ColorizeOptions,
@@ -84,6 +88,7 @@ def colour_pictures(
         pictures = shrink(reader.pictures(), reader.spec, options.render_size)
         coloured = colour_frames(pictures, colorizer=colorizer, options=options, stage=stage)
         rendered = stage("render", render(coloured, reader.spec, writer.chroma, saturation=options.saturation))
+        running.callback(reader.interrupt)  # before the stages are closed: one of them may wait for a pipe
         encode = StageClock("encode")
         clocks.append(encode)
         shots = 0
@@ -103,6 +108,27 @@ def colour_pictures(
                     )
                 )
     return number, shots
+
+
+def open_reader(film: FilmInput) -> VideoReader:
+    """Open a film. A pipe is waited for in another thread, because in what libav calls back Ctrl-C would be lost."""
+    if not isinstance(film, PipeInput):
+        return VideoReader(film)
+    with Stage("open", map(VideoReader, [film]), depth=1) as opening:
+        try:
+            return next(opening)
+        except BaseException:
+            film.interrupt()
+            raise
+
+
+def open_writer(
+    dest: FilmOutput, *, like: VideoReader, options: EncodeOptions, overwrite: bool
+) -> VideoWriter | SequenceWriter:
+    """What writes to this kind of place."""
+    if isinstance(dest, PicturePattern):
+        return SequenceWriter(dest, like=like, options=options, overwrite=overwrite)
+    return VideoWriter(dest, like=like, options=options, overwrite=overwrite)
 
 
 def colour_frames(

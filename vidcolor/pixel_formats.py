@@ -19,7 +19,8 @@ from av.video.reformatter import ColorRange, Colorspace
 
 from vidcolor.frames import Plane
 
-MATRIX_BT709 = 1  # H.273
+MATRIX_RGB = 0  # H.273: no luma of its own; PNG says so of its grey pictures, too
+MATRIX_BT709 = 1
 RANGE_LIMITED = 1  # AVCOL_RANGE_MPEG
 RANGE_FULL = 2  # AVCOL_RANGE_JPEG
 
@@ -50,6 +51,10 @@ class PlanarFormat:
 def planar_name(sampling: str, bit_depth: int) -> str:
     """The little-endian planar format: ``("420", 10)`` gives ``yuv420p10le``."""
     return f"yuv{sampling}p" + (f"{bit_depth}le" if bit_depth > 8 else "")
+
+
+RAW_PIXEL_FORMATS = [planar_name(sampling, depth) for depth in _DEPTHS for sampling in ("420", "422", "444")]
+"""What is offered to an encoder that takes whatever it is given; YUV4MPEG2 has names for all of these."""
 
 
 @dataclass(frozen=True)

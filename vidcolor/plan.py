@@ -40,7 +40,7 @@ def plan_film(reader: VideoReader, dest: Path, options: EncodeOptions, *, overwr
     with tempfile.TemporaryDirectory(prefix="vidcolor-") as folder:
         stage = Path(folder) / f"rehearsal{dest.suffix}"
         try:
-            check_destination(dest, source=reader.path, overwrite=overwrite)
+            check_destination(dest, source=reader.source.path, overwrite=overwrite)
             luma_weights(reader.spec)
             return _rehearse(reader, dest, stage, options)
         except VidcolorError as exc:

@@ -19,7 +19,7 @@ from vidcolor.errors import InputError
 from vidcolor.fates import Fate
 from vidcolor.frames import VideoSpec
 from vidcolor.paths import is_anything, is_file, is_folder
-from vidcolor.pixel_formats import MATRIX_BT709, RANGE_FULL, RANGE_LIMITED, luma_layout
+from vidcolor.pixel_formats import MATRIX_BT709, MATRIX_RGB, RANGE_FULL, RANGE_LIMITED, luma_layout
 
 # Codecs of broadcast and distribution are limited range where they do not say; grey in any other (FFV1, raw) is full.
 LIMITED_BY_DEFAULT = frozenset({"h264", "hevc", "vvc", "av1", "vp8", "vp9", "mpeg1video", "mpeg2video", "mpeg4"})
@@ -56,7 +56,20 @@ def open_film(path: Path) -> InputContainer:
         raise InputError(f"{path}: cannot be read as a film ({exc.strerror}); is it one, and is it whole?") from exc
 
 
-def choose_video(container: InputContainer, path: Path) -> VideoStream:
+def open_picture(path: Path, rate: Fraction) -> InputContainer:
+    """Open one picture for reading as a film of that many frames per second.
+
+    Raises:
+        InputError: it is missing, not to be read, or no picture.
+    """
+    options = {"pattern_type": "none", "framerate": str(rate)}
+    try:
+        return av.open(f"file:{path}", "r", format="image2", options=options, metadata_errors="ignore")
+    except av.FFmpegError as exc:
+        raise InputError(f"{path}: cannot be read as a picture ({exc.strerror}); is it one, and is it whole?") from exc
+
+
+def choose_video(container: InputContainer, path: str | Path) -> VideoStream:
     """The best video stream, never a cover picture.
 
     Raises:
@@ -86,13 +99,13 @@ def video_spec(stream: VideoStream, first: VideoFrame, container: InputContainer
         height=first.height,
         bit_depth=layout.bit_depth,
         full_range=layout.from_rgb or _is_full_range(stream, first),
-        matrix=MATRIX_BT709 if layout.from_rgb else first.colorspace,
+        matrix=MATRIX_BT709 if layout.from_rgb or first.colorspace == MATRIX_RGB else first.colorspace,
         primaries=first.color_primaries,
         transfer=first.color_trc,
         time_base=stream.time_base,
         frame_rate=rate or None,
         sample_aspect_ratio=stream.sample_aspect_ratio or None,
-        rotation=0 if display_matrix(first) is None else first.rotation,
+        rotation=0 if display_matrix(first, stream) is None else first.rotation,
         estimated_frames=_estimated_frames(stream, container, rate),
     )
 
@@ -117,7 +130,7 @@ def _estimated_frames(stream: VideoStream, container: InputContainer, rate: Frac
     return round(seconds * rate) if rate else None
 
 
-def lost_features(first: VideoFrame) -> list[Fate]:
+def lost_features(first: VideoFrame, stream: VideoStream) -> list[Fate]:
     """What the film has and its copy will not."""
     lost = []
     if first.interlaced_frame:
@@ -125,15 +138,33 @@ def lost_features(first: VideoFrame) -> list[Fate]:
         lost.append(Fate("interlacing", "changed", why))
     if any(component.is_alpha for component in first.format.components):
         lost.append(Fate("transparency", "dropped", "the film has transparency, which is left out"))
+    notes = side_data(first, stream)
     for kind, name in DROPPED_SIDE_DATA.items():
-        if kind in first.side_data:
+        if kind in notes:
             lost.append(Fate(name, "dropped", f"the film has {name}, left out"))
+    if first.rotation and SideDataType.DISPLAYMATRIX not in notes:
+        why = f"the pictures ask to be turned by {first.rotation}° (EXIF), which is left out"
+        lost.append(Fate("rotation", "dropped", why))
     return lost
 
 
-def display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
+def side_data(frame: VideoFrame, stream: VideoStream) -> Mapping[SideDataType, Any]:
+    """Notes on a decoded picture, as far as they can be asked for.
+
+    None of a PNG, whose colour profile has a name that PyAV would free a second time; and none where PyAV cannot name
+    one of them, which is so with EXIF.
+    """
+    if stream.codec_context.name in {"png", "apng"}:
+        return {}
+    try:
+        return frame.side_data  # type: ignore[return-value]
+    except ValueError:
+        return {}
+
+
+def display_matrix(frame: VideoFrame, stream: VideoStream) -> tuple[int, ...] | None:
     """The nine numbers of the display matrix; None where there is none, or one that does not say a rotation."""
-    side_data: Mapping[SideDataType, Any] = frame.side_data  # type: ignore[assignment]
-    if SideDataType.DISPLAYMATRIX not in side_data or not -180 <= frame.rotation <= 180:
+    notes = side_data(frame, stream)
+    if SideDataType.DISPLAYMATRIX not in notes or not -180 <= frame.rotation <= 180:
         return None
-    return tuple(np.frombuffer(side_data[SideDataType.DISPLAYMATRIX], np.int32).tolist())
+    return tuple(np.frombuffer(notes[SideDataType.DISPLAYMATRIX], np.int32).tolist())

@@ -37,11 +37,15 @@ class Session:
     quiet: bool = False
     json: bool = False
     debug: bool = False
+    stdout_is_film: bool = False
+    """A film goes to standard output, and everything else to standard error."""
 
     @cached_property
     def display(self) -> console.Display:
         """Made at its first use, when all options are known."""
-        return console.JsonDisplay(self.err) if self.json else console.TextDisplay(self.err, quiet=self.quiet)
+        if self.json:
+            return console.JsonDisplay(self.err, all_to_stderr=self.stdout_is_film)
+        return console.TextDisplay(self.err, quiet=self.quiet, all_to_stderr=self.stdout_is_film)
 
     def fail(self, error: BaseException, message: str, exit_code: int) -> NoReturn:
         """End the command with one line, after the whole story if ``--debug`` asks for it."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -18,14 +19,13 @@ from typing import Any, Self
 
 import av
 import numpy as np
-from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from vidcolor.atomic import AtomicFile
-from vidcolor.encoder import choose_encoder, configure, open_encoder
+from vidcolor.destinations import destination_of
+from vidcolor.encoder import RAW_FORMATS, choose_encoder, configure, fit_container, open_encoder
 from vidcolor.errors import InputError, OptionError, OutputError
 from vidcolor.fates import Fate, warnings_of
 from vidcolor.frames import Picture, Plane, VideoSpec
@@ -38,9 +38,11 @@ from vidcolor.passthrough import (
     kept_metadata,
     lost_by_container,
 )
-from vidcolor.paths import check_destination
+from vidcolor.pipes import PipeOutput
 from vidcolor.pixel_formats import RANGE_FULL, RANGE_LIMITED, luma_layout, plane_view, read_luma
-from vidcolor.probe import choose_video, display_matrix, lost_features, open_film, video_spec
+from vidcolor.probe import choose_video, display_matrix, lost_features, video_spec
+from vidcolor.sources import FilmInput, source_of
+from vidcolor.times import CountedTimes, OwnTimes, Times
 
 # Here a packet that is cut off means a file that is cut off; in a broadcast it is a moment of bad reception. And here
 # the duration is written down; elsewhere it is a guess from the bit rate.
@@ -70,13 +72,15 @@ class VideoReader:
     warnings: list[str]
     """One line each for what is odd about the file or will be lost; grows while it is read."""
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        self.warnings = []
+    def __init__(self, film: FilmInput) -> None:
+        self.source = source_of(film)
+        self.warnings = list(self.source.warnings)
         self.tail = ()
-        self.container = open_film(self.path)
+        self.container = self.source.open()
         try:
-            self.stream = choose_video(self.container, self.path)
+            self.stream = choose_video(self.container, self.source.name)
+            if self.source.is_scan:
+                self.stream.codec_context.thread_type = "SLICE"  # or else an error is heard of some pictures later
             self._clock = _Clock()
             self._frames = self._decode()
             frame, packets = self._decode_first()
@@ -99,6 +103,10 @@ class VideoReader:
         self._frames.close()
         self.container.close()
 
+    def interrupt(self) -> None:
+        """End the film here: what waits for a pipe in another thread stops waiting."""
+        self.source.interrupt()
+
     def pictures(self) -> Iterator[Picture]:
         """The pictures in the order they are shown, their times strictly increasing; to be called once.
 
@@ -116,7 +124,9 @@ class VideoReader:
     def _decode_first(self) -> tuple[VideoFrame, tuple[Packet[Any], ...]]:
         first = next(self._frames, None)
         if first is None:
-            raise InputError(f"{self.path}: no picture in it can be decoded; is it damaged or still being written?")
+            raise InputError(
+                f"{self.source.name}: no picture in it can be decoded; is it damaged or still being written?"
+            )
         return first
 
     def _decode(self) -> Generator[tuple[VideoFrame, tuple[Packet[Any], ...]], None, None]:
@@ -137,7 +147,7 @@ class VideoReader:
     def _demux(self) -> Iterator[Packet[Any]]:
         self._reached = Fraction(0)
         try:
-            for packet in self.container.demux():
+            for packet in self.source.packets(self.container, self.stream):
                 if packet.is_corrupt and self.container.format.name in INDEXED_FORMATS:
                     raise self._damaged("a packet is cut off")
                 if packet.pts is not None:
@@ -150,7 +160,7 @@ class VideoReader:
         try:
             return packet.decode()
         except av.FFmpegError as exc:
-            if self._decoded:
+            if self._decoded or self.source.is_scan:
                 raise self._damaged(str(exc.strerror)) from exc
             # A recording that begins between two key frames: what comes before the first cannot be decoded by anyone.
             self._undecodable += 1
@@ -158,16 +168,17 @@ class VideoReader:
 
     def _damaged(self, how: str) -> InputError:
         where = f"after {self._clock.seconds(self.stream):.2f} s" if self._decoded else "from its beginning"
-        return InputError(f"{self.path}: damaged {where} ({how}); use a whole copy, or cut the film there")
+        return InputError(f"{self.source.name}: damaged {where} ({how}); use a whole copy, or cut the film there")
 
     def _inspect(self, first: VideoFrame) -> None:
         self._layout = luma_layout(first.format)
         self._format_name = first.format.name
-        self.display_matrix = display_matrix(first)
-        self.spec = video_spec(self.stream, first, self.container)
+        self.display_matrix = display_matrix(first, self.stream)
+        spec = video_spec(self.stream, first, self.container)
+        self.spec = replace(spec, estimated_frames=self.source.frames or spec.estimated_frames)
         if self._undecodable:
             self.warnings.append(f"{self._undecodable} damaged packets before the first picture were skipped")
-        self.fates = lost_features(first)
+        self.fates = lost_features(first, self.stream)
         self.warnings += warnings_of(self.fates)
 
     def _picture(self, frame: VideoFrame, packets: tuple[Packet[Any], ...]) -> Picture:
@@ -185,7 +196,7 @@ class VideoReader:
         try:
             luma = read_luma(frame, self._layout)
         except av.FFmpegError as exc:
-            raise InputError(f"{self.path}: the pixel format {frame.format.name} cannot be converted") from exc
+            raise InputError(f"{self.source.name}: the pixel format {frame.format.name} cannot be converted") from exc
         return Picture(pts, frame.duration, luma, packets)
 
     def _stamp(self, frame: VideoFrame) -> int:
@@ -199,7 +210,7 @@ class VideoReader:
     def _changed(self, found: str) -> InputError:
         seconds = self._clock.seconds(self.stream)
         return InputError(
-            f"{self.path}: the picture {found} after {seconds:.2f} s; cut the film there, colour the parts"
+            f"{self.source.name}: the picture {found} after {seconds:.2f} s; cut the film there, colour the parts"
         )
 
     def _note_if_cut_short(self) -> None:
@@ -209,7 +220,7 @@ class VideoReader:
         announced = Fraction(duration, av.time_base)
         if announced - self._reached > SHORT_BY_SECONDS:
             what = f"ends at {float(self._reached):.2f} s, its header announces {float(announced):.2f} s"
-            self.warnings.append(f"{self.path} {what}: it may be cut short")
+            self.warnings.append(f"{self.source.name} {what}: it may be cut short")
 
 
 class _Clock:
@@ -240,8 +251,8 @@ class _Clock:
 class VideoWriter:
     """A film in the making: the pictures of ``like`` with other chroma, and everything else of ``like`` as it is.
 
-    The file appears under its name when the ``with`` block ends well; when it ends with an exception, nothing is left.
-    All checks are made when the object is made.
+    A file appears under its name when the ``with`` block ends well; when it ends with an exception, nothing is left. A
+    pipe gets the film as it is made. All checks are made when the object is made.
 
     Raises:
         OutputError: the file cannot be written, exists already, or is the source itself.
@@ -253,28 +264,28 @@ class VideoWriter:
     warnings: list[str]
     """One line each for what could not be kept as it was."""
 
-    def __init__(self, path: str | Path, *, like: VideoReader, options: EncodeOptions, overwrite: bool) -> None:
-        self.path = Path(path)
+    def __init__(
+        self, film: str | Path | PipeOutput, *, like: VideoReader, options: EncodeOptions, overwrite: bool
+    ) -> None:
         self.fates = []
         self.warnings = []
         self._like = like
-        check_destination(self.path, source=like.path, overwrite=overwrite)
-        format_name = _container_format(self.path)
-        self._choice = choose_encoder(options, like.spec)
+        self._dest = destination_of(film, source=like.source.path, format_name=options.format, overwrite=overwrite)
+        format_name = self._dest.format_name
+        options, self._spec = fit_container(options, like.spec, format_name)
+        self._times: Times = OwnTimes()
+        if format_name in RAW_FORMATS:
+            self._times = CountedTimes(like.spec.time_base, self._spec.time_base, self.warnings)
+        self._choice = choose_encoder(options, like.spec, may_round=like.source.is_scan)
         self.chroma = self._choice.chroma(like.spec)
-        self._note_depth()
-        self._file = AtomicFile(self.path, overwrite=overwrite)
+        self._note_depth(options)
+        self._dest.begin()
         start = like.first.pts * like.spec.time_base
         try:
-            self._container: OutputContainer = av.open(
-                f"file:{self._file.path}",
-                "w",
-                format=format_name,
-                container_options=container_options(format_name, like.container, start),
-            )
+            self._container = self._dest.open(container_options(format_name, like.container, start))
             self._add_everything(format_name)
         except BaseException:
-            self._file.discard()
+            self._dest.discard()
             raise
 
     def __enter__(self) -> Self:
@@ -288,7 +299,7 @@ class VideoWriter:
             return
         try:
             self._finish()
-            self._file.publish()
+            self._dest.publish()
         except BaseException:
             self._abandon()
             raise
@@ -306,14 +317,16 @@ class VideoWriter:
         with self._naming_errors():
             self._copy(picture.packets)
             self._container.mux(self._stream.encode(self._frame(picture, cb, cr)))
+        self._dest.flush()
 
-    def _note_depth(self) -> None:
+    def _note_depth(self, options: EncodeOptions) -> None:
         source, target = self._like.spec.bit_depth, self.chroma.bit_depth
         name = self._choice.pixel_format.name
         if target > source:
             self._note("bit depth", f"the luma's {source} bits are written as {target} ({name}), exactly")
         if target < source:
-            self._note("bit depth", f"the luma's {source} bits are rounded to {target} ({name}), as asked")
+            why = "as asked" if options.pix_fmt else "the encoder takes no more; --codec ffv1 does"
+            self._note("bit depth", f"the luma's {source} bits are rounded to {target} ({name}), {why}")
 
     def _note(self, what: str, why: str) -> None:
         self.fates.append(Fate(what, "changed", why))
@@ -334,6 +347,7 @@ class VideoWriter:
         self.fates += [*self._passthrough.fates, *lost]
         with self._naming_errors():
             self._container.start_encoding()
+        self._dest.flush()
 
     def _add_picture_stream(self, format_name: str) -> VideoStream:
         like, codec = self._like, self._choice.codec
@@ -341,13 +355,13 @@ class VideoWriter:
             stream = self._container.add_stream(codec.name)
         except ValueError as exc:
             hint = "choose another --codec, or another ending (.mkv takes nearly everything)"
-            raise OptionError(f"{self.path}: {format_name} cannot hold what {codec.name} makes; {hint}") from exc
+            raise OptionError(f"{self._dest.name}: {format_name} cannot hold what {codec.name} makes; {hint}") from exc
         assert isinstance(stream, VideoStream)  # choose_encoder
-        configure(stream.codec_context, self._choice, like.spec)
+        configure(stream.codec_context, self._choice, self._spec)
         if codec.canonical_name == "hevc" and format_name in {"mp4", "mov"}:
             stream.codec_context.codec_tag = "hvc1"  # the only one of its two names that Apple's players know
-        open_encoder(stream.codec_context, self._choice, like.spec)
-        stream.time_base = like.spec.time_base
+        open_encoder(stream.codec_context, self._choice, self._spec)
+        stream.time_base = self._spec.time_base
         stream.metadata.update(kept_metadata(like.stream.metadata))
         stream.disposition = like.stream.disposition | Disposition.default  # of several films, this one is to be shown
         if like.display_matrix is not None:
@@ -355,13 +369,12 @@ class VideoWriter:
         return stream
 
     def _frame(self, picture: Picture, cb: Plane, cr: Plane) -> VideoFrame:
-        spec, depth = self._like.spec, self.chroma.bit_depth
+        spec, depth = self._spec, self.chroma.bit_depth
         frame = VideoFrame(spec.width, spec.height, self._choice.pixel_format.name)
         luma = at_depth(picture.luma, spec.bit_depth, depth)
         for plane, values in zip(frame.planes, (luma, cb, cr), strict=True):
             plane_view(plane, depth)[...] = values
-        frame.pts = picture.pts
-        frame.duration = picture.duration
+        frame.pts, frame.duration = self._times.stamp(picture)
         frame.time_base = spec.time_base
         frame.color_range = RANGE_FULL if spec.full_range else RANGE_LIMITED
         frame.colorspace, frame.color_primaries, frame.color_trc = spec.matrix, spec.primaries, spec.transfer
@@ -376,6 +389,12 @@ class VideoWriter:
             self._container.mux(self._stream.encode(None))
             self._copy(self._like.tail)
             self._container.close()
+        self._dest.flush()
+
+    @property
+    def bytes_written(self) -> int:
+        """The size of the film; known for good once the ``with`` block has ended."""
+        return self._dest.bytes_written
 
     def _abandon(self) -> None:
         # Closing writes the end of a file that is thrown away: whether that works does not matter.
@@ -383,7 +402,7 @@ class VideoWriter:
             with contextlib.suppress(av.FFmpegError):
                 self._container.close()
         finally:
-            self._file.discard()
+            self._dest.discard()
 
     @contextlib.contextmanager
     def _naming_errors(self) -> Iterator[None]:
@@ -391,8 +410,10 @@ class VideoWriter:
             yield
         except av.FFmpegError as exc:
             if exc.errno == errno.ENOSPC:
-                raise OutputError(f"{self.path}: the disk is full; free some space or choose another place") from exc
-            raise OutputError(f"{self.path}: writing failed ({exc.strerror})") from exc
+                raise OutputError(
+                    f"{self._dest.name}: the disk is full; free some space or choose another place"
+                ) from exc
+            raise OutputError(f"{self._dest.name}: writing failed ({exc.strerror})") from exc
 
 
 def at_depth(luma: Plane, source_bits: int, target_bits: int) -> Plane:
@@ -404,12 +425,3 @@ def at_depth(luma: Plane, source_bits: int, target_bits: int) -> Plane:
     lost = source_bits - target_bits
     rounded = np.right_shift(luma.astype(np.uint32) + (1 << (lost - 1)), lost)
     return np.minimum(rounded, (1 << target_bits) - 1).astype(np.uint16)
-
-
-def _container_format(path: Path) -> str:
-    try:
-        with av.open(f"file:{path}", "w") as guess:  # creates no file: only its name is looked at
-            return guess.format.name
-    except ValueError as exc:
-        ending = f"the ending {path.suffix}" if path.suffix else "no ending"
-        raise OptionError(f"{path}: {ending} names no kind of film; use .mp4, .mkv or .mov") from exc
