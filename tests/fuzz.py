@@ -248,13 +248,17 @@ def _film_reader() -> Callable[[Path, Random], None]:
     from vidcolor.video import VideoReader, VideoWriter
 
     def read(path: Path, chance: Random) -> None:
-        """Every picture and packet; one film in four is also copied, with grey colours."""
+        """Every picture and packet, up to many pixels; one film in four is also copied, with grey colours."""
         dest = path.with_suffix(chance.choice(COPY_SUFFIXES))
         options = EncodeOptions(preset="ultrafast")
         with VideoReader(path) as reader:
             if chance.random() < 0.75 or reader.spec.width * reader.spec.height > 1 << 20:
+                pixels = 0
                 for picture in reader.pictures():
                     picture.luma.max()
+                    pixels += picture.luma.size
+                    if pixels > MAX_PIXELS:  # a long film, not an endless one
+                        return
                 return
             with VideoWriter(dest, like=reader, options=options, overwrite=True) as writer:
                 shape, middle = (writer.chroma.height, writer.chroma.width), 1 << (writer.chroma.bit_depth - 1)

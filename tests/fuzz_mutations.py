@@ -7,6 +7,7 @@ import json
 import struct
 import zlib
 from collections.abc import Callable, Mapping
+from functools import cache
 from random import Random
 from typing import Any
 
@@ -152,7 +153,26 @@ def with_checksums(png: bytes) -> bytes:
     return b"".join(parts) + png[place:]
 
 
-# Pictures that promise far more than they hold
+# Films and pictures that promise far more than they hold
+
+
+def film_bomb(chance: Random, data: bytes) -> bytes:
+    """Tables that agree on millions of samples, or pictures of absurd size."""
+    many = struct.pack(">I", chance.choice((1000, 100_000, 50_000_000, 0x7FFFFFFF)))
+    one = struct.pack(">I", 1)
+    for name, fields in ((b"stsz", one + many), (b"stts", one + many + one), (b"stsc", one + one + many + one)):
+        at = data.rfind(name) + 8
+        if at > 8:
+            data = data[:at] + fields + data[at + len(fields) :]
+    if (at := data.rfind(b"trun") + 4) > 4:
+        data = data[:at] + bytes(4) + many + data[at + 8 :]
+    if data.startswith(b"GIF8"):
+        data = data[:6] + struct.pack("<HH", _side(chance) % 65536, _side(chance) % 65536) + data[10:]
+    if data.startswith(b"YUV4"):
+        data = b"YUV4MPEG2 W%d H%d F24:1 C420jpeg\nFRAME\n" % (_side(chance), _side(chance)) + data[60:]
+    if (at := data.find(b"strf") + 12) > 12:
+        data = data[:at] + struct.pack("<II", _side(chance), _side(chance)) + data[at + 8 :]
+    return data
 
 
 def bomb(chance: Random, data: bytes) -> bytes:
@@ -168,17 +188,22 @@ def _chunk(name: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
 
+@cache
+def _packed_zeros(count: int) -> bytes:
+    return zlib.compress(bytes(count), 9)
+
+
 def _png_bomb(chance: Random) -> bytes:
     depth, colour_type = chance.choice(((1, 0), (8, 0), (8, 2), (8, 6), (16, 0), (16, 2), (16, 6), (1, 3)))
     header = struct.pack(">IIBBBBB", _side(chance), _side(chance), depth, colour_type, 0, 0, chance.randrange(2))
-    pixels = zlib.compress(bytes(chance.choice((10, 100_000, 20_000_000))), 1)
+    pixels = _packed_zeros(chance.choice((10, 100_000, 20_000_000)))
     palette = _chunk(b"PLTE", bytes(6)) if colour_type == 3 else b""
     return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + palette + _chunk(b"IDAT", pixels) + _chunk(b"IEND", b"")
 
 
 def _text_bomb(chance: Random) -> bytes:
     """A PNG of one pixel with a note that unpacks to 40 MB, several times."""
-    packed = zlib.compress(bytes(40_000_000), 9)
+    packed = _packed_zeros(40_000_000)
     notes = (_chunk(b"zTXt", b"note\0\0" + packed), _chunk(b"iCCP", b"profile\0\0" + packed))
     notes += (_chunk(b"iTXt", b"note\0\1\0\0\0" + packed),)
     header = _chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0))
@@ -351,7 +376,7 @@ def _spoiled_config(chance: Random, text: str) -> str:
 
 BYTE_WAYS: tuple[Way, ...] = (truncate, flip_bits, flip_bits, add_noise, remove_block, repeat_block, write_extreme)
 WAYS_OF_KIND: dict[str, tuple[Way, ...]] = {
-    "films": (spoil_field,) * 5,
+    "films": (*(spoil_field,) * 5, film_bomb),
     "pictures": (spoil_field, spoil_field, spoil_field, bomb),
     "weights": (spoil_header, spoil_header, spoil_about, spoil_about, spoil_about, spoil_numbers),
 }

@@ -63,11 +63,12 @@ def film_seeds() -> dict[str, bytes]:
             seeds[name] = make_clip(Path(folder) / name, clip, bitexact=True).read_bytes()
         fragmented = {"movflags": "frag_keyframe+empty_moov"}
         seeds["raw.y4m"] = b"YUV4MPEG2 W16 H8 F24:1 Ip A1:1 C420jpeg\n" + 3 * (b"FRAME\n" + bytes(range(192)))
-        seeds["pieces.mp4"] = _remuxed(Path(folder) / "plain.mp4", Path(folder) / "pieces.mp4", fragmented).read_bytes()
+        seeds["pieces.mp4"] = remuxed(Path(folder) / "plain.mp4", Path(folder) / "pieces.mp4", fragmented).read_bytes()
     return seeds
 
 
-def _remuxed(source: Path, dest: Path, options: dict[str, str]) -> Path:
+def remuxed(source: Path, dest: Path, options: dict[str, str]) -> Path:
+    """The packets of a film's picture in another file."""
     with av.open(str(source)) as old, av.open(str(dest), "w", options={"fflags": "+bitexact", **options}) as new:
         stream = new.add_stream_from_template(old.streams.video[0])
         for packet in old.demux(video=0):

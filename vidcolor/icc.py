@@ -114,10 +114,12 @@ def _apply(
     return converted
 
 
+@np.errstate(all="ignore")  # hostile curves divide by zero; what is then no number is refused at the end
 def deep_to_srgb(samples: FloatArray, profile: bytes) -> FloatArray:
     """Gamma-encoded samples (H, W) or (H, W, 3) in [0, 1], as the profile means them, to sRGB in [0, 1], same shape.
 
-    Raises :class:`UnsupportedProfileError` for a profile that is neither three curves and a matrix nor a grey curve.
+    Raises :class:`UnsupportedProfileError` for a profile that is neither three curves and a matrix nor a grey curve, or
+    undefined at some level.
     A grey picture with an RGB profile is read as three equal channels, whose result is grey again.
     """
     tags = _tags(profile)

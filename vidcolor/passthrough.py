@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from math import lcm
+from pathlib import Path
 from typing import Any
 
 import av
@@ -85,10 +86,11 @@ def _movie_timescale(source: InputContainer, start: Fraction) -> int:
 
 
 class Passthrough:
-    """The streams that are copied into ``target``; their packets keep their bytes and their times."""
+    """The streams that are copied into ``target``, the file at ``path``; their packets keep their bytes and times."""
 
-    def __init__(self, target: OutputContainer, warnings: list[str]) -> None:
+    def __init__(self, target: OutputContainer, path: Path, warnings: list[str]) -> None:
         self._target = target
+        self._path = path
         self._format_name = target.format.name
         self._warnings = warnings
         self._streams: dict[int, Stream] = {}
@@ -157,7 +159,8 @@ class Passthrough:
             self._target.mux_one(packet)
         except av.ArgumentError as exc:
             hint = "another kind of file (.mkv takes nearly everything)"
-            raise OutputError(f"{describe(source)}: {self._format_name} refuses its packets; choose {hint}") from exc
+            what = f"{self._format_name} refuses packets of {describe(source)}"
+            raise OutputError(f"{self._path}: {what}; choose {hint}") from exc
 
     def _mend_times(self, packet: Packet[Any]) -> None:
         """Give a time to a packet that has none, and order to those that go back: muxers refuse both."""

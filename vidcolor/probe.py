@@ -17,6 +17,7 @@ from av.video.stream import VideoStream
 
 from vidcolor.errors import InputError
 from vidcolor.frames import VideoSpec
+from vidcolor.mp4_tables import check_announced_samples
 from vidcolor.paths import is_anything, is_file, is_folder
 from vidcolor.pixel_formats import MATRIX_BT709, RANGE_FULL, RANGE_LIMITED, luma_layout
 
@@ -46,6 +47,8 @@ def open_film(path: Path) -> InputContainer:
         raise InputError(f"{path}: is a folder; expected a film")
     if is_file(path) and path.stat().st_size == 0:
         raise InputError(f"{path}: is empty; was it copied or downloaded to the end?")
+    if is_file(path):
+        check_announced_samples(path)
     try:
         # The prefix, because libav would take a colon in a name for the end of a protocol's.
         return av.open(f"file:{path}", "r", metadata_errors="ignore")
