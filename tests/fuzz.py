@@ -21,6 +21,7 @@ import json
 import os
 import resource
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -38,7 +39,7 @@ import tests.fuzz_mutations
 from tests.fuzz_seeds import SEEDS
 from vidcolor.errors import VidcolorError
 
-SUFFIXES = {"films": "", "pictures": ".png", "weights": ".safetensors"}
+SUFFIXES = {"films": "", "pictures": ".png", "weights": ".safetensors", "faults": ""}
 COPY_SUFFIXES = (".mkv", ".mp4", ".mov", ".avi", ".ts")
 ADDRESS_SPACE = 12 << 30
 """Above what the process has: a case that takes this much dies alone, not the machine."""
@@ -160,7 +161,7 @@ def _lines(answers: IO[bytes], *, first_limit: float, limit: float) -> Iterator[
         *whole, pending = (pending + block).split(b"\n")
         for line in whole:
             yield json.loads(line)
-        patience = limit + 5  # the case's own clock, which leaves out the making of the file, comes first
+        patience = 2 * limit  # the case's own clock, which leaves out the making of the file, comes first
 
 
 def _last_of(noise: IO[bytes]) -> str:
@@ -298,13 +299,33 @@ def _weights_reader() -> Callable[[Path, Random], None]:
     return read
 
 
-READERS = {"films": _film_reader, "pictures": _picture_reader, "weights": _weights_reader}
+def _fault_reader() -> Callable[[Path, Random], None]:
+    def read(path: Path, chance: Random) -> None:
+        """Break the promise in the way that the file names."""
+        fault = path.read_text()
+        if fault == "crash":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        elif fault == "slow":
+            time.sleep(600)
+        elif fault == "memory":
+            bytearray(256 << 20)
+        elif fault == "exception":
+            raise KeyError(fault)
+        elif fault == "message":
+            raise VidcolorError(f"{path}: two\nlines")
+        elif fault == "warning":
+            warnings.warn(fault, stacklevel=1)
+
+    return read
+
+
+READERS = {"films": _film_reader, "pictures": _picture_reader, "weights": _weights_reader, "faults": _fault_reader}
 
 
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kind", choices=SEEDS, default="films")
+    parser.add_argument("--kind", choices=("films", "pictures", "weights"), default="films")
     parser.add_argument("--cases", type=int, default=1000)
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
     parser.add_argument("--seed", type=int, default=1)

@@ -66,6 +66,8 @@ def mutate(chance: Random, seeds: Mapping[str, bytes], kind: str) -> tuple[str, 
     """One case: the name of the file that it started from, and its bytes."""
     name = chance.choice(sorted(seeds))
     data = seeds[name]
+    if not WAYS_OF_KIND[kind]:
+        return name, data
     for _ in range(chance.choice((1, 1, 1, 2, 3))):
         way = chance.choice((*BYTE_WAYS, splice, *WAYS_OF_KIND[kind]))
         data = splice(chance, data, seeds[chance.choice(sorted(seeds))]) if way is splice else way(chance, data)
@@ -379,4 +381,5 @@ WAYS_OF_KIND: dict[str, tuple[Way, ...]] = {
     "films": (*(spoil_field,) * 5, film_bomb),
     "pictures": (spoil_field, spoil_field, spoil_field, bomb),
     "weights": (spoil_header, spoil_header, spoil_about, spoil_about, spoil_about, spoil_numbers),
+    "faults": (),
 }

@@ -200,8 +200,14 @@ def join_weights(header: dict[str, Any], numbers: bytes) -> bytes:
     return struct.pack("<Q", len(text)) + text + numbers
 
 
+def fault_seeds() -> dict[str, bytes]:
+    """Files that are never spoiled: what reading them does wrong is their name, to see whether fuzzing notices."""
+    return {name: name.encode() for name in ("crash", "exception", "memory", "message", "read", "slow", "warning")}
+
+
 SEEDS: dict[str, Callable[[], dict[str, bytes]]] = {
     "films": film_seeds,
     "pictures": picture_seeds,
     "weights": weights_seeds,
+    "faults": fault_seeds,
 }

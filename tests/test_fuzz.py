@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 
 from tests import fuzz_mutations
 from tests.clips import Clip, make_clip
-from tests.fuzz import Plan, fuzz
+from tests.fuzz import Outcome, Plan, fuzz
 from tests.fuzz_seeds import SEEDS, join_weights, remuxed, split_weights
 from tests.icc_profiles import grey_profile, parametric_curve, rgb_profile, table_curve
 from vidcolor import icc, picture_reader
@@ -34,6 +34,8 @@ from vidcolor.weights import load_generator, save_generator
 
 Change = Callable[[torch.Tensor], torch.Tensor]
 
+FAULTY_SEED = 26
+"""One that has every fault among ten cases, and the hang once."""
 RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
 
 
@@ -44,6 +46,17 @@ def test_short_run(kind: str, cases: int) -> None:
     assert [outcome.case for outcome in outcomes] == list(range(cases))
     assert [outcome for outcome in outcomes if outcome.is_finding] == []
     assert sum(outcome.verdict == "refused" for outcome in outcomes) > cases // 5
+
+
+def test_every_fault_is_noticed() -> None:
+    """A crash, a hang, too much memory and the rest are put down to their case, and the next cases are run."""
+    plan = Plan(kind="faults", seed=FAULTY_SEED, cases=10, seconds=1.0, megabytes=100.0)
+    seeds = SEEDS["faults"]()
+    expected = [fuzz_mutations.mutate(Random(f"faults {plan.seed} {case}"), seeds, "faults")[0] for case in range(10)]
+    assert set(expected) == set(seeds)
+    found: list[Outcome] = []
+    assert [outcome.verdict for outcome in fuzz(plan, on_finding=found.append)] == expected
+    assert [outcome.verdict for outcome in found] == [verdict for verdict in expected if verdict != "read"]
 
 
 @pytest.mark.parametrize("kind", SEEDS)
