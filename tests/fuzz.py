@@ -288,9 +288,12 @@ def _picture_reader() -> Callable[[Path, Random], None]:
 def _weights_reader() -> Callable[[Path, Random], None]:
     import torch
 
+    from vidcolor.networks import build
     from vidcolor.weights import load_generator
 
     torch.set_num_threads(1)
+    with torch.device("meta"):
+        build("residual", {})  # the first network without memory imports much of torch
 
     def read(path: Path, chance: Random) -> None:
         """Loaded, with parameters that are numbers."""

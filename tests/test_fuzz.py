@@ -11,6 +11,7 @@ from random import Random
 from typing import Any, cast
 
 import av
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -24,7 +25,7 @@ from tests.clips import Clip, make_clip
 from tests.fuzz import Outcome, Plan, fuzz
 from tests.fuzz_seeds import SEEDS, join_weights, remuxed, split_weights
 from tests.icc_profiles import grey_profile, parametric_curve, rgb_profile, table_curve
-from vidcolor import icc, picture_reader
+from vidcolor import icc, picture_reader, probe
 from vidcolor.errors import InputError, OutputError, WeightsError
 from vidcolor.networks.residual import ResidualNetwork
 from vidcolor.passthrough import Passthrough
@@ -84,6 +85,29 @@ def test_tables_of_millions_of_samples(tmp_path: Path, table: str) -> None:
     path.write_bytes(whole[:at] + fields + whole[at + len(fields) :])
     with pytest.raises(InputError, match=r"\.mp4: announces 50,000,0\d\d samples in "):
         VideoReader(path)
+
+
+def test_pictures_too_large_for_a_film(tmp_path: Path) -> None:
+    """A GIF of a kilobyte with a screen of 180 million pixels is refused by its header."""
+    path = make_clip(tmp_path / "a.gif", Clip(codec="gif", pix_fmt="rgb8", options={}, frames=2))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:6] + struct.pack("<HH", 6000, 30000) + whole[10:])
+    with pytest.raises(InputError, match=r"a\.gif: pictures of 6000×30000 are larger than the 67,108,864 pixels"):
+        VideoReader(path)
+
+
+def test_pictures_that_grow_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the first picture fits and a later one would not, the decoder itself refuses it."""
+    monkeypatch.setattr(probe, "MAX_PIXELS", 256 * 256)
+    photographs = {"codec": "mjpeg", "pix_fmt": "yuvj420p", "options": {}, "frames": 3}
+    small, large = (make_clip(tmp_path / f"{w}.avi", Clip(size=(w, w), **photographs)) for w in (64, 640))
+    with av.open(str(tmp_path / "a.avi"), "w") as both, av.open(str(small)) as first, av.open(str(large)) as second:
+        stream = both.add_stream_from_template(first.streams.video[0])
+        for number, packet in enumerate(packet for film in (first, second) for packet in film.demux() if packet.size):
+            packet.stream, packet.pts, packet.dts = stream, number, number
+            both.mux(packet)
+    with VideoReader(tmp_path / "a.avi") as reader, pytest.raises(InputError, match=r"a\.avi: damaged after 0\.08 s"):
+        list(reader.pictures())
 
 
 class Refusing:
@@ -169,6 +193,16 @@ def test_warnings_of_pillow_stay_inside(tmp_path: Path) -> None:
     at = whole.index(struct.pack("<HH", 270, 2))
     (tmp_path / "a.tif").write_bytes(whole[:at] + struct.pack("<HHII", 270, 2, 1000, 0x7FFFFFFF) + whole[at + 12 :])
     np.testing.assert_allclose(read_picture(tmp_path / "a.tif").grey, RAMP / 255, atol=1e-6)
+
+
+def test_chunk_that_is_longer_than_the_file(tmp_path: Path) -> None:
+    """A chunk of 4 GB in a picture of 16 bits, whose pixels Pillow finds all the same, takes no 4 GB."""
+    done, encoded = cv2.imencode(".png", np.dstack([RAMP.astype(np.uint16) * 257] * 3))
+    assert done
+    whole = encoded.tobytes()
+    at = whole.index(b"IDAT") - 4
+    spoiled = whole[:at] + b"\xff\xff\xff\x00" + whole[at + 4 :]
+    assert "a chunk is cut off" in refused(tmp_path / "a.png", spoiled)
 
 
 def test_bands_are_seamless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,6 +60,7 @@ START = box("ftyp", b"isom" + bytes(8))
         START + box("moov", track(one_size(5)) + track(one_size(MANY))),
         START + fragment(3) + box("mdat", bytes(9)) + fragment(MANY),
         box("moov", track(one_size(MANY))),
+        box("ftxp", b"what begins with an unknown box") + box("moov", track(one_size(MANY))),
         START + box("moov", track(one_size(MANY)))[:-4] + struct.pack(">I", MANY) + b"\0\0\0\1",
     ],
 )

@@ -162,6 +162,8 @@ def _deep_samples(path: Path, image: Image.Image, data: bytes) -> tuple[Plane, P
         raise InputError(f"{path}: has samples of 32 bits without a defined white; expected 8 or 16 bits")
     if not _is_deep_colour(image, data):
         return None
+    if image.format == "PNG" and not _chunks_fit(data):
+        raise InputError(f"{path}: cannot be decoded as a picture (a chunk is cut off); is the file whole?")
     samples = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if samples is None or samples.dtype != np.uint16 or samples.ndim != 3 or samples.shape[:2] != image.size[::-1]:
         raise InputError(f"{path}: its layout of 16-bit samples cannot be read; save it as a plain RGB file")
@@ -186,6 +188,17 @@ def _is_deep_colour(image: Image.Image, data: bytes) -> bool:
         depths = image.getexif().get(Base.BitsPerSample, ())
         return set(depths if isinstance(depths, tuple) else (depths,)) == {16}
     return False
+
+
+def _chunks_fit(png: bytes) -> bool:
+    """Whether every chunk ends within the file. OpenCV takes as much memory as a chunk says that it has."""
+    place = 8
+    while place + 12 <= len(png):
+        length, name = struct.unpack_from(">I4s", png, place)
+        place += 12 + int(length)
+        if name == b"IEND":
+            break
+    return place <= len(png)
 
 
 def _deep_grey(samples: Plane, alpha: Plane | None, profile: bytes | None) -> tuple[FloatArray, Plane | None]:

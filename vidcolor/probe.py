@@ -23,6 +23,8 @@ from vidcolor.pixel_formats import MATRIX_BT709, RANGE_FULL, RANGE_LIMITED, luma
 
 # Codecs of broadcast and distribution are limited range where they do not say; grey in any other (FFV1, raw) is full.
 LIMITED_BY_DEFAULT = frozenset({"h264", "hevc", "vvc", "av1", "vp8", "vp9", "mpeg1video", "mpeg2video", "mpeg4"})
+MAX_PIXELS = 1 << 26
+"""Twice 8K. A decoder keeps up to some forty pictures, and a film of one kilobyte can ask for the largest there are."""
 DROPPED_SIDE_DATA = {
     SideDataType.A53_CC: "closed captions inside the picture",
     SideDataType.MASTERING_DISPLAY_METADATA: "HDR mastering metadata",
@@ -62,7 +64,7 @@ def choose_video(container: InputContainer, path: Path) -> VideoStream:
     """The best video stream, never a cover picture.
 
     Raises:
-        InputError: there is none, or none that can be decoded.
+        InputError: there is none, or none that can be decoded, or its pictures are larger than :data:`MAX_PIXELS`.
     """
     films = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     if not films:
@@ -74,6 +76,11 @@ def choose_video(container: InputContainer, path: Path) -> VideoStream:
     stream = next((film for film in films if best is not None and film.index == best.index), films[0])
     if stream.codec_context is None or stream.time_base is None:
         raise InputError(f"{path}: its picture is in a format that this build of libav cannot decode")
+    size = stream.codec_context.width, stream.codec_context.height
+    if size[0] * size[1] > MAX_PIXELS:
+        found = f"{size[0]}×{size[1]}"
+        raise InputError(f"{path}: pictures of {found} are larger than the {MAX_PIXELS:,} pixels that are read")
+    stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}  # it may grow on the way
     stream.codec_context.thread_type = "AUTO"
     return stream
 
