@@ -156,6 +156,15 @@ def test_page_without_dimensions(tmp_path: Path) -> None:
     assert "Missing dimensions" in refused(tmp_path / "a.tif", whole[:at] + b"\xff\xff" + whole[at + 2 :])
 
 
+def test_dimensions_that_are_no_whole_numbers(tmp_path: Path) -> None:
+    """A TIFF may say its width as a floating-point number, which Pillow finds out while decoding."""
+    Image.fromarray(RAMP).save(tmp_path / "a.tif")
+    whole = (tmp_path / "a.tif").read_bytes()
+    at = whole.index(struct.pack("<HHI", 256, 4, 1))
+    spoiled = whole[:at] + struct.pack("<HHIf", 256, 11, 1, 16.0) + whole[at + 12 :]
+    assert "cannot be decoded as a picture" in refused(tmp_path / "a.tif", spoiled)
+
+
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 def test_profile_that_is_garbled_behind_its_header(tmp_path: Path, mode: str) -> None:
     """LittleCMS opens it, but makes no transform of it: it counts as none."""

@@ -33,8 +33,12 @@ BAND_PIXELS = 1 << 20
 
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TGA", "TIFF", "WEBP")
 """What is read, by Pillow's names. Its other decoders stay shut: they are rare, and that of EPS runs a program."""
-DAMAGED = (OSError, SyntaxError, ValueError, KeyError, IndexError, EOFError, struct.error, OverflowError, RuntimeError)
-"""What Pillow's decoders raise on files that are cut short or garbled; RuntimeError is that of AVIF's."""
+DAMAGED = (
+    OSError, SyntaxError, ValueError, KeyError, IndexError, EOFError, struct.error, OverflowError, RuntimeError,
+    TypeError,
+)  # fmt: skip
+"""What Pillow's decoders raise on files that are cut short or garbled; RuntimeError is that of AVIF's, and TypeError
+that of a TIFF whose dimensions are missing or no whole numbers."""
 STORAGE_TAGS = frozenset((*range(254, 267), 273, *range(277, 282), 284, *range(288, 293), 301, *range(317, 326), 330))
 STORAGE_TAGS |= {*range(332, 348), *range(512, 533), 700, 33723, 34377, 34675}
 """Tags of a TIFF's directory that say how this file stores its picture (TIFF 6.0), or hold XMP, IPTC, Photoshop or ICC
@@ -127,8 +131,6 @@ def _open(path: Path, data: bytes) -> ImageFile.ImageFile:
         pages = _count_pages(image)
     except UnidentifiedImageError as exc:
         raise InputError(f"{path}: is not a picture that can be read; expected JPEG, PNG, WebP, TIFF or BMP") from exc
-    except TypeError as exc:  # a TIFF without dimensions
-        raise InputError(f"{path}: cannot be decoded as a picture ({one_line(exc)}); is the file whole?") from exc
     if image.width * image.height > MAX_PIXELS:
         size = f"{image.width}×{image.height}"
         raise InputError(f"{path}: {size} pixels are more than the {MAX_PIXELS:,} that are read; make it smaller")
@@ -271,7 +273,7 @@ def _orientation_and_exif(image: Image.Image) -> tuple[int, bytes | None]:
             if content:
                 kept[ifd] = content
         return orientation, kept.tobytes() if kept else None
-    except (*DAMAGED, TypeError):
+    except DAMAGED:
         return 1, None
 
 
