@@ -87,10 +87,14 @@ def bit_depth_of(pix_fmt: str) -> int:
     return av.VideoFormat(pix_fmt).components[0].bits
 
 
-def make_clip(path: Path, clip: Clip | None = None) -> Path:
-    """Write the film and return its path; the container follows from the name."""
+def make_clip(path: Path, clip: Clip | None = None, *, bitexact: bool = False) -> Path:
+    """Write the film and return its path; the container follows from the name.
+
+    Args:
+        bitexact: write the same bytes every time, without the muxer's random numbers and version.
+    """
     clip = clip or Clip()
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", options={"fflags": "+bitexact"} if bitexact else {}) as container:
         stream = _add_video(container, clip)
         tracks = [_add_audio(container, language) for language in clip.audio]
         words = container.add_mux_stream(_subtitle_codec(path), time_base=Fraction(1, 1000)) if clip.subtitles else None

@@ -86,14 +86,15 @@ def _changed(saved: Path, **metadata: str) -> Path:
 @pytest.mark.parametrize(
     ("metadata", "message"),
     [
-        ({"format": "other"}, "expected format vidcolor-weights-1, found other"),
+        ({"format": "other"}, "expected format vidcolor-weights-1, found 'other'"),
         ({"network": "nonsense"}, "expected one of the networks"),
         ({"config": "{"}, "its metadata is incomplete"),
         ({"config": json.dumps({**SMALL_CONFIG, "colour": 1})}, "its configuration does not fit"),
         ({"config": json.dumps({**SMALL_CONFIG, "encoder": "nonsense"})}, "its configuration does not fit"),
         ({"config": json.dumps({**SMALL_CONFIG, "width": 80})}, "expected shape"),
-        ({"config": json.dumps({**SMALL_CONFIG, "width": 40_000_000})}, "expected shape"),
-        ({"config": json.dumps({**SMALL_CONFIG, "attention_layers": 2})}, "tensors are missing or unknown"),
+        ({"config": json.dumps({**SMALL_CONFIG, "width": 40_000_000})}, "above 4096, more channels"),
+        ({"config": json.dumps({**SMALL_CONFIG, "attention_layers": 0})}, "tensors are missing or unknown"),
+        ({"config": json.dumps({**SMALL_CONFIG, "attention_layers": 4000})}, "more parameters than the file has"),
     ],
 )
 def test_contradictions_are_refused(saved: Path, metadata: dict[str, str], message: str) -> None:

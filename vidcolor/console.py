@@ -89,7 +89,7 @@ class TextDisplay:
     @contextmanager
     def loading(self, what: str) -> Iterator[None]:
         with self._live(SpinnerColumn()) as live:
-            live.add_task(f"{what} ...", total=None)
+            live.add_task(f"{one_line(what)} ...", total=None)
             yield
 
     @contextmanager

@@ -12,6 +12,11 @@ A message is one line that says which file, what was expected, what was found an
 """
 
 
+def one_line(exc: BaseException) -> str:
+    """What another library's exception says, as a part of a message here: on one line, never empty."""
+    return " ".join(str(exc).split()) or type(exc).__name__
+
+
 class VidcolorError(Exception):
     """Anything that ends the work. The message is one line for a person."""
 

@@ -20,6 +20,7 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from vidcolor import h273
+from vidcolor.errors import InputError
 from vidcolor.pixel_formats import luma_layout
 from vidcolor.probe import choose_video, open_film
 from vidcolor.video import VideoReader

@@ -17,7 +17,7 @@ from vidcolor.errors import InputError, OutputError, VidcolorError
 from vidcolor.frames import FloatArray
 from vidcolor.images import picture_shown, read_picture, render_picture
 from vidcolor.options import ColorizeOptions
-from vidcolor.paths import is_anything, is_file, is_folder
+from vidcolor.paths import is_anything, is_file, is_folder, resolved
 from vidcolor.picture_reader import SourcePicture
 from vidcolor.picture_writer import check_output
 from vidcolor.progress import OnFile, OnProgress
@@ -157,9 +157,9 @@ def plan_folder(source: Path, dest: Path) -> Plan:
         raise InputError(f"{source}: is no folder; expected one with pictures or films")
     if is_anything(dest) and not is_folder(dest):
         raise OutputError(f"{dest}: is a file; a folder's output is a folder")
-    if dest.resolve() == source.resolve():
+    if resolved(dest) == resolved(source):
         raise OutputError(f"{dest}: is the input folder itself; choose another output")
-    files = sorted(_walk(source, (dest.resolve(),)))
+    files = sorted(_walk(source, (resolved(dest),)))
     media = [Job(file, dest / output_name(file.relative_to(source))) for file in files if _is_media(file)]
     jobs, failed = _without_clashes(media)
     if not media:
@@ -171,8 +171,8 @@ def plan_folder(source: Path, dest: Path) -> Plan:
 
 def _walk(folder: Path, avoided: tuple[Path, ...]) -> Iterator[Path]:
     """Every file below; ``avoided`` holds the resolved output, and the folders above, which a link may lead back to."""
-    resolved = folder.resolve()
-    if resolved in avoided:
+    real = resolved(folder)
+    if real in avoided:
         return
     try:
         entries = list(folder.iterdir())
@@ -182,7 +182,7 @@ def _walk(folder: Path, avoided: tuple[Path, ...]) -> Iterator[Path]:
         if not is_folder(entry):
             yield entry
         elif not entry.name.startswith("."):
-            yield from _walk(entry, (*avoided, resolved))
+            yield from _walk(entry, (*avoided, real))
 
 
 def _is_media(file: Path) -> bool:
@@ -193,14 +193,14 @@ def _is_media(file: Path) -> bool:
 
 def _without_clashes(jobs: list[Job]) -> tuple[list[Job], list[tuple[Path, str]]]:
     """Leave out what would replace another file's output, or an input."""
-    inputs = {job.source.resolve() for job in jobs}
+    inputs = {resolved(job.source) for job in jobs}
     kept: dict[Path, Job] = {}
     failed = []
     for job in jobs:
         if job.dest in kept:
             reason = f"{job.source}: would be written to {job.dest}, as {kept[job.dest].source} is; rename one of them"
             failed.append((job.source, reason))
-        elif job.dest.resolve() in inputs:
+        elif resolved(job.dest) in inputs:
             reason = f"{job.source}: its output {job.dest} is an input; choose another output folder"
             failed.append((job.source, reason))
         else:
@@ -287,7 +287,7 @@ def _colorize_films(
 def _make_room(job: Job, dest: Path) -> None:
     """Create the folder that the output goes to; it must lie in ``dest`` however links below that one lead."""
     folder = job.dest.parent
-    if not folder.resolve().is_relative_to(dest.resolve()):
+    if not resolved(folder).is_relative_to(resolved(dest)):
         raise OutputError(f"{job.dest}: lies outside {dest}, by a link; nothing is written there")
     try:
         folder.mkdir(parents=True, exist_ok=True)

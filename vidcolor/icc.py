@@ -26,6 +26,7 @@ LINEAR_SRGB_TO_XYZ_D50 = (
 """Linear sRGB to the D50 connection space of ICC profiles (Bradford adaptation)."""
 PROFILE_DATE = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)
 """LittleCMS writes the current time into a profile; a fixed one makes equal pictures equal files."""
+TAG_NAMES = frozenset(("kTRC", "rTRC", "gTRC", "bTRC", "rXYZ", "gXYZ", "bXYZ", "A2B0"))
 PARAMETRIC_NAMES = ("g", "gab", "gabc", "gabcd", "gabcdef")
 """Parameters of the five functions of a parametric curve, in file order (ICC.1:2022, 10.18)."""
 
@@ -60,7 +61,10 @@ def is_srgb(profile: bytes) -> bool:
     levels = np.arange(256, dtype=np.uint8)
     rows = [levels[:, None] * np.array(on, np.uint8) for on in ((1, 1, 1), (1, 0, 0), (0, 1, 0), (0, 0, 1))]
     probe = np.stack(rows)
-    seen = np.asarray(_apply(parsed, Image.fromarray(probe)))
+    try:
+        seen = np.asarray(_apply(parsed, Image.fromarray(probe)))
+    except ImageCms.PyCMSError:  # garbled behind its header
+        return False
     return bool(np.abs(seen.astype(int) - probe).max() <= 1)
 
 
@@ -76,7 +80,10 @@ def to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
         image = image.convert("RGB")
     if parsed is None or model != {"L": "GRAY", "LAB": "Lab"}.get(image.mode, image.mode):
         return image.convert("RGB")
-    return _apply_grey(parsed, image) if image.mode == "L" else _apply(parsed, image)
+    try:
+        return _apply_grey(parsed, image) if image.mode == "L" else _apply(parsed, image)
+    except ImageCms.PyCMSError:  # garbled behind its header
+        return image.convert("RGB")
 
 
 def lab_to_srgb(image: Image.Image) -> Image.Image:
@@ -107,10 +114,12 @@ def _apply(
     return converted
 
 
+@np.errstate(all="ignore")  # hostile curves divide by zero; what is then no number is refused at the end
 def deep_to_srgb(samples: FloatArray, profile: bytes) -> FloatArray:
     """Gamma-encoded samples (H, W) or (H, W, 3) in [0, 1], as the profile means them, to sRGB in [0, 1], same shape.
 
-    Raises :class:`UnsupportedProfileError` for a profile that is neither three curves and a matrix nor a grey curve.
+    Raises :class:`UnsupportedProfileError` for a profile that is neither three curves and a matrix nor a grey curve, or
+    undefined at some level.
     A grey picture with an RGB profile is read as three equal channels, whose result is grey again.
     """
     tags = _tags(profile)
@@ -125,13 +134,14 @@ def deep_to_srgb(samples: FloatArray, profile: bytes) -> FloatArray:
 
 
 def _tags(profile: bytes) -> dict[str, bytes]:
-    """The tagged elements of a profile by signature (ICC.1:2022, 7.3)."""
+    """The tagged elements of a profile that are used here, by signature (ICC.1:2022, 7.3)."""
     try:
         (count,) = struct.unpack_from(">I", profile, 128)
         entries = [struct.unpack_from(">4sII", profile, 132 + 12 * i) for i in range(count)]
     except struct.error as exc:
         raise UnsupportedProfileError("its colour profile is cut short") from exc
-    return {signature.decode("latin-1"): profile[start : start + size] for signature, start, size in entries}
+    found = ((signature.decode("latin-1"), start, size) for signature, start, size in entries)
+    return {name: profile[start : start + size] for name, start, size in found if name in TAG_NAMES}
 
 
 def _xyz(element: bytes) -> Float64Array:
@@ -175,6 +185,8 @@ def _parametric(samples: FloatArray, curve: bytes) -> FloatArray:
 
 def _encode_srgb(linear: FloatArray) -> FloatArray:
     """Linear light to the sRGB encoding (IEC 61966-2-1), clipped to [0, 1]."""
+    if np.isnan(linear).any():
+        raise UnsupportedProfileError("its colour profile has a curve that is undefined at some level")
     linear = linear.clip(0, 1)
     curved = 1.055 * np.maximum(linear, 0.0031308) ** np.float32(1 / 2.4) - 0.055
     return np.where(linear <= 0.0031308, linear * 12.92, curved).astype(np.float32)

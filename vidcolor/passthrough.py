@@ -88,13 +88,14 @@ def _movie_timescale(source: InputContainer, start: Fraction) -> int:
 
 
 class Passthrough:
-    """The streams that are copied into ``target``; their packets keep their bytes and their times."""
+    """The streams that are copied into ``target``, called ``name``; their packets keep their bytes and their times."""
 
     fates: list[Fate]
     """What becomes of each stream that was handed over."""
 
-    def __init__(self, target: OutputContainer, warnings: list[str]) -> None:
+    def __init__(self, target: OutputContainer, name: str, warnings: list[str]) -> None:
         self._target = target
+        self._name = name
         self._format_name = target.format.name
         self._warnings = warnings
         self.fates = []
@@ -173,7 +174,8 @@ class Passthrough:
             self._target.mux_one(packet)
         except av.ArgumentError as exc:
             hint = "another kind of file (.mkv takes nearly everything)"
-            raise OutputError(f"{describe(source)}: {self._format_name} refuses its packets; choose {hint}") from exc
+            what = f"{self._format_name} refuses packets of {describe(source)}"
+            raise OutputError(f"{self._name}: {what}; choose {hint}") from exc
 
     def _mend_times(self, packet: Packet[Any]) -> None:
         """Give a time to a packet that has none, and order to those that go back: muxers refuse both."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -24,6 +25,14 @@ def is_file(path: Path) -> bool:
 def is_anything(path: Path) -> bool:
     """Whether something can be reached there: not a broken link, nor what may not be looked at."""
     return _mode(path) != 0
+
+
+def resolved(path: Path) -> Path:
+    """The absolute path without links and ``..``; links that lead round in circles are left as they are.
+
+    For these ``Path.resolve`` raises RuntimeError before Python 3.13.
+    """
+    return Path(os.path.realpath(path))
 
 
 def check_destination(dest: Path, *, source: Path | None = None, overwrite: bool) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -22,15 +22,23 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from PIL.ExifTags import IFD, Base
 
 from vidcolor import icc
-from vidcolor.errors import InputError
+from vidcolor.errors import InputError, one_line
 from vidcolor.frames import FloatArray, Plane
 
 MAX_PIXELS = 500_000_000
 """Larger pictures are refused. Pillow's own limit, 179 million, is less than a large-format scan has; this one still
 bounds what a small hostile file can make of memory (2 GB of grey levels)."""
+BAND_PIXELS = 1 << 20
+"""As many are converted at a time."""
 
-DAMAGED = (OSError, SyntaxError, ValueError, KeyError, IndexError, EOFError, struct.error, OverflowError, RuntimeError)
-"""What Pillow's decoders raise on files that are cut short or garbled; RuntimeError is that of AVIF's."""
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TGA", "TIFF", "WEBP")
+"""What is read, by Pillow's names. Its other decoders stay shut: they are rare, and that of EPS runs a program."""
+DAMAGED = (
+    OSError, SyntaxError, ValueError, KeyError, IndexError, EOFError, struct.error, OverflowError, RuntimeError,
+    TypeError,
+)  # fmt: skip
+"""What Pillow's decoders raise on files that are cut short or garbled; RuntimeError is that of AVIF's, and TypeError
+that of a TIFF whose dimensions are missing or no whole numbers."""
 STORAGE_TAGS = frozenset((*range(254, 267), 273, *range(277, 282), 284, *range(288, 293), 301, *range(317, 326), 330))
 STORAGE_TAGS |= {*range(332, 348), *range(512, 533), 700, 33723, 34377, 34675}
 """Tags of a TIFF's directory that say how this file stores its picture (TIFF 6.0), or hold XMP, IPTC, Photoshop or ICC
@@ -71,7 +79,7 @@ def read_picture(path: Path) -> SourcePicture:
     """
     data = _read_bytes(path)
     try:
-        with _open(path, data) as image:
+        with _patient_pillow(), _open(path, data) as image:
             profile = image.info.get("icc_profile")
             if image.format in ("JPEG", "MPO") and image.mode == "RGB" and (not profile or icc.is_srgb(profile)):
                 image.draft("L", image.size)  # the decoder hands over the Y plane as it is stored
@@ -83,7 +91,7 @@ def read_picture(path: Path) -> SourcePicture:
     except icc.UnsupportedProfileError as exc:
         raise InputError(f"{path}: {exc}; convert it to sRGB, or to 8 bits, first") from exc
     except DAMAGED as exc:
-        raise InputError(f"{path}: cannot be decoded as a picture ({_one_line(exc)}); is the file whole?") from exc
+        raise InputError(f"{path}: cannot be decoded as a picture ({one_line(exc)}); is the file whole?") from exc
     return SourcePicture(
         path=path,
         grey=np.ascontiguousarray(_upright(grey, orientation)),
@@ -129,7 +137,7 @@ def read_header(path: Path) -> PictureHeader:
                 unread=tuple(name for name, there in blocks.items() if there),
             )
     except DAMAGED as exc:
-        raise InputError(f"{path}: cannot be decoded as a picture ({_one_line(exc)}); is the file whole?") from exc
+        raise InputError(f"{path}: cannot be decoded as a picture ({one_line(exc)}); is the file whole?") from exc
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -157,9 +165,8 @@ def _patient_pillow() -> Iterator[None]:
 def _open(path: Path, data: bytes) -> ImageFile.ImageFile:
     """Parse the header and refuse what is not one picture of a sensible size; nothing is decoded yet."""
     try:
-        with _patient_pillow():
-            image = Image.open(BytesIO(data))
-            pages = _count_pages(image)
+        image = Image.open(BytesIO(data), formats=FORMATS)
+        pages = _count_pages(image)
     except UnidentifiedImageError as exc:
         raise InputError(f"{path}: is not a picture that can be read; expected JPEG, PNG, WebP, TIFF or BMP") from exc
     if image.width * image.height > MAX_PIXELS:
@@ -195,6 +202,8 @@ def _deep_samples(path: Path, image: Image.Image, data: bytes) -> tuple[Plane, P
         raise InputError(f"{path}: has samples of 32 bits without a defined white; expected 8 or 16 bits")
     if not _is_deep_colour(image, data):
         return None
+    if image.format == "PNG" and not _chunks_fit(data):
+        raise InputError(f"{path}: cannot be decoded as a picture (a chunk is cut off); is the file whole?")
     samples = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if samples is None or samples.dtype != np.uint16 or samples.ndim != 3 or samples.shape[:2] != image.size[::-1]:
         raise InputError(f"{path}: its layout of 16-bit samples cannot be read; save it as a plain RGB file")
@@ -221,11 +230,35 @@ def _is_deep_colour(image: Image.Image, data: bytes) -> bool:
     return False
 
 
+def _chunks_fit(png: bytes) -> bool:
+    """Whether every chunk ends within the file. OpenCV takes as much memory as a chunk says that it has."""
+    place = 8
+    while place + 12 <= len(png):
+        length, name = struct.unpack_from(">I4s", png, place)
+        place += 12 + int(length)
+        if name == b"IEND":
+            break
+    return place <= len(png)
+
+
 def _deep_grey(samples: Plane, alpha: Plane | None, profile: bytes | None) -> tuple[FloatArray, Plane | None]:
-    levels = samples.astype(np.float32) / np.float32(65535)
-    if profile and not icc.is_srgb(profile):
-        levels = icc.deep_to_srgb(levels, profile)
-    return _luma(levels), alpha
+    converted = profile if profile and not icc.is_srgb(profile) else None
+
+    def luma(top: int, bottom: int) -> FloatArray:
+        levels = samples[top:bottom].astype(np.float32) / np.float32(65535)
+        return _luma(levels if converted is None else icc.deep_to_srgb(levels, converted))
+
+    return _by_bands(samples.shape[0], samples.shape[1], luma), alpha
+
+
+def _by_bands(height: int, width: int, luma: Callable[[int, int], FloatArray]) -> FloatArray:
+    """Grey levels (H, W) from those of the rows from top to bottom: colours in floating point take much memory."""
+    grey = np.empty((height, width), np.float32)
+    rows = max(1, BAND_PIXELS // width)
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        grey[top:bottom] = luma(top, bottom)
+    return grey
 
 
 def _shallow_grey(image: Image.Image, profile: bytes | None) -> tuple[FloatArray, Plane | None]:
@@ -239,7 +272,12 @@ def _shallow_grey(image: Image.Image, profile: bytes | None) -> tuple[FloatArray
         image = icc.to_srgb(image, profile)
     elif image.mode == "CMYK":
         image = image.convert("RGB")
-    return _luma(np.asarray(image).astype(np.float32) / np.float32(255)), alpha
+    width, height = image.size
+
+    def luma(top: int, bottom: int) -> FloatArray:
+        return _luma(np.asarray(image.crop((0, top, width, bottom))).astype(np.float32) / np.float32(255))
+
+    return _by_bands(height, width, luma), alpha
 
 
 def _split_alpha(image: Image.Image) -> tuple[Image.Image, Plane | None]:
@@ -263,18 +301,17 @@ def _orientation_and_exif(image: Image.Image) -> tuple[int, bytes | None]:
     EXIF that cannot be parsed counts as none.
     """
     try:
-        with _patient_pillow():
-            exif = image.getexif()
-            orientation = int(exif.get(Base.Orientation, 1))
-            kept = Image.Exif()
-            for tag in exif.keys() - STORAGE_TAGS - {Base.Orientation, IFD.Exif, IFD.GPSInfo}:
-                kept[tag] = exif[tag]
-            details = _corrected(exif.get_ifd(IFD.Exif), image, sideways=orientation in SIDEWAYS)
-            for ifd, content in ((IFD.Exif, details), (IFD.GPSInfo, exif.get_ifd(IFD.GPSInfo))):
-                if content:
-                    kept[ifd] = content
-            return orientation, kept.tobytes() if kept else None
-    except (*DAMAGED, TypeError):
+        exif = image.getexif()
+        orientation = int(exif.get(Base.Orientation, 1))
+        kept = Image.Exif()
+        for tag in exif.keys() - STORAGE_TAGS - {Base.Orientation, IFD.Exif, IFD.GPSInfo}:
+            kept[tag] = exif[tag]
+        details = _corrected(exif.get_ifd(IFD.Exif), image, sideways=orientation in SIDEWAYS)
+        for ifd, content in ((IFD.Exif, details), (IFD.GPSInfo, exif.get_ifd(IFD.GPSInfo))):
+            if content:
+                kept[ifd] = content
+        return orientation, kept.tobytes() if kept else None
+    except DAMAGED:
         return 1, None
 
 
@@ -299,7 +336,3 @@ def _upright(plane: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
     if orientation in (3, 4, 7, 8):
         plane = plane[::-1]
     return plane
-
-
-def _one_line(exc: BaseException) -> str:
-    return " ".join(str(exc).split()) or type(exc).__name__

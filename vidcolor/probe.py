@@ -18,11 +18,14 @@ from av.video.stream import VideoStream
 from vidcolor.errors import InputError
 from vidcolor.fates import Fate
 from vidcolor.frames import VideoSpec
+from vidcolor.mp4_tables import check_announced_samples
 from vidcolor.paths import is_anything, is_file, is_folder
 from vidcolor.pixel_formats import MATRIX_BT709, MATRIX_RGB, RANGE_FULL, RANGE_LIMITED, luma_layout
 
 # Codecs of broadcast and distribution are limited range where they do not say; grey in any other (FFV1, raw) is full.
 LIMITED_BY_DEFAULT = frozenset({"h264", "hevc", "vvc", "av1", "vp8", "vp9", "mpeg1video", "mpeg2video", "mpeg4"})
+MAX_PIXELS = 1 << 26
+"""Twice 8K. A decoder keeps up to some forty pictures, and a film of one kilobyte can ask for the largest there are."""
 DROPPED_SIDE_DATA = {
     SideDataType.A53_CC: "closed captions inside the picture",
     SideDataType.MASTERING_DISPLAY_METADATA: "HDR mastering metadata",
@@ -47,6 +50,8 @@ def open_film(path: Path) -> InputContainer:
         raise InputError(f"{path}: is a folder; expected a film")
     if is_file(path) and path.stat().st_size == 0:
         raise InputError(f"{path}: is empty; was it copied or downloaded to the end?")
+    if is_file(path):
+        check_announced_samples(path)
     try:
         # The prefix, because libav would take a colon in a name for the end of a protocol's.
         return av.open(f"file:{path}", "r", metadata_errors="ignore")
@@ -73,7 +78,7 @@ def choose_video(container: InputContainer, path: str | Path) -> VideoStream:
     """The best video stream, never a cover picture.
 
     Raises:
-        InputError: there is none, or none that can be decoded.
+        InputError: there is none, or none that can be decoded, or its pictures are larger than :data:`MAX_PIXELS`.
     """
     films = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     if not films:
@@ -85,6 +90,11 @@ def choose_video(container: InputContainer, path: str | Path) -> VideoStream:
     stream = next((film for film in films if best is not None and film.index == best.index), films[0])
     if stream.codec_context is None or stream.time_base is None:
         raise InputError(f"{path}: its picture is in a format that this build of libav cannot decode")
+    size = stream.codec_context.width, stream.codec_context.height
+    if size[0] * size[1] > MAX_PIXELS:
+        found = f"{size[0]}×{size[1]}"
+        raise InputError(f"{path}: pictures of {found} are larger than the {MAX_PIXELS:,} pixels that are read")
+    stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}  # it may grow on the way
     stream.codec_context.thread_type = "AUTO"
     return stream
 

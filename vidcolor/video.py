@@ -334,7 +334,7 @@ class VideoWriter:
 
     def _add_everything(self, format_name: str) -> None:
         like = self._like
-        self._passthrough = Passthrough(self._container, self.warnings)
+        self._passthrough = Passthrough(self._container, self._dest.name, self.warnings)
         for stream in like.container.streams:
             if stream.index == like.stream.index:
                 self._stream = self._add_picture_stream(format_name)

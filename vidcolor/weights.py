@@ -2,13 +2,16 @@
 
 The metadata (all strings, as safetensors has it) holds ``format``, ``network``, ``config`` (JSON), ``recipe`` (the TOML
 text) and ``training`` (JSON: data with its hash, pictures seen, hardware, versions, figures). Weights files are not
-trusted: nothing is unpickled, and the network is laid out without memory until every shape has been compared.
+trusted: nothing is unpickled, the network is laid out without memory until every shape has been compared, and laying it
+out ends where the file has no more tensors for it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -17,14 +20,21 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from vidcolor.atomic import atomic_file
-from vidcolor.errors import WeightsError
-from vidcolor.networks import NETWORKS, build
+from vidcolor.errors import WeightsError, one_line
+from vidcolor.networks import NETWORKS, ColorNetwork, build
 
 FORMAT = "vidcolor-weights-1"
 DEFAULT_PACKAGE = "vidcolor.default_weights"
 DEFAULT_NAME = "default.safetensors"
+LARGEST_NUMBER = 4096
+"""Of channels or layers in a configuration; what a network computes from it then still takes no time and no memory."""
+STORED_AS = {torch.float32: frozenset(("F16", "BF16", "F32")), torch.int64: frozenset(("I64",))}
+"""What a tensor of a network may be in the file, as safetensors calls it."""
+UNFIT = (TypeError, ValueError, LookupError, ArithmeticError, AttributeError, RuntimeError)
+"""What networks raise on keywords and numbers that they were not made for."""
 
 
 def default_weights() -> Path:
@@ -53,15 +63,16 @@ def describe(path: Path) -> dict[str, Any]:
     except FileNotFoundError as exc:
         raise WeightsError(f"{path}: expected a weights file, found no such file") from exc
     except (SafetensorError, OSError) as exc:
-        raise WeightsError(f"{path}: expected a .safetensors file of vidcolor, found something else ({exc})") from exc
+        found = f"something else ({one_line(exc)})"
+        raise WeightsError(f"{path}: expected a .safetensors file of vidcolor, found {found}") from exc
     if metadata.get("format") != FORMAT:
-        found = metadata.get("format", "no format in its metadata")
+        found = repr(metadata["format"]) if "format" in metadata else "no format in its metadata"
         raise WeightsError(f"{path}: expected format {FORMAT}, found {found}; train or convert it with this version")
     try:
         config, training = json.loads(metadata["config"]), json.loads(metadata["training"])
         network, recipe = metadata["network"], metadata["recipe"]
-    except (KeyError, ValueError) as exc:
-        raise WeightsError(f"{path}: its metadata is incomplete: {exc}") from exc
+    except (KeyError, ValueError, RecursionError) as exc:
+        raise WeightsError(f"{path}: its metadata is incomplete or garbled: {one_line(exc)}") from exc
     return {
         "format": FORMAT,
         "network": network,
@@ -76,33 +87,91 @@ def load_generator(path: Path | None = None) -> nn.Module:
     """The network of a weights file, with its parameters as fp32 on the CPU, in eval mode. None: the default weights.
 
     Raises:
-        WeightsError: the file is missing, is none of ours, or does not fit the network it names.
+        WeightsError: the file is missing, is none of ours, does not fit the network it names, or holds parameters that
+            are not finite.
     """
     path = path or default_weights()
     about = describe(path)
     if about["network"] not in NETWORKS:
         known = ", ".join(sorted(NETWORKS))
         raise WeightsError(f"{path}: expected one of the networks {known}, found {about['network']!r}")
-    try:
-        with torch.device("meta"):
-            generator = build(about["network"], about["config"])
-    except (TypeError, ValueError, KeyError, AttributeError, RuntimeError) as exc:
-        raise WeightsError(f"{path}: its configuration does not fit {about['network']!r}: {exc}") from exc
-    generator.load_state_dict(_read_state(path, generator.state_dict()), strict=True, assign=True)
+    with safe_open(path, framework="pt") as file:
+        try:
+            generator = _lay_out(about["network"], about["config"], len(file.keys()))
+        except UNFIT as exc:
+            reason = one_line(exc)
+            raise WeightsError(f"{path}: its configuration does not fit {about['network']!r}: {reason}") from exc
+        generator.load_state_dict(_read_state(path, file, generator.state_dict()), strict=True, assign=True)
     return generator.requires_grad_(False).eval()
 
 
-def _read_state(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of ``path``, after names and shapes have been compared with ``expected``."""
-    with safe_open(path, framework="pt") as file:
-        names = set(file.keys())
-        if wrong := sorted(names ^ set(expected)):
-            raise WeightsError(f"{path}: {len(wrong)} tensors are missing or unknown, the first is {wrong[0]}")
-        for name, tensor in expected.items():
-            shape = list(file.get_slice(name).get_shape())
-            if shape != list(tensor.shape):
-                raise WeightsError(f"{path}: {name}: expected shape {list(tensor.shape)}, found {shape}")
-        return {name: file.get_tensor(name).to(tensor.dtype) for name, tensor in expected.items()}
+def _lay_out(network: str, config: dict[str, Any], tensors: int) -> ColorNetwork:
+    """The network without memory for its parameters, of which there may be no more than tensors in the file."""
+    if not all(number <= LARGEST_NUMBER for number in _numbers(config)):
+        raise ValueError(f"a number in it is above {LARGEST_NUMBER}, more channels or layers than a network may have")
+    with torch.device("meta"), _parameters_counted(tensors):
+        return build(network, config)
+
+
+def _numbers(value: object) -> Iterator[float]:
+    """Every number in a value of JSON."""
+    if isinstance(value, int | float):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _numbers_in(value.values())
+    elif isinstance(value, list):
+        yield from _numbers_in(value)
+
+
+def _numbers_in(values: Iterable[object]) -> Iterator[float]:
+    for value in values:
+        yield from _numbers(value)
+
+
+@contextmanager
+def _parameters_counted(most: int) -> Iterator[None]:
+    """Raise ValueError, as long as the context lasts, where this thread makes an empty parameter or more than ``most``.
+
+    A network of a million layers takes minutes and gigabytes even without its parameters.
+    """
+    thread, made = threading.get_ident(), 0
+
+    def count(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        nonlocal made
+        if parameter is None or threading.get_ident() != thread:
+            return
+        made += 1
+        if made > most:
+            raise ValueError(f"the network has more parameters than the file has tensors, {most}")
+        if parameter.numel() == 0:
+            raise ValueError(f"the network has an empty parameter, {name}")
+
+    handle = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _read_state(path: Path, file: Any, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of an opened file, after names, types and shapes have been compared with ``expected``."""
+    if wrong := sorted(set(file.keys()) ^ set(expected)):
+        raise WeightsError(f"{path}: {len(wrong)} tensors are missing or unknown, the first is {wrong[0]!r}")
+    for name, tensor in expected.items():
+        stored = file.get_slice(name)
+        if stored.get_shape() != list(tensor.shape):
+            raise WeightsError(f"{path}: {name}: expected shape {list(tensor.shape)}, found {stored.get_shape()}")
+        if stored.get_dtype() not in STORED_AS[tensor.dtype]:
+            known = " or ".join(sorted(STORED_AS[tensor.dtype]))
+            raise WeightsError(f"{path}: {name}: expected numbers stored as {known}, found {stored.get_dtype()}")
+    return {name: _finite(path, file, name).to(tensor.dtype) for name, tensor in expected.items()}
+
+
+def _finite(path: Path, file: Any, name: str) -> Tensor:
+    tensor: Tensor = file.get_tensor(name)
+    if not torch.isfinite(tensor).all():
+        raise WeightsError(f"{path}: {name}: holds numbers that are not finite; the file is damaged")
+    return tensor
 
 
 def save_generator(
