@@ -51,7 +51,14 @@ def make_pictures(folder: Path, count: int = 10) -> PictureSet:
 
 def stage(**changes: Any) -> StageRecipe:
     """A stage at full size."""
-    settings: dict[str, Any] = {"size": SIZE, "name": "s", "pictures": 1, "share": 1, "learning_rate": 1, "losses": {}}
+    settings: dict[str, Any] = {
+        "size": SIZE,
+        "name": "s",
+        "pictures": 1,
+        "share": 1,
+        "learning_rate": 1,
+        "losses": {"l1": 1},
+    }
     return StageRecipe(**settings | changes)
 
 

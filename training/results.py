@@ -176,15 +176,14 @@ def _conditions(found: Sequence[Measured], runs: Path) -> str:
 def _figures(found: Sequence[Measured]) -> str:
     columns = [name for name in METRICS if name in found[0].row]
     labels = [metric_info(name).label for name in columns]
-    head = ["recipe", "parameters", "pictures seen", "trained at, pictures/s", *labels, "runs at, pictures/s"]
-    lines = [head, ["---"] * len(head), ["*grey*", "", "", "", *_cells(found[0].report.rows[GREY], columns), ""]]
+    head = ["recipe", "parameters", "pictures seen", "trained at, pictures/s", *labels]
+    lines = [head, ["---"] * len(head), ["*grey*", "", "", "", *_cells(found[0].report.rows[GREY], columns)]]
     for each in found:
         seen, minutes = each.training["pictures_seen"], each.training["minutes"]
         lines.append([
-            each.name, f"{each.parameters / 1e6:.1f} M", f"{seen}", f"{seen / minutes / 60:.1f}",
-            *_cells(each.row, columns), f"{each.row['pictures_per_second']:.1f}",
+            each.name, f"{each.parameters:,}", f"{seen:,}", f"{seen / minutes / 60:.1f}", *_cells(each.row, columns),
         ])  # fmt: skip
-    lines.append(["*truth*", "", "", "", *_cells(found[0].report.rows[TRUTH], columns), ""])
+    lines.append(["*truth*", "", "", "", *_cells(found[0].report.rows[TRUTH], columns)])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
