@@ -102,11 +102,11 @@ class Excerpts(VideoReader):
         self.whole_film = False
 
     def pictures(self) -> Iterator[Picture]:
-        """The pictures of all pieces; to be called once. A piece is left out where the film has no later key frame."""
+        """The pictures of all pieces; to be called once. It ends where the film has no later key frame."""
         read = 0
         for start in (None, *self._starts):
-            if start is not None:
-                self._jump(start)
+            if start is not None and not self._jump(start):
+                return
             for number, picture in enumerate(self._piece(with_first=start is None)):
                 if number == 0:
                     self.firsts.append(read)
@@ -127,14 +127,15 @@ class Excerpts(VideoReader):
                 return
             yield self._picture(*following)
 
-    def _jump(self, start: int) -> None:
-        """Go on at the first key frame from ``start``, in ticks; or, in a file without search, from where it is."""
+    def _jump(self, start: int) -> bool:
+        """Go on at the first key frame from ``start``, in ticks. False where there is none, or no way to it."""
         try:
             self.container.seek(start, stream=self.stream, backward=False)
         except av.FFmpegError:
-            return
+            return False  # and what the decoder still holds belongs to the piece before
         self._frames.close()
         self._frames = self._decode()
+        return True
 
 
 def spread(timing: Timing, spec: VideoSpec) -> tuple[list[int], int]:
