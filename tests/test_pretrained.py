@@ -29,7 +29,13 @@ from vidcolor.networks.efficientnet_lite import EfficientNetLite
 from vidcolor.networks.encoders import MobileNetV2, ResNet18
 from vidcolor.training import pretrained
 from vidcolor.training.feature_networks import FEATURE_NETWORKS, AlexNetFeatures, VGG16Features
-from vidcolor.training.pretrained import fetch_pretrained, find_pretrained, load_published
+from vidcolor.training.pretrained import (
+    fetch_inception,
+    fetch_pretrained,
+    find_pretrained,
+    load_published,
+    pretrained_folder,
+)
 
 LITE0 = "efficientnet_lite0"
 
@@ -319,3 +325,29 @@ def test_what_is_not_published() -> None:
     """An unknown name is refused, with those that are known."""
     with pytest.raises(OptionError, match="'vgg11' cannot be fetched; these can: alexnet, efficientnet_lite0"):
         fetch_pretrained("vgg11")
+
+
+def test_fetching_inception(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Inception of FID is downloaded once, compared with the hash in its name, and found afterwards."""
+    asked = []
+
+    def download(url: str, path: str, hash_prefix: str, progress: bool) -> None:
+        asked.append((url, hash_prefix))
+        Path(path).write_bytes(b"parameters")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
+    first, second = fetch_inception(), fetch_inception()
+    assert first == second == pretrained_folder() / "weights-inception-2015-12-05-6726825d.pth"
+    assert [prefix for _, prefix in asked] == ["6726825d"]
+
+
+def test_no_network_for_inception(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A download that fails is one line, and leaves nothing that would be taken for the network."""
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
+    with pytest.raises(WeightsError, match=r"InceptionV3: could not be fetched \(.*no route to host"):
+        fetch_inception()
+    assert not list(pretrained_folder().glob("*inception*"))

