@@ -101,7 +101,8 @@ def find_judges(pretrained: Path | None = None, *, inception: Path | None = None
         networks[FRECHET] = load_efficientnet_features(efficientnet).to(device, memory_format=torch.channels_last)
     if inception is None:
         missing[FID] = (
-            "the InceptionV3 of torch-fidelity or torchvision is not at hand; name its file with --inception, or --inception download"
+            "the InceptionV3 of torch-fidelity or torchvision is not at hand; name its file with --inception, "
+            "or say --inception download"
         )
     else:
         files[FID] = inception
