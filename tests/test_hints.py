@@ -20,9 +20,9 @@ def ab() -> Tensor:
 
 
 def only(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give every picture hints of one kind."""
-    until = {"none": (1.0, 1.0, 1.0), "points": (0.0, 1.0, 1.0), "patches": (0.0, 0.0, 1.0), "maps": (0.0, 0.0, 0.0)}
-    for name, value in zip(("NONE_UNTIL", "POINTS_UNTIL", "PATCHES_UNTIL"), until[kind], strict=True):
+    """Give all hinted pictures one kind of hints."""
+    until = {"points": (1.0, 1.0), "patches": (0.0, 1.0), "maps": (0.0, 0.0)}
+    for name, value in zip(("POINTS_UNTIL", "PATCHES_UNTIL"), until[kind], strict=True):
         monkeypatch.setattr(module, name, value)
 
 
@@ -55,7 +55,7 @@ def test_points_are_means_over_squares(ab: Tensor, monkeypatch: pytest.MonkeyPat
     """A point that no other overlaps is a square of 7 × 7 with the mean of the true colours on it."""
     only("points", monkeypatch)
     monkeypatch.setattr(module, "MAX_POINTS", 1)
-    hints = simulate_hints(ab, torch.Generator().manual_seed(0))
+    hints = simulate_hints(ab, torch.Generator().manual_seed(0), share=1.0)
     for true, (*shown, confidence) in zip(ab, hints, strict=True):
         on = confidence == 1
         assert on.sum() == POINT_SIDE**2
@@ -68,7 +68,7 @@ def test_points_are_means_over_squares(ab: Tensor, monkeypatch: pytest.MonkeyPat
 def test_points_differ_in_number(ab: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     """From one to MAX_POINTS squares, in every row and column, edges included."""
     only("points", monkeypatch)
-    confidence = simulate_hints(ab, torch.Generator().manual_seed(0))[:, 2]
+    confidence = simulate_hints(ab, torch.Generator().manual_seed(0), share=1.0)[:, 2]
     areas = confidence.sum(dim=(1, 2))
     assert areas.min() < 4 * POINT_SIDE**2
     assert 10 * POINT_SIDE**2 < areas.max() <= MAX_POINTS * POINT_SIDE**2
@@ -79,7 +79,7 @@ def test_points_differ_in_number(ab: Tensor, monkeypatch: pytest.MonkeyPatch) ->
 def test_patches_are_the_truth(ab: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rectangles of the true colours, never none and seldom all."""
     only("patches", monkeypatch)
-    hints = simulate_hints(ab, torch.Generator().manual_seed(0))
+    hints = simulate_hints(ab, torch.Generator().manual_seed(0), share=1.0)
     confidence = hints[:, 2:]
     torch.testing.assert_close(hints[:, :2] * AB_SCALE, ab * confidence)
     covered = confidence.mean(dim=(1, 2, 3))
@@ -90,7 +90,7 @@ def test_patches_are_the_truth(ab: Tensor, monkeypatch: pytest.MonkeyPatch) -> N
 def test_whole_maps_are_nearly_the_truth(ab: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     """Everywhere, with less confidence where they are wrong, and on the whole better than nothing by far."""
     only("maps", monkeypatch)
-    hints = simulate_hints(ab, torch.Generator().manual_seed(0))
+    hints = simulate_hints(ab, torch.Generator().manual_seed(0), share=1.0)
     confidence = hints[:, 2:]
     assert 0 <= confidence.min() < confidence.max() < 1
     error = (hints[:, :2] / confidence.clamp(min=0.01) * AB_SCALE - ab).square().mean(dim=1)
@@ -101,5 +101,4 @@ def test_whole_maps_are_nearly_the_truth(ab: Tensor, monkeypatch: pytest.MonkeyP
 
 def test_no_hints_at_all(ab: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     """A batch in which nobody has hints is zero."""
-    only("none", monkeypatch)
-    assert not simulate_hints(ab, torch.Generator().manual_seed(0)).any()
+    assert not simulate_hints(ab, torch.Generator().manual_seed(0), share=0.0).any()

@@ -22,6 +22,14 @@ from vidcolor.networks.pretrained_unet import DecoderBlock
 from vidcolor.training.recipe import load_recipe, recipe_names
 from vidcolor.weights import load_generator, save_generator
 
+PYRAMID: dict[str, Any] = {
+    "encoder": "efficientnet_lite0",
+    "width": 40,
+    "attention_layers": [1, 1],
+    "decoder_channels": [32, 16, 16, 8],
+    "detail_channels": [8, 8, 8, 8, 8],
+}
+
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "autoencoder": ("autoencoder", {"filters": 8, "downs": 2}),
     "cnn4 rgb": ("cnn4", {"space": "rgb"}),
@@ -30,6 +38,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "multiscale_unet": ("multiscale_unet", SMALL_CONFIG),
     "pretrained_unet shuffle": ("pretrained_unet", {"decoder_channels": [16, 16, 8, 8, 8]}),
     "pretrained_unet resize": ("pretrained_unet", {"encoder": "efficientnet_lite0", "upsampling": "resize"}),
+    "pyramid": ("pyramid", PYRAMID),
     "residual": ("residual", {"filters": 8, "blocks": 2}),
     "residual_unet transposed": ("residual_unet", {"filters": 4, "downs": 3, "upsampling": "transposed"}),
     "residual_unet resize": ("residual_unet", {"filters": 4, "downs": 3, "upsampling": "resize"}),

@@ -28,6 +28,8 @@ SMALL = {  # what makes a network of the recipe's kind train in a second
     "eccv16": "filters = 4",
     "siggraph17": "filters = 4",
     "autoencoder": "filters = 4",
+    "pyramid": "width = 40\nattention_layers = [1, 1]\ndecoder_channels = [32, 16, 16, 8]\n"
+    "detail_channels = [8, 8, 8, 8, 8]",
     "multiscale_unet": "width = 40\nattention_layers = 1\ndecoder_channels = [32, 16, 16, 8]\n"
     "detail_channels = [8, 8, 8, 8, 8]",
 }

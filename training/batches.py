@@ -196,7 +196,7 @@ class Batches:
             grey=damage(clean, random) if stage.damage else clean,
             clean_grey=clean,
             ab=ab,
-            hints=simulate_hints(ab, random) if hints else None,
+            hints=simulate_hints(ab, random, stage.hinted) if hints else None,
             semantics=[m.to(self.features.dtype) for m in semantics] if self.features and semantics else None,
         )
 

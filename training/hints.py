@@ -1,7 +1,7 @@
 """Hints as a person, a reference or a neighbouring frame would give them, made from the true colours.
 
 Hints are (N, 3, H, W): a and b in units of AB_SCALE times the confidence, and the confidence in [0, 1] (the form that
-:class:`vidcolor.networks.ColorNetwork` takes). Half of the pictures get none, the others points, patches, or whole
+:class:`vidcolor.networks.ColorNetwork` takes). Some pictures get none, the others points, patches, or whole
 maps that are displaced, noisy and partly wrong, with the confidence to match.
 """
 
@@ -13,7 +13,8 @@ from torch.nn import functional as F
 
 from vidcolor.color import AB_SCALE
 
-NONE_UNTIL, POINTS_UNTIL, PATCHES_UNTIL = 0.5, 0.7, 0.8  # of the pictures; the rest get whole maps
+POINTS_UNTIL, PATCHES_UNTIL = 0.4, 0.6  # of the hinted pictures; the rest get whole maps
+TINY = 1e-9
 MAX_POINTS = 30
 POINT_SIDE = 7  # a point is the mean over so many pixels squared, shown on all of them
 MAX_PATCHES = 3
@@ -22,16 +23,17 @@ MAX_NOISE = 8.0  # Lab units
 NOISE_CELL = 16  # pixels
 
 
-def simulate_hints(ab: Tensor, generator: torch.Generator) -> Tensor:
+def simulate_hints(ab: Tensor, generator: torch.Generator, share: float = 0.5) -> Tensor:
     """Hints (N, 3, H, W) for true ab (N, 2, H, W) in Lab units, on its device.
 
     Args:
         ab: H and W at least :data:`NOISE_CELL`.
+        share: of the pictures that get any.
         generator: on the CPU; decides everything. Only small things cross to the device: it need not wait for them.
     """
-    kind = torch.rand(len(ab), generator=generator)
+    kind = (torch.rand(len(ab), generator=generator) - (1 - share)) / max(share, TINY)  # below 0: none
     hints = ab.new_zeros(len(ab), 3, *ab.shape[-2:])
-    makers = ((NONE_UNTIL, POINTS_UNTIL, _points), (POINTS_UNTIL, PATCHES_UNTIL, _patches), (PATCHES_UNTIL, 1.0, _maps))
+    makers = ((0.0, POINTS_UNTIL, _points), (POINTS_UNTIL, PATCHES_UNTIL, _patches), (PATCHES_UNTIL, 1.0, _maps))
     for low, high, make in makers:
         chosen = torch.nonzero((kind >= low) & (kind < high))[:, 0].to(ab.device)
         if len(chosen) > 0:

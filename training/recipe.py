@@ -101,6 +101,10 @@ class StageRecipe:
     """``crop``: squares cut out at full size. ``resize``: whole pictures, or nearly, made smaller. A frozen encoder has
     crops alone, as its cached features are cut with them."""
     learning_rate: float
+    finest: int = 0
+    """The stride of the finest level that is trained, of networks that speak at several; 0: the network's own."""
+    hinted: float = 0.5
+    """Share of the pictures that come with hints, of networks that take them."""
     frozen_encoder: bool = False
     damage: bool = False
     """The grey picture is damaged as old film is; not with a frozen encoder."""
@@ -108,6 +112,8 @@ class StageRecipe:
 
     def __post_init__(self) -> None:
         _check_counts(f"stage {self.name}", pictures=self.pictures, size=self.size)
+        if not 0 <= self.hinted <= 1:
+            raise ValueError(f"stage {self.name}: hinted must be in [0, 1], found {self.hinted}")
         if not self.losses:
             raise ValueError(f"stage {self.name}: expected losses, found none")
         if self.size % CROP_STEP:
@@ -152,6 +158,8 @@ class Recipe:
         for stage in self.stages:
             if stage.size > self.size:
                 raise ValueError(f"stage {stage.name}: its size is larger than the data's, {self.size}")
+            if stage.finest and stage.finest not in network.strides:
+                raise ValueError(f"stage {stage.name}: {self.network} does not speak at stride {stage.finest}")
             if "adversarial" in stage.losses and self.discriminator is None:
                 raise ValueError(f"stage {stage.name}: its adversarial loss needs a table [discriminator]")
         frozen = [stage.frozen_encoder for stage in self.stages]

@@ -10,6 +10,7 @@ from vidcolor.networks.eccv16 import Eccv16
 from vidcolor.networks.generator import Generator
 from vidcolor.networks.network import ColorNetwork, Prediction
 from vidcolor.networks.pretrained_unet import PretrainedUNet
+from vidcolor.networks.pyramid import Pyramid
 from vidcolor.networks.residual import ResidualNetwork
 from vidcolor.networks.residual_unet import ResidualUNet
 from vidcolor.networks.siggraph17 import Siggraph17
@@ -21,6 +22,7 @@ NETWORKS: dict[str, type[ColorNetwork]] = {
     "eccv16": Eccv16,
     "multiscale_unet": Generator,
     "pretrained_unet": PretrainedUNet,
+    "pyramid": Pyramid,
     "residual": ResidualNetwork,
     "residual_unet": ResidualUNet,
     "siggraph17": Siggraph17,

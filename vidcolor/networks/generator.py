@@ -21,36 +21,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vidcolor.networks.encoders import ENCODERS
-from vidcolor.networks.layers import bounded_ab, conv_bn_relu, conv_to_ab
+from vidcolor.networks.layers import DecoderBlock, SelfAttention, bounded_ab, conv_bn_relu, conv_to_ab
 from vidcolor.networks.network import HINT_CHANNELS, ColorNetwork, Prediction
-
-
-class SelfAttention(nn.Module):
-    """A pre-norm transformer layer over all places of a map (Vaswani et al. 2017).
-
-    A depthwise convolution before it tells the places apart (Chu et al. 2021), so that any size will do.
-    """
-
-    def __init__(self, channels: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.position = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
-        self.norm_attention = nn.LayerNorm(channels)
-        self.to_qkv = nn.Linear(channels, 3 * channels)
-        self.project = nn.Linear(channels, channels)
-        self.norm_mlp = nn.LayerNorm(channels)
-        self.mlp = nn.Sequential(nn.Linear(channels, 4 * channels), nn.GELU(), nn.Linear(4 * channels, channels))
-
-    def forward(self, x: Tensor) -> Tensor:
-        n, c, h, w = x.shape
-        tokens = (x + self.position(x)).flatten(2).transpose(1, 2)
-        qkv = self.to_qkv(self.norm_attention(tokens)).view(n, h * w, 3, self.heads, c // self.heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)
-        attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(n, h * w, c)
-        tokens = tokens + self.project(attended)
-        tokens = tokens + self.mlp(self.norm_mlp(tokens))
-        restored: Tensor = tokens.transpose(1, 2).reshape(n, c, h, w)
-        return restored
 
 
 class DetailPath(nn.Module):
@@ -76,24 +48,6 @@ class DetailPath(nn.Module):
             x = down(x)
             maps.append(x)
         return maps
-
-
-class DecoderBlock(nn.Module):
-    """Narrow what comes from below, enlarge it, join it with the skips, and refine it with a residual pair."""
-
-    def __init__(self, below: int, skips: int, outputs: int) -> None:
-        super().__init__()
-        self.narrow = nn.Conv2d(below, outputs, 1)  # before the enlargement: a quarter of the work
-        self.join = conv_bn_relu(outputs + skips, outputs)
-        self.refine = nn.Sequential(
-            conv_bn_relu(outputs, outputs), nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
-            nn.BatchNorm2d(outputs),
-        )  # fmt: skip
-
-    def forward(self, below: Tensor, skips: Sequence[Tensor]) -> Tensor:
-        below = F.interpolate(self.narrow(below), size=skips[0].shape[-2:], mode="bilinear", align_corners=False)
-        x = self.join(torch.cat((below, *skips), dim=1))
-        return F.relu(x + self.refine(x))
 
 
 class Generator(ColorNetwork):

@@ -38,6 +38,9 @@ class ColorNetwork(nn.Module):
     takes_hints: bool = False
     """False: hints are ignored, and the network is not trained on them."""
 
+    strides: tuple[int, ...] = ()
+    """Of the sizes that the network can speak at, coarse to fine; empty: it knows one alone."""
+
     config: dict[str, Any]
     encoder: nn.Module | None
 
@@ -45,6 +48,20 @@ class ColorNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = None
+
+    @property
+    def finest(self) -> int:
+        """The stride of the finest level that speaks, one of :attr:`strides`; a coarser one costs less. 0: no choice.
+
+        It is part of ``config``, and no parameter depends on it.
+        """
+        return int(self.config.get("finest", 0))
+
+    @finest.setter
+    def finest(self, stride: int) -> None:
+        if stride not in self.strides:
+            raise ValueError(f"{type(self).__name__} speaks at strides {self.strides}, not at {stride}")
+        self.config["finest"] = stride
 
     def encode(self, grey: Tensor) -> list[Tensor]:
         """Semantics of grey (N, 1, H, W), that can be cached while the encoder is frozen: maps (N, C, H/s, W/s).

@@ -1,0 +1,151 @@
+"""The default generator: an ImageNet encoder says what is there, attention over the whole picture says what colour it
+has, and a decoder says where that colour ends.
+
+    half size ─► encoder ─┐
+    grey ─► encoder ──► 1/32 ─► attention ─► 1/16 ─► attention ─► 1/8 ──────► 1/4 ──────► 1/2
+               └──────► 1/16, 1/8, 1/4 ─ skips ─┘      │            │            │           │
+    grey, hints ─► detail 1/2 ─► … ─► 1/32 (skips)     ab ─► ×2 ─► + ab ─► ×2 ─► + ab ─► ×2 ─► + ab
+
+Colour is said coarsely first, and every finer level adds to it (a Laplacian pyramid, Burt & Adelson 1983): training can
+begin with the coarse levels alone, where a step costs a fraction, and goes on without a break (:attr:`Pyramid.finest`).
+The encoder sees nothing but grey, so that its features can be cached while it is frozen. Hints (Zhang et al. 2017:
+colours and where they are known) enter through the detail path, and at each of its strides as means of what is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vidcolor.networks.encoders import ENCODERS
+from vidcolor.networks.layers import DecoderBlock, SelfAttention, bounded_ab, conv_bn_relu, conv_to_ab
+from vidcolor.networks.network import HINT_CHANNELS, ColorNetwork, Prediction
+
+HEAD = 64  # channels of an attention head
+KNOWN = 0.01  # the mean confidence of a cell, from which on its colour counts as known by half
+
+
+class DetailPath(nn.Module):
+    """Grey at half its size (four pixels a place) and the hints, going down to stride 32 without semantics."""
+
+    def __init__(self, channels: Sequence[int]) -> None:
+        super().__init__()
+        self.first = conv_bn_relu(4 + HINT_CHANNELS, channels[0])
+        self.down = nn.ModuleList(
+            conv_bn_relu(fine + HINT_CHANNELS, coarse, stride=2) for fine, coarse in pairwise(channels)
+        )
+
+    def forward(self, grey: Tensor, hints: Tensor) -> list[Tensor]:
+        """Maps at strides 2, 4, 8, 16 and 32."""
+        cells = F.avg_pool2d(hints, 2)
+        x = self.first(torch.cat((F.pixel_unshuffle(grey, 2), known_colours(cells)), dim=1))
+        maps = [x]
+        for level, down in enumerate(self.down):
+            x = down(torch.cat((x, known_colours(cells)), dim=1))
+            maps.append(x)
+            if level + 1 < len(self.down):
+                cells = F.avg_pool2d(cells, 2)
+        return maps
+
+
+def known_colours(cells: Tensor) -> Tensor:
+    """Means of hints over cells (N, 3, h, w) to the mean of the colours that are known there, and how far they are.
+
+    Colours weigh as much as their confidence. Without any the three channels are 0.
+    """
+    return cells / (cells[:, 2:] + KNOWN)
+
+
+class Pyramid(ColorNetwork):
+    """Grey and hints to ab.
+
+    Args:
+        encoder: a name in :data:`vidcolor.networks.encoders.ENCODERS`.
+        width: channels of the attention layers at stride 32.
+        attention_layers: how many of them at strides 32 and 16.
+        decoder_channels: channels at strides 16, 8, 4 and 2.
+        detail_channels: channels of the detail path at strides 2, 4, 8, 16 and 32.
+        finest: see :attr:`ColorNetwork.finest`.
+    """
+
+    multiple = 32
+    strides = (16, 8, 4, 2)
+    takes_hints = True
+    encoder: nn.Module
+
+    def __init__(
+        self,
+        *,
+        encoder: str = "efficientnet_lite2",
+        width: int = 320,
+        attention_layers: Sequence[int] = (4, 2),
+        decoder_channels: Sequence[int] = (192, 128, 64, 32),
+        detail_channels: Sequence[int] = (24, 32, 48, 64, 96),
+        finest: int = 2,
+    ) -> None:
+        super().__init__(
+            {
+                "encoder": encoder,
+                "width": width,
+                "attention_layers": list(attention_layers),
+                "decoder_channels": list(decoder_channels),
+                "detail_channels": list(detail_channels),
+            }
+        )
+        encoder_module = ENCODERS[encoder]()
+        self.encoder = encoder_module
+        self.finest = finest
+        semantic: tuple[int, ...] = tuple(encoder_module.channels)
+        self.detail = DetailPath(detail_channels)
+        self.scene = nn.Conv2d(2 * semantic[4] + semantic[3] + detail_channels[4], width, 1)
+        at32, at16 = attention_layers
+        self.attention = nn.Sequential(*(SelfAttention(width, heads=max(width // HEAD, 1)) for _ in range(at32)))
+        skips = (
+            semantic[3] + detail_channels[3],
+            semantic[2] + detail_channels[2],
+            semantic[1] + detail_channels[1],
+            detail_channels[0],
+        )
+        below = (width, *decoder_channels[:-1])
+        self.blocks = nn.ModuleList(
+            DecoderBlock(b, s, o) for b, s, o in zip(below, skips, decoder_channels, strict=True)
+        )
+        first = decoder_channels[0]
+        self.attention16 = nn.Sequential(*(SelfAttention(first, heads=max(first // HEAD, 1)) for _ in range(at16)))
+        self.to_ab = nn.ModuleList(conv_to_ab(channels, 3) for channels in decoder_channels)
+
+    def encode(self, grey: Tensor) -> list[Tensor]:
+        """Semantics of grey (N, 1, H, W): six maps, at strides 4, 8, 16, 32 and, from half size, 32 and 64."""
+        _, s4, s8, s16, s32 = self.encoder(grey)
+        *_, half16, half32 = self.encoder(F.avg_pool2d(grey, 2))
+        return [s4, s8, s16, s32, half16, half32]
+
+    def predict(
+        self, grey: Tensor, hints: Tensor | None = None, semantics: Sequence[Tensor] | None = None
+    ) -> Prediction:
+        """ab at the stride :attr:`finest`; see :meth:`ColorNetwork.predict`."""
+        if hints is None:
+            hints = grey.new_zeros(grey.shape[0], HINT_CHANNELS, *grey.shape[-2:])
+        s4, s8, s16, s32, half16, half32 = semantics or self.encode(grey)
+        d2, d4, d8, d16, d32 = self.detail(grey, hints)
+        size = s32.shape[-2:]
+        scene = (F.interpolate(half, size=size, mode="bilinear", align_corners=False) for half in (half16, half32))
+        x = self.attention(self.scene(torch.cat((s32, *scene, d32), dim=1)))
+        skips = ((s16, d16), (s8, d8), (s4, d4), (d2,))
+        ab: Tensor | None = None
+        for stride, block, to_ab, skip in zip(self.strides, self.blocks, self.to_ab, skips, strict=True):
+            x = block(x, skip)
+            if stride == self.strides[0]:
+                x = self.attention16(x)
+            level = to_ab(x)
+            if ab is not None:
+                level = level + F.interpolate(ab, scale_factor=2.0, mode="bilinear", align_corners=False)
+            ab = level
+            if stride == self.finest:
+                break
+        assert ab is not None
+        return bounded_ab(ab)
