@@ -41,6 +41,38 @@ def test_padding_is_cut_off_where_it_was_put(colorizer: Colorizer) -> None:
     np.testing.assert_allclose(colorizer.predict(padded)[:, :, 7:57, 2:62], colorizer.predict(inner), atol=1e-3)
 
 
+def test_hints_lie_where_they_were_put(colorizer: Colorizer) -> None:
+    """Padding moves hints as it moves the picture: a hint differs most from none at its own place."""
+    grey = np.full((1, 72, 104), 0.5, np.float32)
+    hints = np.zeros((1, 3, 72, 104), np.float32)
+    hints[:, :, 8:16, 80:88] = 1
+    change = np.abs(colorizer.predict(grey, hints) - colorizer.predict(grey)).sum(axis=(0, 1))
+    row, column = np.unravel_index(change.argmax(), change.shape)
+    assert 4 <= row < 20
+    assert 76 <= column < 92
+
+
+def test_hints_go_with_their_pictures(colorizer: Colorizer) -> None:
+    """In several batches every picture gets its own hints; hints of zeros are none."""
+    grey = np.random.default_rng(4).random((5, 32, 32), dtype=np.float32)
+    hints = np.zeros((5, 3, 32, 32), np.float32)
+    hints[4] = 1
+    change = np.abs(colorizer.predict(grey, hints) - colorizer.predict(grey)).max(axis=(1, 2, 3))
+    assert (change[:4] == 0).all()
+    assert change[4] > 0
+
+
+def test_hints_that_cannot_be_taken(colorizer: Colorizer) -> None:
+    """Hints of another shape, and hints for a network without an input for them, are refused."""
+    grey = np.zeros((1, 32, 32), np.float32)
+    with pytest.raises(ValueError, match=r"\(1, 3, 32, 32\)"):
+        colorizer.predict(grey, np.zeros((1, 2, 32, 32), np.float32))
+    deaf = small_generator(1)
+    deaf.takes_hints = False
+    with pytest.raises(OptionError, match="takes none"):
+        Colorizer(deaf, device="cpu").predict(grey, np.zeros((1, 3, 32, 32), np.float32))
+
+
 @pytest.mark.parametrize("name", ["cuda:99", "nonsense", "mps:7"])
 def test_unknown_device(name: str) -> None:
     """A device that is not there is a usage error that names it."""

@@ -11,6 +11,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from vidcolor.errors import OptionError
 from vidcolor.frames import FloatArray
+from vidcolor.networks.network import HINT_CHANNELS
 from vidcolor.precision import fastest_dtype
 
 BATCH_SIZES = {"cpu": 4, "cuda": 32, "mps": 8}  # on a CPU more pictures only leave the cache
@@ -24,6 +25,17 @@ class Predictor(Protocol):
 
     def predict(self, grey: FloatArray) -> FloatArray:
         """(N, h, w) grey levels in [0, 1], any size, to (N, 2, h, w) ab in Lab units. Every picture on its own."""
+        ...
+
+
+class Guided(Predictor, Protocol):
+    """A predictor that can be told colours."""
+
+    takes_hints: bool
+    """False: it cannot after all, as its network takes none."""
+
+    def predict(self, grey: FloatArray, hints: FloatArray | None = None) -> FloatArray:
+        """As a :class:`Predictor`; ``hints`` are (N, 3, h, w), in the form of :meth:`Colorizer.predict`."""
         ...
 
 
@@ -53,29 +65,47 @@ class Colorizer:
         self.dtype = dtype or fastest_dtype(self.device)
         self.batch_size = batch_size or BATCH_SIZES[self.device.type]
         self.multiple: int = generator.get_submodule("").multiple  # type: ignore[assignment]
+        self.takes_hints = bool(getattr(generator, "takes_hints", False))
         folded = fold_batch_norm(generator.eval())
         self.generator = folded.to(self.device, self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def predict(self, grey: FloatArray) -> FloatArray:
+    def predict(self, grey: FloatArray, hints: FloatArray | None = None) -> FloatArray:
         """Colour grey pictures, each on its own.
 
         Args:
             grey: float32 (N, h, w), gamma-encoded, in [0, 1]; any N and any size.
+            hints: float32 (N, 3, h, w): a and b in units of AB_SCALE times the confidence, and the confidence in
+                [0, 1], as :class:`vidcolor.networks.ColorNetwork` takes them. None: no hints.
 
         Returns:
             ab, float32 (N, 2, h, w), Lab units.
-        """
-        parts = [self._predict_batch(grey[i : i + self.batch_size]) for i in range(0, len(grey), self.batch_size)]
-        return np.concatenate(parts)
 
-    def _predict_batch(self, grey: FloatArray) -> FloatArray:
+        Raises:
+            OptionError: hints, and the network takes none.
+            ValueError: hints of another shape.
+        """
+        if hints is not None:
+            self._check_hints(hints, (len(grey), HINT_CHANNELS, *grey.shape[1:]))
+        starts = range(0, len(grey), self.batch_size)
+        batches = [slice(start, start + self.batch_size) for start in starts]
+        return np.concatenate([self._predict_batch(grey[i], None if hints is None else hints[i]) for i in batches])
+
+    def _check_hints(self, hints: FloatArray, expected: tuple[int, ...]) -> None:
+        if not self.takes_hints:
+            raise OptionError("hints: these weights are of a network that takes none; choose others with --weights")
+        if hints.shape != expected:
+            raise ValueError(f"expected hints of shape {expected}, got {hints.shape}")
+
+    def _predict_batch(self, grey: FloatArray, hints: FloatArray | None) -> FloatArray:
         h, w = grey.shape[1:]
         pad_h, pad_w = -h % self.multiple, -w % self.multiple
         top, left = pad_h // 2, pad_w // 2
-        padded = np.pad(grey, ((0, 0), (top, pad_h - top), (left, pad_w - left)), mode="edge")
+        around = ((top, pad_h - top), (left, pad_w - left))
+        inputs = [np.pad(grey, ((0, 0), *around), mode="edge")[:, None]]
+        if hints is not None:
+            inputs.append(np.pad(hints, ((0, 0), (0, 0), *around)))  # nothing is known outside
         with torch.inference_mode():
-            x = torch.from_numpy(padded)[:, None].to(self.device, self.dtype)
-            ab: Any = self.generator(x)
+            ab: Any = self.generator(*(torch.from_numpy(maps).to(self.device, self.dtype) for maps in inputs))
             return ab[:, :, top : top + h, left : left + w].float().cpu().contiguous().numpy()  # type: ignore[no-any-return]
 
 
