@@ -38,14 +38,31 @@ def simulate_hints(ab: Tensor, generator: torch.Generator, share: float = 0.5) -
         chosen = torch.nonzero((kind >= low) & (kind < high))[:, 0].to(ab.device)
         if len(chosen) > 0:
             colours, confidence = make(ab, chosen, generator)
-            hints.index_copy_(0, chosen, torch.cat((colours / AB_SCALE * confidence, confidence), dim=1))
+            hints.index_copy_(0, chosen, hint_map(colours, confidence))
     return hints
 
 
+def hint_map(colours: Tensor, confidence: Tensor) -> Tensor:
+    """Colours (N, 2, H, W) in Lab units and confidence (N, 1, H, W) to hints (N, 3, H, W)."""
+    return torch.cat((colours / AB_SCALE * confidence, confidence), dim=1)
+
+
 def _points(ab: Tensor, chosen: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Mean colours of small squares at 1 to MAX_POINTS places, shown on the whole square; later ones lie on top."""
-    n, height, width = len(chosen), *ab.shape[-2:]
-    counts = torch.randint(1, MAX_POINTS + 1, (n, 1), generator=generator)
+    counts = torch.randint(1, MAX_POINTS + 1, (len(chosen), 1), generator=generator)
+    return true_points(ab[chosen], counts, generator)
+
+
+def true_points(ab: Tensor, counts: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Mean colours of small squares at random places, shown on the whole square; later ones lie on top.
+
+    Args:
+        ab: (N, 2, H, W), Lab units.
+        counts: (N, 1) on the CPU: how many places each picture gets, at most :data:`MAX_POINTS`.
+
+    Returns:
+        Colours (N, 2, H, W) in Lab units, and the confidence (N, 1, H, W): 1 on the squares, 0 elsewhere.
+    """
+    n, height, width = len(ab), *ab.shape[-2:]
     tops = torch.randint(0, height - POINT_SIDE + 1, (n, MAX_POINTS, 1, 1), generator=generator).to(ab.device)
     lefts = torch.randint(0, width - POINT_SIDE + 1, (n, MAX_POINTS, 1, 1), generator=generator).to(ab.device)
     inside = torch.arange(POINT_SIDE, device=ab.device)
@@ -55,7 +72,7 @@ def _points(ab: Tensor, chosen: Tensor, generator: torch.Generator) -> tuple[Ten
     owner = torch.zeros(n, height * width, dtype=torch.int64, device=ab.device)
     owner.scatter_reduce_(1, places, numbers.repeat_interleave(POINT_SIDE**2, 1), "amax")
     owner = owner[:, None]
-    means = ab[chosen].flatten(2).gather(2, places[:, None].expand(-1, 2, -1)).view(n, 2, MAX_POINTS, -1).mean(dim=3)
+    means = ab.flatten(2).gather(2, places[:, None].expand(-1, 2, -1)).view(n, 2, MAX_POINTS, -1).mean(dim=3)
     shown = F.pad(means, (1, 0)).gather(2, owner.expand(-1, 2, -1))
     return shown.view(n, 2, height, width), (owner > 0).to(ab).view(n, 1, height, width)
 
@@ -80,15 +97,26 @@ def _maps(ab: Tensor, chosen: Tensor, generator: torch.Generator) -> tuple[Tenso
     def draw(*shape: int) -> Tensor:
         return torch.rand(n, *shape, generator=generator)
 
-    def spread(coarse: Tensor, mode: str) -> Tensor:
-        return F.interpolate(coarse.to(ab), size=(height, width), mode=mode, align_corners=False)
-
-    shift = spread((draw(2, 4, 4) * 2 - 1) * MAX_SHIFT * 2 * draw(1, 1, 1), "bicubic").permute(0, 2, 3, 1)
-    identity = F.affine_grid(torch.eye(2, 3).to(ab).expand(n, 2, 3), [n, 2, height, width], align_corners=False)
-    displaced = F.grid_sample(ab[chosen], identity + shift, padding_mode="border", align_corners=False)
+    displaced = displace(ab[chosen], (draw(2, 4, 4) * 2 - 1) * MAX_SHIFT * draw(1, 1, 1))
     coarse_noise = torch.randn(n, 2, height // NOISE_CELL, width // NOISE_CELL, generator=generator)
-    noise = spread(coarse_noise * draw(1, 1, 1) * MAX_NOISE, "bilinear")
-    is_wrong = spread(draw(1, 4, 4), "bilinear") > (0.5 + 0.5 * draw(1, 1, 1)).to(ab)
+    noise = spread(coarse_noise * draw(1, 1, 1) * MAX_NOISE, ab, "bilinear")
+    is_wrong = spread(draw(1, 4, 4), ab, "bilinear") > (0.5 + 0.5 * draw(1, 1, 1)).to(ab)
     level = (0.6 + 0.4 * draw(1, 1, 1)).to(ab)
     confidence = (level - is_wrong * (0.3 + 0.4 * draw(1, 1, 1)).to(ab)).clamp_(min=0)
     return torch.where(is_wrong, ab[(chosen + 1) % len(ab)], displaced) + noise, confidence
+
+
+def displace(maps: Tensor, shift: Tensor) -> Tensor:
+    """Maps (N, C, H, W) moved smoothly: each place shows what lies ``shift`` away.
+
+    ``shift`` is (N, 2, h, w), to the right and down, in parts of the side; h and w are few.
+    """
+    n = len(maps)
+    identity = F.affine_grid(torch.eye(2, 3).to(maps).expand(n, 2, 3), list(maps.shape), align_corners=False)
+    grid = identity + spread(shift * 2, maps, "bicubic").permute(0, 2, 3, 1)  # the grid's unit is half the side
+    return F.grid_sample(maps, grid, padding_mode="border", align_corners=False)
+
+
+def spread(coarse: Tensor, like: Tensor, mode: str) -> Tensor:
+    """A coarse map (N, C, h, w) at the height and width of ``like``, and on its device."""
+    return F.interpolate(coarse.to(like), size=like.shape[-2:], mode=mode, align_corners=False)
