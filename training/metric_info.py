@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
+Figured = TypeVar("Figured", bound=Mapping[str, Any])
 Better = Literal["lower", "higher", "truth", "none"]
 
 
@@ -28,10 +29,21 @@ SPEED = "Speed"
 OTHER = "Further figures"
 GROUPS = (ACCURACY, COLOUR, NETWORKS, STEADINESS, SPEED, OTHER)
 
+OVER_CLEAN = "mse_over_clean"
+"""Rows that have it show weights under a condition: another thing than weights as they are."""
+
 METRIC_INFO: Mapping[str, MetricInfo] = {
     "mse": MetricInfo("MSE", ACCURACY, "lower", 5, "mean squared error of R′G′B′ in 0..1; mean over pictures"),
     "mse_over_grey": MetricInfo(
         "MSE ÷ grey", ACCURACY, "lower", 3, "the set's MSE over that of the uncoloured pictures: below 1 colour helps"
+    ),
+    OVER_CLEAN: MetricInfo(
+        "MSE ÷ clean", ACCURACY, "lower", 3,
+        "under a condition, the set's MSE over that of the same weights without it, on the same pixels",
+    ),
+    "largest_change": MetricInfo(
+        "change of ab", ACCURACY, "none", 2,
+        "under a condition, the largest difference of a or b to the same weights without it, Lab units",
     ),
     "psnr": MetricInfo(
         "PSNR dB", ACCURACY, "higher", 2,
@@ -116,6 +128,12 @@ def by_group(names: Iterable[str]) -> dict[str, list[str]]:
     known = sorted(dict.fromkeys(names), key=lambda name: order.get(name, len(order)))
     groups = {group: [name for name in known if metric_info(name).group == group] for group in GROUPS}
     return {group: members for group, members in groups.items() if members}
+
+
+def rows_to_print(rows: Mapping[str, Figured], metrics: Iterable[str]) -> dict[str, Figured]:
+    """All rows, but of those under a condition, which are many, only the ones that have any of these metrics."""
+    wanted = set(metrics)
+    return {name: row for name, row in rows.items() if OVER_CLEAN not in row or wanted & row.keys()}
 
 
 def format_figure(name: str, figure: float | None) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from vidcolor.atomic import atomic_file
 from vidcolor.errors import InputError
-from vidcolor.training.metric_info import by_group, format_figure, metric_info
+from vidcolor.training.metric_info import by_group, format_figure, metric_info, rows_to_print
 from vidcolor.training.report_html import render_html
 
 SCHEMA = "vidcolor-report-1"
@@ -116,7 +116,7 @@ def format_table(rows: Mapping[str, Row]) -> str:
 def _format_group(rows: Mapping[str, Row], metrics: Sequence[str], width: int) -> str:
     widths = [max(len(metric_info(metric).label), 8) for metric in metrics]
     lines = [" " * width + "".join(f"  {metric_info(m).label:>{w}}" for m, w in zip(metrics, widths, strict=True))]
-    for name, row in rows.items():
+    for name, row in rows_to_print(rows, metrics).items():
         cells = [format_figure(metric, row[metric]) if metric in row else "" for metric in metrics]
         lines.append(f"{name:<{width}}" + "".join(f"  {c:>{w}}" for c, w in zip(cells, widths, strict=True)))
     return "\n".join(line.rstrip() for line in lines)

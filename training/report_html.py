@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from vidcolor.training.histogram import common_ceiling, histogram_svg
-from vidcolor.training.metric_info import METRIC_INFO, by_group, format_figure, metric_info
+from vidcolor.training.metric_info import METRIC_INFO, OVER_CLEAN, by_group, format_figure, metric_info, rows_to_print
 
 if TYPE_CHECKING:
     from vidcolor.training.report import Report, Row
@@ -98,7 +98,7 @@ def _lead(report: Report) -> str:
     items = len(next(iter(report.items.values()), ()))
     noun = "clips" if report.kind == "video" else "pictures"
     size = f", short side {report.about['size']}" if "size" in report.about else ""
-    names = [name for name in report.rows if name not in FIXED_ROWS]
+    names = weights_rows(report.rows)
     return escape(f"{items} {noun}{size}: {', '.join(names)}, beside grey and the truth")
 
 
@@ -113,7 +113,7 @@ def _table(rows: Mapping[str, Row], metrics: Sequence[str]) -> str:
     heads = "".join(f'<th scope="col" title="{escape(metric_info(m).definition)}">{_head(m)}</th>' for m in metrics)
     best = {metric: best_rows(rows, metric) for metric in metrics}
     lines = []
-    for name, row in rows.items():
+    for name, row in rows_to_print(rows, metrics).items():
         cells = "".join(
             f"<td{' class=best' if name in best[m] else ''}>{format_figure(m, row[m]) if m in row else ''}</td>"
             for m in metrics
@@ -131,9 +131,14 @@ def _head(metric: str) -> str:
     return f"{escape(info.label)} {ARROWS[info.better]}".strip()
 
 
+def weights_rows(rows: Mapping[str, Row]) -> list[str]:
+    """The rows of weights as they are: not grey, not the truth, and not weights under a condition."""
+    return [name for name, row in rows.items() if name not in FIXED_ROWS and OVER_CLEAN not in row]
+
+
 def best_rows(rows: Mapping[str, Row], metric: str) -> set[str]:
-    """The weights whose figure is best, several if they are equal; grey and truth do not compete."""
-    found = {name: row[metric] for name, row in rows.items() if name not in FIXED_ROWS and metric in row}
+    """The weights whose figure is best, several if they are equal; only :func:`weights_rows` compete."""
+    found = {name: rows[name][metric] for name in weights_rows(rows) if metric in rows[name]}
     figures = {name: math.inf if figure is None else figure for name, figure in found.items()}
     target = rows.get("truth", {}).get(metric)
     badness = {
@@ -165,7 +170,7 @@ def _histograms(report: Report) -> str:
     blocks = []
     for metric, behind in HISTOGRAMS.items():
         values = {name: [f[metric] for f in items.values() if metric in f] for name, items in report.items.items()}
-        ours = [name for name in values if name not in FIXED_ROWS and values[name]]
+        ours = [name for name in weights_rows(report.rows) if values.get(name)]
         if ours and values.get(behind):
             ceiling = common_ceiling([values[name] for name in (*ours, behind)])
             figures = "".join(_histogram(name, values[name], values[behind], behind, ceiling) for name in ours)
