@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from tests.clips import Clip, make_clip
 from tests.samples import SMALL_CONFIG, small_generator
 from vidcolor.errors import OutputError
+from vidcolor.training.conditions import CONDITIONS
 from vidcolor.training.evaluate_command import evaluate
 from vidcolor.weights import save_generator
 
@@ -47,6 +48,28 @@ def test_stills(photographs: Path, weights: Path, tmp_path: Path) -> None:
     assert f"report: {folder / 'report.html'}" in output
     with pytest.raises(OutputError, match="holds a report already"):
         run_evaluate(photographs, "--weights", weights, "-o", folder)
+
+
+def test_conditions(photographs: Path, weights: Path, tmp_path: Path) -> None:
+    """With --conditions there is a row for each, also in the file; hints of no confidence change nothing."""
+    folder = tmp_path / "report"
+    output = run_evaluate(
+        photographs, "--weights", weights, "-o", folder, "--size", 64, "--limit", 2, "--conditions",
+    )  # fmt: skip
+    rows = json.loads((folder / "report.json").read_text())["rows"]
+    assert list(rows) == ["grey", "small.safetensors", *(f"small.safetensors: {name}" for name in CONDITIONS), "truth"]
+    assert rows["small.safetensors: wrong hints, confidence 0"]["largest_change"] == 0
+    assert rows["small.safetensors: 10 points"]["largest_change"] > 0
+    assert "small.safetensors: fading" in output
+    assert "small.safetensors: fading" in (folder / "report.html").read_text()
+
+
+def test_conditions_are_of_stills(photographs: Path, tmp_path: Path) -> None:
+    """Asking for them with films is a usage error."""
+    arguments = [str(photographs), "-o", str(tmp_path / "report"), "--video", "--conditions"]
+    result = CliRunner().invoke(evaluate, arguments)
+    assert result.exit_code == 2
+    assert "--conditions is for still pictures" in result.output
 
 
 def test_films(weights: Path, tmp_path: Path) -> None:

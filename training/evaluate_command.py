@@ -17,6 +17,8 @@ from vidcolor.cli_options import debug_option
               help="One or more weights files.  [default: those that come with vidcolor]")  # fmt: skip
 @click.option("--video", is_flag=True,
               help="DATA are films in colour, coloured as the film pipeline does: flicker and drift too.")  # fmt: skip
+@click.option("--conditions", is_flag=True,
+              help="Also damaged, at other sizes and aspects, and with hints: a row for each.")  # fmt: skip
 @click.option("--size", default=256, show_default=True, type=click.IntRange(min=32),
               help="Side of the square pictures; of films the short side.")  # fmt: skip
 @click.option("--limit", type=click.IntRange(min=1),
@@ -32,14 +34,15 @@ from vidcolor.cli_options import debug_option
 @click.option("--overwrite", is_flag=True, help="Replace a report that is there already.")
 @debug_option
 def evaluate(
-    data: tuple[Path, ...], folder: Path, weights: tuple[Path, ...], video: bool, size: int, limit: int | None,
-    pretrained: Path | None, fetch: bool, inception: str | None, device: str, overwrite: bool,
+    data: tuple[Path, ...], folder: Path, weights: tuple[Path, ...], video: bool, conditions: bool, size: int,
+    limit: int | None, pretrained: Path | None, fetch: bool, inception: str | None, device: str, overwrite: bool,
 ) -> None:  # fmt: skip
     """Measure weights on DATA: colour photographs or films, which are made grey. With the rows "grey" and "truth"."""
     from dataclasses import replace
 
     from vidcolor.colorizer import Colorizer, resolve_device
     from vidcolor.errors import OutputError
+    from vidcolor.training.condition_rows import add_conditions
     from vidcolor.training.evaluator import evaluate_stills
     from vidcolor.training.judges import ALEXNET, EFFICIENTNET, find_judges
     from vidcolor.training.pretrained import fetch_inception, fetch_pretrained, find_pretrained
@@ -51,6 +54,8 @@ def evaluate(
 
     if video and (pretrained or inception or fetch):
         raise click.UsageError("--pretrained, --inception and --fetch are for judges of pictures, not for --video")
+    if video and conditions:
+        raise click.UsageError("--conditions is for still pictures, not for --video")
     if (folder / JSON_NAME).exists() and not overwrite:
         raise OutputError(f"{folder}: holds a report already; choose another folder or give --overwrite")
     folder.mkdir(parents=True, exist_ok=True)
@@ -78,6 +83,8 @@ def evaluate(
         report = evaluate_stills(data, colorizers, size=size, judges=judges, limit=limit)
         networks = {metric: {"file": p.name, "sha256": file_sha256(p)} for metric, p in judges.files.items()}
         report = replace(report, about={**report.about, **about, "networks": networks})
+        if conditions:
+            report = add_conditions(report, data, colorizers)
         report = add_sheets(report, data, colorizers, folder)
     write_report(report, folder)
     click.echo(format_table(report.rows))
