@@ -22,6 +22,7 @@ from vidcolor.training.evaluator import StillPicture, evaluate_stills, still_pic
 from vidcolor.training.hints import POINT_SIDE
 from vidcolor.training.metrics import mse
 from vidcolor.training.report import Report, format_table, read_report, write_report
+from vidcolor.training.report_html import best_rows
 
 SIZE = 96
 DAMAGE = ("grain", "blur", "gamma 0.8", "gamma 1.2", "jpeg 40", "fading")
@@ -270,7 +271,9 @@ def test_reports_show_conditions(report: Report, tmp_path: Path) -> None:
     page = page_of(report, tmp_path)
     text = "".join(page.text)
     assert "3 pictures, short side 96: a: b, deaf, beside grey" in text
+    assert "a: b (filled)" in text
     assert "a: b: jpeg 40 (filled)" not in text
+    assert best_rows(report.rows, "mse") == {"a: b", "deaf"}
     assert text.count("a: b: jpeg 40") == 2  # accuracy and colour, but not speed
     accuracy, *_, speed = format_table(report.rows).split("\n\n")
     assert "MSE ÷ clean" in accuracy
