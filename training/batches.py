@@ -105,7 +105,7 @@ class Batches:
     Args:
         pictures: of all ranks; each takes its own part.
         batch_size: of one rank.
-        features: for stages with a frozen encoder.
+        features: for stages that are cached.
 
     ``on_device``: whether pictures and features are held in the memory of the GPU, which they are where they fit.
     """
@@ -181,7 +181,7 @@ class Batches:
         return Cut(self.indices(step), places[0], places[1], mirrored, side), random
 
     def _uses_features(self, stage: StageRecipe) -> bool:
-        return stage.frozen_encoder and self.features is not None
+        return stage.cached and self.features is not None
 
     def _read(self, cut: Cut, stage: StageRecipe) -> list[Tensor]:
         """Grey uint8 (N, 1, s, s), ab int8 (N, 2, s, s) and, where they are used, features; ``s`` is the cut's side."""

@@ -89,10 +89,12 @@ def rgb_mse(prediction: Prediction, batch: Batch) -> Tensor:
 def perceptual(prediction: Prediction, batch: Batch, *, features: nn.Module) -> Tensor:
     """Mean squared distance of feature maps, mean over the maps (Johnson et al. 2016, eq. 2, with equal weights).
 
-    Both pictures have the true luma; R'G'B' is not clipped on the way, so that every error of ab has a gradient.
+    Both pictures have the true luma, at the prediction's size; R'G'B' is not clipped on the way, so that every error of
+    ab has a gradient.
     """
     with full_precision(prediction.ab):
-        pred_rgb, true_rgb = _predicted_rgb(prediction, batch), batch.rgb()
+        grey = shrink_to(batch.clean_grey, prediction.ab)
+        pred_rgb, true_rgb = join_rgb(grey, prediction.ab), join_rgb(grey, batch.ab_like(prediction))
     pred_maps = features(pred_rgb)
     with torch.no_grad():
         true_maps = features(true_rgb)

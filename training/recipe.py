@@ -98,8 +98,8 @@ class StageRecipe:
     size: int
     """Side of what the network sees; a multiple of 64."""
     view: str = "crop"
-    """``crop``: squares cut out at full size. ``resize``: whole pictures, or nearly, made smaller. A frozen encoder has
-    crops alone, as its cached features are cut with them."""
+    """``crop``: squares cut out at full size. ``resize``: whole pictures, or nearly, made smaller. Cached features have
+    crops alone, as they are cut with them."""
     learning_rate: float
     finest: int = 0
     """The stride of the finest level that is trained, of networks that speak at several; 0: the network's own."""
@@ -107,7 +107,7 @@ class StageRecipe:
     """Share of the pictures that come with hints, of networks that take them."""
     frozen_encoder: bool = False
     damage: bool = False
-    """The grey picture is damaged as old film is; not with a frozen encoder."""
+    """The grey picture is damaged as old film is. A frozen encoder then sees each picture anew."""
     losses: Mapping[str, float]
 
     def __post_init__(self) -> None:
@@ -121,10 +121,15 @@ class StageRecipe:
         _check_choice(f"view of stage {self.name}:", self.view, ("crop", "resize"))
         for loss in self.losses:
             _check_choice(f"loss of stage {self.name}:", loss, LOSSES)
-        if self.frozen_encoder and (self.damage or self.view == "resize"):
-            raise ValueError(f"stage {self.name}: cached features of a frozen encoder are of whole, undamaged pictures")
+        if self.cached and self.view == "resize":
+            raise ValueError(f"stage {self.name}: cached features of a frozen encoder are of whole pictures")
         if "feature_matching" in self.losses and "adversarial" not in self.losses:
             raise ValueError(f"stage {self.name}: feature_matching needs the discriminator of adversarial")
+
+    @property
+    def cached(self) -> bool:
+        """Whether the encoder's features are computed once: it stays as it is, and so do the pictures."""
+        return self.frozen_encoder and not self.damage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +156,7 @@ class Recipe:
             raise ValueError("expected stages, found none")
         if any(stage.frozen_encoder for stage in self.stages) and network.encoder is None:
             raise ValueError(f"{self.network} has no encoder that could be frozen")
-        step = math.lcm(network.multiple, CROP_STEP if self.stages[0].frozen_encoder else 1)
+        step = math.lcm(network.multiple, CROP_STEP if self.stages[0].cached else 1)
         for what, size in (("data", self.size), *((f"stage {stage.name}", stage.size) for stage in self.stages)):
             if size % step:
                 raise ValueError(f"{what}: size must be a multiple of {step}, as {self.network} takes it, found {size}")
@@ -163,7 +168,7 @@ class Recipe:
             if "adversarial" in stage.losses and self.discriminator is None:
                 raise ValueError(f"stage {stage.name}: its adversarial loss needs a table [discriminator]")
         frozen = [stage.frozen_encoder for stage in self.stages]
-        if frozen != sorted(frozen, reverse=True):
+        if any(stage.cached and not all(frozen[:i]) for i, stage in enumerate(self.stages)):
             raise ValueError("a stage with a frozen encoder cannot follow one that trains it: its features are cached")
 
     def _network(self) -> ColorNetwork:

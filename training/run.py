@@ -171,6 +171,8 @@ def measure_statistics(encoder: nn.Module, pictures: PictureSet) -> None:
 def _fill(generator: ColorNetwork, recipe: Recipe, start: StartingPoint, pictures: PictureSet, warn: Warn) -> None:
     if start.init is not None:
         given = load_generator(start.init)
+        if given.strides:
+            given.finest = generator.finest  # no parameter depends on it
         if type(given) is not type(generator) or given.config != generator.config:
             raise OptionError(f"{start.init}: holds another network than the recipe's, {recipe.network}")
         generator.load_state_dict(given.state_dict())

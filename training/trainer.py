@@ -123,7 +123,7 @@ class Trainer:
                     self.state.begin_stage(stage, self.recipe)
                 saved = None
                 if self.state.position.stage_done < 1:
-                    self.train_stage(stage, cache if stage.frozen_encoder else None, self._seconds(deadline), stop, log)
+                    self.train_stage(stage, cache if stage.cached else None, self._seconds(deadline), stop, log)
                 self._save_checkpoint()
                 self.state.figures[stage.name] = on_stage_end(stage.name, self.state.ema)
                 self.save(f"{stage.name}.safetensors")
@@ -166,7 +166,7 @@ class Trainer:
 
     def feature_cache(self) -> FeatureCache | None:
         """The frozen encoder's features, if a stage that is left needs them."""
-        if not any(stage.frozen_encoder for stage in self.recipe.stages[self.state.position.stage :]):
+        if not any(stage.cached for stage in self.recipe.stages[self.state.position.stage :]):
             return None
 
         def compute() -> FeatureCache:

@@ -36,7 +36,8 @@ class ResidualBlock(nn.Module):
 def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Scaled dot-product attention of (N, heads, places, channels)."""
     if q.device.type == "cpu" and torch.is_grad_enabled():  # the fused kernel's backward is three to five times slower
-        return (q * q.shape[-1] ** -0.5 @ k.transpose(-1, -2)).softmax(dim=-1) @ v
+        weights = (q * q.shape[-1] ** -0.5 @ k.transpose(-1, -2)).softmax(dim=-1)
+        return torch.matmul(weights, v)
     return F.scaled_dot_product_attention(q, k, v)
 
 
