@@ -116,7 +116,10 @@ class Pyramid(ColorNetwork):
         )
         first = decoder_channels[0]
         self.attention16 = nn.Sequential(*(SelfAttention(first, heads=max(first // HEAD, 1)) for _ in range(at16)))
-        self.to_ab = nn.ModuleList(conv_to_ab(channels, 3) for channels in decoder_channels)
+        to_ab = [conv_to_ab(channels, 3) for channels in decoder_channels]
+        for finer in to_ab[1:]:
+            nn.init.zeros_(finer.weight)  # each level begins with what the coarser ones say
+        self.to_ab = nn.ModuleList(to_ab)
 
     def encode(self, grey: Tensor) -> list[Tensor]:
         """Semantics of grey (N, 1, H, W): six maps, at strides 4, 8, 16, 32 and, from half size, 32 and 64."""
