@@ -58,6 +58,8 @@ def lively(case: str) -> ColorNetwork:
     for parameter in network.parameters():
         if parameter.ndim == 1:
             nn.init.normal_(parameter, mean=0.5, std=0.3)  # biases and scales that are not 0 and 1
+        elif not parameter.any():
+            nn.init.normal_(parameter, std=0.1)  # heads that begin silent
     with torch.no_grad():
         for _ in range(3):
             network.train()(*inputs(network))
