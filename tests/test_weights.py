@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from tests.samples import SMALL_CONFIG
 from vidcolor.errors import WeightsError
 from vidcolor.networks.generator import Generator
+from vidcolor.networks.pyramid import Pyramid
 from vidcolor.weights import default_weights, describe, load_generator, save_generator
 
 
@@ -107,4 +108,4 @@ def test_default_weights_load() -> None:
     """The weights that ship fit the code and stay under 40 MB."""
     path = default_weights()
     assert path.stat().st_size < 40_000_000
-    assert isinstance(load_generator(), Generator)
+    assert isinstance(load_generator(), Pyramid)
