@@ -68,6 +68,16 @@ class MobileNetV2(nn.Module):
         return maps
 
 
+def encode_two_sizes(encoder: nn.Module, grey: Tensor) -> list[Tensor]:
+    """What an encoder sees in grey (N, 1, H, W) and in the same at half size, where the scene is easier to grasp.
+
+    Six maps: at strides 4, 8, 16 and 32 and, from half size, at 32 and 64 of the picture.
+    """
+    _, s4, s8, s16, s32 = encoder(grey)
+    *_, half16, half32 = encoder(F.avg_pool2d(grey, 2))
+    return [s4, s8, s16, s32, half16, half32]
+
+
 ENCODERS: dict[str, Any] = {
     "resnet18": ResNet18,
     "mobilenet_v2": MobileNetV2,

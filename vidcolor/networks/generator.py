@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidcolor.networks.encoders import ENCODERS
+from vidcolor.networks.encoders import ENCODERS, encode_two_sizes
 from vidcolor.networks.layers import DecoderBlock, SelfAttention, bounded_ab, conv_bn_relu, conv_to_ab
 from vidcolor.networks.network import HINT_CHANNELS, ColorNetwork, Prediction
 
@@ -99,9 +99,7 @@ class Generator(ColorNetwork):
 
     def encode(self, grey: Tensor) -> list[Tensor]:
         """Semantics of grey (N, 1, H, W): six maps, at strides 4, 8, 16, 32 and, from half size, 32 and 64."""
-        _, s4, s8, s16, s32 = self.encoder(grey)
-        *_, half16, half32 = self.encoder(F.avg_pool2d(grey, 2))
-        return [s4, s8, s16, s32, half16, half32]
+        return encode_two_sizes(self.encoder, grey)
 
     def predict(
         self, grey: Tensor, hints: Tensor | None = None, semantics: Sequence[Tensor] | None = None
