@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from vidcolor.networks import ColorNetwork
 from vidcolor.training.data import PictureSet, load_pictures
-from vidcolor.training.features import FeatureCache
+from vidcolor.training.features import FeatureCache, frozen_encode
 
 CPU = torch.device("cpu")
 
@@ -25,11 +25,11 @@ class TwoMaps(ColorNetwork):
         torch.manual_seed(seed)
         self.encoder = nn.Sequential(nn.Conv2d(1, 5, 8, stride=8), nn.BatchNorm2d(5))
         self.head = nn.Linear(2, 2)
-        self.calls = 0
+        self.asked: list[int] = []
 
     def encode(self, grey: Tensor) -> list[Tensor]:
         """Maps at strides 8 and 16."""
-        self.calls += 1
+        self.asked.append(len(grey))
         assert self.encoder is not None
         fine = self.encoder(grey)
         return [fine, nn.functional.avg_pool2d(fine, 2)]
@@ -65,16 +65,30 @@ def test_features_are_those_of_the_encoder_in_use(pictures: PictureSet) -> None:
     assert cache.nbytes == sum(m.numel() * 2 for m in expected)
 
 
+def test_a_frozen_encoder_is_that_of_the_network_in_use(pictures: PictureSet) -> None:
+    """Its maps in eval mode, without gradient; the network's own mode, statistics and layers stay."""
+    network = TwoMaps().train()
+    assert isinstance(network.encoder, nn.Sequential)
+    network.encoder(torch.rand(2, 1, 64, 64))  # statistics that are not those of the beginning
+    grey = torch.from_numpy(pictures.grey[:, None] / np.float32(255))
+    found = frozen_encode(network)(grey)
+    assert network.training
+    assert [type(layer) for layer in network.encoder] == [nn.Conv2d, nn.BatchNorm2d]
+    for m, expected in zip(found, network.eval().encode(grey), strict=True):
+        assert not m.requires_grad
+        torch.testing.assert_close(m, expected)
+
+
 def test_features_are_computed_once(pictures: PictureSet) -> None:
     """A second network with the same encoder finds them whatever its head; another encoder does not."""
     FeatureCache(TwoMaps(), pictures, device=CPU, autocast=nullcontext)
     same = TwoMaps()
     nn.init.zeros_(same.head.weight)
     FeatureCache(same, pictures, device=CPU, autocast=nullcontext)
-    assert same.calls == 1  # one picture, for the shapes of the maps
+    assert len(same.asked) == 1  # one picture, for the shapes of the maps
     other = TwoMaps(seed=1)
     FeatureCache(other, pictures, device=CPU, autocast=nullcontext)
-    assert other.calls > 1
+    assert len(other.asked) > 1
 
 
 def test_an_interrupted_cache_is_made_again(pictures: PictureSet, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,9 +102,9 @@ def test_an_interrupted_cache_is_made_again(pictures: PictureSet, monkeypatch: p
         patch.setattr(Path, "touch", stop)
         with pytest.raises(KeyboardInterrupt):
             FeatureCache(network, pictures, device=CPU, autocast=nullcontext)
-    asked = network.calls
+    asked = len(network.asked)
     FeatureCache(network, pictures, device=CPU, autocast=nullcontext)
-    assert network.calls == 2 * asked
+    assert len(network.asked) == 2 * asked
 
 
 def test_the_dtype_is_that_of_autocast(pictures: PictureSet) -> None:

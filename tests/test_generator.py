@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from tests.samples import small_generator
-from vidcolor.colorizer import fold_batch_norm
 from vidcolor.networks import NETWORKS, build
 from vidcolor.networks.efficientnet_lite import scaled_stages
 from vidcolor.networks.encoders import ENCODERS
+from vidcolor.networks.folding import fold_batch_norm
 from vidcolor.networks.generator import Generator
 
 

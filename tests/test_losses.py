@@ -54,7 +54,7 @@ class RandomFeatures(nn.Module):
 
 def term(name: str, **changes: Any) -> Callable[[Prediction, Batch], Tensor]:
     """One loss."""
-    given = {"network": Painter(lambda grey, hints: grey), "features": None, "class_weights": None}
+    given = {"predict": Painter(lambda grey, hints: grey).predict, "features": None, "class_weights": None}
     return build_losses([name], random=torch.Generator().manual_seed(0), **{**given, **changes})[name]
 
 
@@ -239,7 +239,7 @@ def test_temporal_asks_for_the_moved_picture() -> None:
     batch = smooth_batch(128)
     assert batch.hints is not None
     steady, fixed = Painter(lambda grey, hints: hints[:, :2]), Painter(lambda grey, hints: batch.ab)
-    losses = [term("temporal", network=network)(Prediction(batch.ab), batch) for network in (steady, fixed)]
+    losses = [term("temporal", predict=network.predict)(Prediction(batch.ab), batch) for network in (steady, fixed)]
     assert losses[0] < 0.4 * losses[1]
     grey, hints = steady.asked[0]
     assert grey.shape == batch.grey.shape
@@ -255,12 +255,12 @@ def test_temporal_hears_flicker() -> None:
     network = Painter(lambda grey, hints: gain * 40 * grey.expand(-1, 2, -1, -1))
     first = network.predict(batch.grey)
     assert first.ab.grad_fn is not None
-    loss = term("temporal", network=network)(first, batch)
+    loss = term("temporal", predict=network.predict)(first, batch)
     assert loss > 0.5
     loss.backward()
     torch.testing.assert_close(gain.grad, loss.detach())  # the loss is proportional to the gain
     even = Painter(lambda grey, hints: torch.full((3, 2, 32, 32), 7.0))
-    assert term("temporal", network=even)(even.predict(batch.grey), batch) < 1e-5
+    assert term("temporal", predict=even.predict)(even.predict(batch.grey), batch) < 1e-5
 
 
 def test_temporal_draws_from_its_generator() -> None:
@@ -269,7 +269,7 @@ def test_temporal_draws_from_its_generator() -> None:
     asked = []
     for _ in range(2):
         network = Painter(lambda grey, hints: grey.expand(-1, 2, -1, -1))
-        loss = term("temporal", network=network)
+        loss = term("temporal", predict=network.predict)
         loss(Prediction(batch.ab), batch)
         loss(Prediction(batch.ab), batch)
         asked.append(network.asked)
@@ -284,7 +284,7 @@ def test_every_loss_of_the_recipes_is_there() -> None:
     network = Painter(lambda grey, hints: prediction.ab)
     prediction = guess(batch, 2, logits=torch.zeros(3, len(bins()), 8, 8, requires_grad=True))
     losses = build_losses(
-        names, network=network, features=RandomFeatures(), class_weights=torch.ones(len(bins())),
+        names, predict=network.predict, features=RandomFeatures(), class_weights=torch.ones(len(bins())),
         random=torch.Generator(),
     )  # fmt: skip
     assert set(losses) == names

@@ -14,10 +14,11 @@ from torch import Tensor, nn
 
 from tests.samples import SMALL_CONFIG
 from vidcolor.color import AB_SCALE, rgb_to_lab
-from vidcolor.colorizer import Colorizer, fold_batch_norm
+from vidcolor.colorizer import Colorizer
 from vidcolor.networks import NETWORKS, ColorNetwork, build
 from vidcolor.networks.cnn4 import hsl_to_rgb
 from vidcolor.networks.color_bins import SOFT_BINS, annealed_mean, bins, soft_encode
+from vidcolor.networks.folding import fold_batch_norm
 from vidcolor.networks.pretrained_unet import DecoderBlock
 from vidcolor.training.recipe import load_recipe, recipe_names
 from vidcolor.weights import load_generator, save_generator

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import os
 from collections.abc import Callable
@@ -17,9 +18,10 @@ from tqdm import tqdm
 
 from vidcolor.errors import OutputError
 from vidcolor.networks import ColorNetwork
+from vidcolor.networks.folding import fold_batch_norm
 from vidcolor.training.data import PictureSet
 
-CACHE_FORMAT = 2
+CACHE_FORMAT = 3
 BATCH = 32
 
 Autocast = Callable[[], AbstractContextManager[Any]]
@@ -55,6 +57,22 @@ class FeatureCache:
         return sum(m.nbytes for m in self.maps)
 
 
+def frozen_encode(network: ColorNetwork) -> Callable[[Tensor], list[Tensor]]:
+    """``network.encode`` with the encoder as it is now, in use: batch norm folded, which is twice as fast; no gradient.
+
+    Raises:
+        NotImplementedError: the network has no encoder.
+    """
+    alone = copy.copy(network)
+    alone._modules = {"encoder": fold_batch_norm(copy.deepcopy(_encoder(network)).eval())}
+
+    def encode(grey: Tensor) -> list[Tensor]:
+        with torch.no_grad():
+            return alone.encode(grey)
+
+    return encode
+
+
 def parameters_sha256(encoder: nn.Module) -> str:
     """Over all parameters and buffers, in order."""
     digest = hashlib.sha256()
@@ -87,18 +105,12 @@ class _Encode:
     """The features of pictures ``start`` to ``stop``, with the encoder as it is in use: its batch norm stands still."""
 
     def __init__(self, network: ColorNetwork, pictures: PictureSet, device: torch.device, autocast: Autocast) -> None:
-        self.network, self.pictures, self.device, self.autocast = network, pictures, device, autocast
+        self.encode, self.pictures, self.device, self.autocast = frozen_encode(network), pictures, device, autocast
 
     def __call__(self, start: int, stop: int) -> list[Tensor]:
-        encoder = _encoder(self.network)
-        was_training = encoder.training
         grey = torch.from_numpy(np.array(self.pictures.grey[start:stop])).to(self.device)[:, None].float() / 255
-        try:
-            encoder.eval()
-            with torch.inference_mode(), self.autocast():
-                return [m.to(torch.float16) for m in self.network.encode(grey)]
-        finally:
-            encoder.train(was_training)
+        with self.autocast():
+            return [m.to(torch.float16) for m in self.encode(grey)]
 
 
 def _claim(path: Path) -> None:

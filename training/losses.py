@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vidcolor.errors import OptionError
-from vidcolor.networks import ColorNetwork, Prediction
+from vidcolor.networks import Prediction
 from vidcolor.networks.color_bins import bins, soft_encode
 from vidcolor.precision import full_precision
 from vidcolor.training.batch import Batch, join_rgb, shrink_to
@@ -32,16 +32,16 @@ PRIOR_SIGMA = 5.0  # Lab units
 def build_losses(
     names: Collection[str],
     *,
-    network: ColorNetwork,
+    predict: Callable[..., Prediction],
     features: nn.Module | None,
     class_weights: Tensor | None,
     random: torch.Generator,
 ) -> dict[str, LossTerm]:
-    """The losses ``names``, ready to be called with a prediction of ``network`` and its batch.
+    """The losses ``names``, ready to be called with a prediction and its batch.
 
     Args:
         names: without ``adversarial`` and ``feature_matching``.
-        network: asked a second time by ``temporal``.
+        predict: the network's, which ``temporal`` asks a second time.
         features: R'G'B' (N, 3, H, W) in [0, 1] to a list of maps, frozen; for ``perceptual``.
         class_weights: (Q,), of :func:`class_weights`, on the device; for ``rebalanced_classification``.
         random: for the disturbances of ``temporal``.
@@ -49,7 +49,7 @@ def build_losses(
     Raises:
         OptionError: an unknown name, or one whose needs are not given.
     """
-    terms: dict[str, LossTerm] = {**PLAIN_LOSSES, "temporal": partial(temporal, network=network, random=random)}
+    terms: dict[str, LossTerm] = {**PLAIN_LOSSES, "temporal": partial(temporal, predict=predict, random=random)}
     if features is not None:
         terms["perceptual"] = partial(perceptual, features=features)
     if class_weights is not None:
@@ -137,7 +137,9 @@ def rebalanced_classification(prediction: Prediction, batch: Batch, *, weights: 
     return (weights[truth.argmax(dim=1)] * errors).mean()
 
 
-def temporal(prediction: Prediction, batch: Batch, *, network: ColorNetwork, random: torch.Generator) -> Tensor:
+def temporal(
+    prediction: Prediction, batch: Batch, *, predict: Callable[..., Prediction], random: torch.Generator
+) -> Tensor:
     """Steadiness without a film: mean |f(T(x)) − T(f(x))|, Lab units (Eilertsen et al. 2019).
 
     T moves a picture a little, and makes it noisy and brighter or darker; colours only move. It is what happens from
@@ -146,7 +148,7 @@ def temporal(prediction: Prediction, batch: Batch, *, network: ColorNetwork, ran
     """
     disturb = draw_disturbance(len(batch.grey), random)
     hints = None if batch.hints is None else disturb.move_hints(batch.hints)
-    again = network.predict(disturb.film(batch.grey), hints).ab.float()
+    again = predict(disturb.film(batch.grey), hints).ab.float()
     moved, inside = disturb.move(prediction.ab.float())
     errors: Tensor = (again - moved).abs() * inside
     return errors.sum() / (inside.sum() * again.shape[1])

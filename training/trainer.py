@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from vidcolor._version import __version__
 from vidcolor.errors import StoppedError, TrainingError
-from vidcolor.networks import ColorNetwork
+from vidcolor.networks import ColorNetwork, Prediction
 from vidcolor.precision import fastest_dtype
 from vidcolor.training.batch import Batch
 from vidcolor.training.batches import Batches
@@ -34,13 +34,13 @@ from vidcolor.training.checks import Checker, CheckFigures
 from vidcolor.training.clock import StageClock
 from vidcolor.training.data import PictureSet
 from vidcolor.training.distributed import World
-from vidcolor.training.features import FeatureCache, parameters_sha256
+from vidcolor.training.features import FeatureCache, frozen_encode, parameters_sha256
 from vidcolor.training.losses import LossTerm, ab_prior, build_losses, class_weights
 from vidcolor.training.recipe import Recipe, StageRecipe
 from vidcolor.training.run_log import RunLog, draw_curves
 from vidcolor.training.schedule import schedule
 from vidcolor.training.state import State
-from vidcolor.training.step import Autocast, Step
+from vidcolor.training.step import Autocast, Predict, Step
 from vidcolor.training.stop_signals import StopRequest, stop_requests
 from vidcolor.weights import save_generator
 
@@ -83,7 +83,7 @@ class Trainer:
         self.options = options or RunOptions()
         self.started = time.monotonic() if started is None else started
         self.autocast = training_autocast(device)
-        self.predict = torch.compile(state.generator.predict) if self.options.compile else state.generator.predict
+        self._predict = torch.compile(state.generator.predict) if self.options.compile else state.generator.predict
         self.random = torch.Generator()
         self.checker = Checker(pictures if validation is None else validation, device)
         self.identity = {
@@ -240,10 +240,22 @@ class Trainer:
 
     def step_of(self, stage: StageRecipe) -> Step:
         """What trains on one batch in this stage."""
+        predict = self._predict_in(stage)
         return Step(
-            self.state, stage, self.recipe, self._terms(stage), predict=self.predict, autocast=self.autocast,
+            self.state, stage, self.recipe, self._terms(stage, predict), predict=predict, autocast=self.autocast,
             world=self.world,
         )  # fmt: skip
+
+    def _predict_in(self, stage: StageRecipe) -> Predict:
+        """The generator's ``predict``, in a stage with a frozen encoder by its faster form in use."""
+        if not stage.frozen_encoder:
+            return self._predict
+        encode = frozen_encode(self.state.generator)
+
+        def predict(grey: Tensor, hints: Tensor | None = None, semantics: list[Tensor] | None = None) -> Prediction:
+            return self._predict(grey, hints, encode(grey) if semantics is None else semantics)
+
+        return predict
 
     def _batches(self, stage: StageRecipe, cache: FeatureCache | None) -> Iterator[list[Batch]]:
         """Groups of ``accumulate`` batches, without end."""
@@ -257,7 +269,7 @@ class Trainer:
             while True:
                 yield list(itertools.islice(stream, count))
 
-    def _terms(self, stage: StageRecipe) -> dict[str, LossTerm]:
+    def _terms(self, stage: StageRecipe, predict: Predict) -> dict[str, LossTerm]:
         """The losses of a stage, but those of the discriminator."""
         names = [name for name in stage.losses if name not in ("adversarial", "feature_matching")]
         weights = None
@@ -265,9 +277,7 @@ class Trainer:
             every = max(len(self.pictures) // PRIOR_PICTURES, 1)
             sample = torch.from_numpy(np.array(self.pictures.ab[::every, :, ::4, ::4])).float()
             weights = class_weights(ab_prior(sample)).to(self.device)
-        terms = build_losses(
-            names, network=self.state.generator, features=self.features, class_weights=weights, random=self.random
-        )
+        terms = build_losses(names, predict=predict, features=self.features, class_weights=weights, random=self.random)
 
         def under_autocast(term: LossTerm) -> LossTerm:
             def compute(*arguments: Any) -> Tensor:

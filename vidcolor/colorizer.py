@@ -7,10 +7,10 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from vidcolor.errors import OptionError
 from vidcolor.frames import FloatArray
+from vidcolor.networks.folding import fold_batch_norm
 from vidcolor.networks.network import HINT_CHANNELS
 from vidcolor.precision import fastest_dtype
 
@@ -131,28 +131,3 @@ def resolve_device(name: str) -> torch.device:
     if (device.index or 0) >= available.get(device.type, 0):
         raise OptionError(f"--device {name}: this machine has no such device; try --device cpu")
     return device
-
-
-def fold_batch_norm(module: nn.Module) -> nn.Module:
-    """Put every batch norm that follows a convolution in an ``nn.Sequential`` into the convolution's weights.
-
-    Works in place on a module in eval mode, and gives it back.
-    """
-    for name, child in module.named_children():
-        if isinstance(child, nn.Sequential):
-            setattr(module, name, _fold_sequence(child))
-        else:
-            fold_batch_norm(child)
-    return module
-
-
-def _fold_sequence(sequence: nn.Sequential) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for layer in sequence:
-        if isinstance(layer, nn.BatchNorm2d) and layers and isinstance(layers[-1], nn.Conv2d):
-            layers[-1] = fuse_conv_bn_eval(layers[-1], layer)
-        elif isinstance(layer, nn.Sequential):
-            layers.append(_fold_sequence(layer))
-        else:
-            layers.append(fold_batch_norm(layer))
-    return nn.Sequential(*layers)
