@@ -155,6 +155,21 @@ def test_colourfulness_has_a_bound() -> None:
     assert (ab.grad == 0).all()
 
 
+def test_colourfulness_leaves_hinted_pictures_alone() -> None:
+    """Where colours are told there is nothing to push; where all are, the loss is nothing."""
+    batch = pictures()
+    hints = torch.zeros(3, 3, 32, 32)
+    hints[1, :, 5:9, 5:9] = 0.5
+    prediction = guess(batch)
+    loss = term("colourfulness")(prediction, replace(batch, hints=hints))
+    (gradient,) = torch.autograd.grad(loss, prediction.ab)
+    assert (gradient[1] == 0).all()
+    assert all(gradient[i].abs().sum() > 0 for i in (0, 2))
+    others = replace(batch, clean_grey=batch.clean_grey[::2], grey=batch.grey[::2], ab=batch.ab[::2])
+    torch.testing.assert_close(loss, term("colourfulness")(Prediction(prediction.ab[::2]), others))
+    assert term("colourfulness")(prediction, replace(batch, hints=torch.ones(3, 3, 32, 32))) == 0
+
+
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("scale", [1.0, 10.0])
 def test_perceptual_gradient_is_that_of_finite_differences(stride: int, scale: float) -> None:

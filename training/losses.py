@@ -103,7 +103,9 @@ def perceptual(prediction: Prediction, batch: Batch, *, features: nn.Module) -> 
 
 
 def colourfulness(prediction: Prediction, batch: Batch) -> Tensor:
-    """1 − CF / 100 of the predicted pictures (Kang et al. 2023, DDColor), mean over them; it knows no truth.
+    """1 − CF / 100 of the predicted pictures (Kang et al. 2023, DDColor), mean over those without hints.
+
+    It knows no truth: where colours are told, it would push beyond them.
 
     CF = √(σ²_rg + σ²_yb) + 0.3 √(μ²_rg + μ²_yb) with rg = R − G and yb = (R + G) / 2 − B, both signed, in 8-bit levels
     (Hasler & Süsstrunk 2003). Levels are clipped to 0 … 255, as screens do: what leaves sRGB earns nothing.
@@ -113,8 +115,9 @@ def colourfulness(prediction: Prediction, batch: Batch) -> Tensor:
         opponents = torch.stack((red - green, (red + green) / 2 - blue))
         spread = _safe_sqrt(opponents.var(dim=2, correction=0).sum(dim=0))
         offset = _safe_sqrt(opponents.mean(dim=2).square().sum(dim=0))
-        loss: Tensor = (1 - (spread + 0.3 * offset) / COLOURFULNESS_UNIT).mean()
-        return loss
+        losses = 1 - (spread + 0.3 * offset) / COLOURFULNESS_UNIT
+        free = torch.ones_like(losses) if batch.hints is None else (batch.hints[:, 2].amax((1, 2)) == 0).to(losses)
+        return (losses * free).sum() / free.sum().clamp(min=1)
 
 
 def rebalanced_classification(prediction: Prediction, batch: Batch, *, weights: Tensor) -> Tensor:
