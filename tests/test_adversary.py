@@ -75,17 +75,18 @@ def test_no_penalty_unasked() -> None:
     assert set(Adversary(recipe()).discriminator_terms(*pictures())) == {"loss_D_real", "loss_D_fake", "loss_D"}
 
 
-def test_what_the_discriminator_is_shown() -> None:
-    """Undamaged grey, true and made ab, all at the prediction's size and in units of AB_SCALE."""
-    adversary = Adversary(recipe())
+@pytest.mark.parametrize("unit", [AB_SCALE, 30.0])
+def test_what_the_discriminator_is_shown(unit: float) -> None:
+    """Undamaged grey, true and made ab, all at the prediction's size and in the recipe's unit."""
+    adversary = Adversary(replace(recipe(), ab_unit=unit))
     shown: list[tuple[Tensor, ...]] = []
     adversary.discriminator.register_forward_pre_hook(lambda _, inputs: shown.append(inputs))
     prediction, batch = pictures()
     adversary.discriminator_terms(prediction, batch)
     small = torch.nn.functional.avg_pool2d
     torch.testing.assert_close(shown[0][0], small(batch.clean_grey, 2))
-    torch.testing.assert_close(shown[0][1], small(batch.ab, 2) / AB_SCALE)
-    torch.testing.assert_close(shown[1][1], prediction.ab.detach() / AB_SCALE)
+    torch.testing.assert_close(shown[0][1], small(batch.ab, 2) / unit)
+    torch.testing.assert_close(shown[1][1], prediction.ab.detach() / unit)
 
 
 def test_a_perfect_prediction_matches_all_features() -> None:

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidcolor.color import AB_SCALE
 from vidcolor.errors import OptionError
 from vidcolor.networks import Prediction
 from vidcolor.training.batch import Batch, shrink_to
@@ -69,7 +68,7 @@ class Adversary(nn.Module):
             Scalars ``loss_D_real``, ``loss_D_fake`` and, where the recipe has them, ``loss_D_gradient_penalty`` and
             ``loss_D_r1``, without their weights; ``loss_D`` is what is minimised: all of them, with their weights.
         """
-        grey, real, fake = _at_prediction_size(prediction, batch)
+        grey, real, fake = self._at_prediction_size(prediction, batch)
         fake = fake.detach()
         condition = self._see(batch)
         needs_r1 = self.recipe.r1 > 0
@@ -97,7 +96,7 @@ class Adversary(nn.Module):
             discriminator's hidden maps of the made and of the true picture, mean over the maps (Wang et al. 2018,
             eq. 4, with one discriminator). Without ``feature_matching`` the latter, which costs a pass, is left out.
         """
-        grey, real, fake = _at_prediction_size(prediction, batch)
+        grey, real, fake = self._at_prediction_size(prediction, batch)
         condition = self._see(batch)
         with _without_parameter_gradients(self.discriminator):
             logits, fake_maps = self.discriminator(grey, fake, condition)
@@ -110,18 +109,17 @@ class Adversary(nn.Module):
                 terms["feature_matching"] = torch.stack(distances).mean()
         return terms
 
+    def _at_prediction_size(self, prediction: Prediction, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Grey in [0, 1], true ab and predicted ab in units of the recipe's, all (N, ?, h, w)."""
+        grey, unit = shrink_to(batch.clean_grey, prediction.ab), self.recipe.ab_unit
+        return grey, batch.ab_like(prediction) / unit, prediction.ab.float() / unit
+
     def _see(self, batch: Batch) -> list[Tensor] | None:
         """The condition's features of the undamaged pictures, float32, so that penalties can be taken with them."""
         if self.condition is None:
             return None
         with torch.no_grad():
             return [m.float() for m in self.condition(batch.clean_grey)]
-
-
-def _at_prediction_size(prediction: Prediction, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-    """Grey in [0, 1], true ab and predicted ab in units of AB_SCALE, all (N, ?, h, w)."""
-    grey = shrink_to(batch.clean_grey, prediction.ab)
-    return grey, batch.ab_like(prediction) / AB_SCALE, prediction.ab.float() / AB_SCALE
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from vidcolor.color import AB_SCALE
 from vidcolor.errors import OptionError
 from vidcolor.networks import NETWORKS, ColorNetwork, build
 from vidcolor.networks.encoders import ENCODERS
@@ -59,6 +60,8 @@ class DiscriminatorRecipe:
     """Strided ones: 3 give patches of 70 × 70 pixels (Isola et al. 2017)."""
     norm: str = "none"
     """``none`` or ``batch``."""
+    ab_unit: float = AB_SCALE
+    """Lab units that the discriminator sees as 1: colours are seldom beyond 40, a quarter of what tanh can say."""
     spectral_norm: bool = True
     condition: str = ""
     """An encoder whose features of the grey picture the discriminator sees too; empty for none."""
@@ -75,6 +78,8 @@ class DiscriminatorRecipe:
         _check_choice("discriminator.mode", self.mode, GAN_MODES)
         _check_choice("discriminator.norm", self.norm, ("none", "batch"))
         _check_choice("discriminator.condition", self.condition, ("", *ENCODERS))
+        if not self.ab_unit > 0:
+            raise ValueError(f"discriminator: ab_unit must be above 0, found {self.ab_unit}")
         _check_counts("discriminator", channels=self.channels, layers=self.layers, steps=self.steps)
 
 
