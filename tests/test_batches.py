@@ -167,6 +167,8 @@ def test_resized_views_show_nearly_all(tmp_path: Path) -> None:
     sides = [batches._choose(step, whole)[0].side for step in range(50)]
     assert round(0.8 * SIZE) <= min(sides) < 0.85 * SIZE
     assert 0.95 * SIZE < max(sides) <= SIZE
+    closer = stage(size=64, view="resize", smallest_view=0.4)
+    assert min(batches._choose(step, closer)[0].side for step in range(50)) < 0.45 * SIZE
     grey = batches.batch(0, whole, hints=False).grey
     assert grey.shape == (4, 1, 64, 64)
     assert grey.mean() == pytest.approx(0.5, abs=0.02)

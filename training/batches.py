@@ -29,7 +29,6 @@ from vidcolor.training.recipe import CROP_STEP, StageRecipe
 READ_AHEAD = 2  # batches
 MEMORY_SHARE = 0.5  # of what is free on a GPU may hold pictures and features
 MOVE_AT_ONCE = 256  # pictures
-MIN_VIEW = 0.8  # of the side: the smallest square that is resized
 PLACE_STEP = 2  # pixels: a crop keeps the grid of maps at half size
 
 Indices = npt.NDArray[np.int64]
@@ -173,8 +172,9 @@ class Batches:
         words = np.random.SeedSequence([self.seed, step, self.rank]).generate_state(1, np.uint64)
         random = torch.Generator().manual_seed(int(words[0]) >> 1)
         n, size = self.batch_size, self.pictures.size
-        resized = stage.view == "resize"
-        side = int(torch.randint(round(MIN_VIEW * size), size + 1, (), generator=random)) if resized else stage.size
+        side = stage.size
+        if stage.view == "resize":
+            side = int(torch.randint(round(stage.smallest_view * size), size + 1, (), generator=random))
         step_between = CROP_STEP if self._uses_features(stage) else PLACE_STEP
         places = torch.randint(0, (size - side) // step_between + 1, (2, n), generator=random) * step_between
         mirrored = torch.rand(n, generator=random) < 0.5

@@ -105,6 +105,8 @@ class StageRecipe:
     view: str = "crop"
     """``crop``: squares cut out at full size. ``resize``: whole pictures, or nearly, made smaller. Cached features have
     crops alone, as they are cut with them."""
+    smallest_view: float = 0.8
+    """Of the picture's side: the smallest square that ``resize`` shows."""
     learning_rate: float
     finest: int = 0
     """The stride of the finest level that is trained, of networks that speak at several; 0: the network's own."""
@@ -119,6 +121,8 @@ class StageRecipe:
         _check_counts(f"stage {self.name}", pictures=self.pictures, size=self.size)
         if not 0 <= self.hinted <= 1:
             raise ValueError(f"stage {self.name}: hinted must be in [0, 1], found {self.hinted}")
+        if not 0 < self.smallest_view <= 1:
+            raise ValueError(f"stage {self.name}: smallest_view must be in (0, 1], found {self.smallest_view}")
         if not self.losses:
             raise ValueError(f"stage {self.name}: expected losses, found none")
         if self.size % CROP_STEP:
