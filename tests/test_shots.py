@@ -59,6 +59,26 @@ def test_flashes_are_not_cuts(length):
     assert cuts_in(pictures) == [0]
 
 
+@pytest.mark.parametrize("length", [1, FLASH_FRAMES])
+def test_disturbed_frames_are_no_anchors(length):
+    """Flashes are told from the frames around them, and the next good frame is an anchor in their place."""
+    pictures = scene(1, 21)
+    pictures[8 : 8 + length] = [np.ones_like(pictures[0])] * length
+    frames = list(split_shots(frames_of(pictures), anchor_every=4))
+    assert [frame.picture.pts for frame in frames if frame.is_disturbed] == list(range(8, 8 + length))
+    expected = [0, 4, *range(8 + length, 20, 4), 20]
+    assert [frame.picture.pts for frame in frames if frame.is_anchor] == expected
+
+
+def test_a_wrong_frame_is_no_shot():
+    """A single frame of another scene, as a splice or a decoder may leave it, is a disturbance."""
+    pictures = scene(1, 20)
+    pictures[9] = scene(2, 1)[0]
+    frames = list(mark_cuts(frames_of(pictures)))
+    assert [frame.picture.pts for frame in frames if frame.opens_shot] == [0]
+    assert [frame.picture.pts for frame in frames if frame.is_disturbed] == [9]
+
+
 @pytest.mark.parametrize(("gain", "offset"), [(0.2, 0.0), (0.25, 0.4), (0.2, 0.8)])
 def test_cuts_between_dark_and_foggy_scenes_are_found(gain, offset):
     """Contrast does not decide what a cut is."""

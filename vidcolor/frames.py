@@ -82,6 +82,9 @@ class Frame:
     """
     opens_shot: bool = False
     """True for the first frame of a shot: no state of any kind may cross it."""
+    is_disturbed: bool = False
+    """True for a flash, or a frame so damaged that nothing in it matches its neighbours: its luma says nothing about
+    where things are."""
     is_anchor: bool = True
     """True where the network is asked; the others get their colour carried from the anchors."""
     ab: FloatArray | None = None

@@ -35,8 +35,8 @@ class ColorizeOptions:
 
     render_size: int = 256
     """Short side of what the network sees, in pixels."""
-    smoothing: float = 0.5
-    """0 to 1: how much of the colour of the frames before is kept where the picture agrees. 0: the raw network."""
+    smoothing: float = 0.8
+    """0 to 1: how far back and ahead the colour of a thing is averaged. 0: the raw network."""
     anchor_every: int | None = None
     """The network sees every n-th frame of a shot; the others get their colour along the optical flow. ``None``:
     ``AUTO_ANCHOR_SPACING``, or 1 where ``smoothing`` is 0.

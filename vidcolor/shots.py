@@ -9,7 +9,7 @@ enter, so flicker and exposure do not count; flashes are looked across.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 
@@ -33,41 +33,45 @@ def split_shots(frames: Iterator[Frame], *, anchor_every: int) -> Iterator[Frame
 
 
 def mark_cuts(frames: Iterator[Frame]) -> Iterator[Frame]:
-    """Set ``opens_shot`` on the first frame and on each one after a hard cut. Dissolves and fades are not cuts."""
+    """Set ``opens_shot`` on the first frame and on each one after a hard cut; dissolves and fades are not cuts.
+
+    A frame that matches neither what was there before nor what comes after, where those match each other, is a flash
+    or damage: ``is_disturbed``.
+    """
     estimator = flow_estimator()
     estimator.setFinestScale(0)  # the preset would halve the thumbnail twice more
-    before: deque[Levels] = deque(maxlen=FLASH_FRAMES + 1)
+    last: Levels | None = None  # of the shot, that was not disturbed
     source = ((frame, thumbnail(frame.grey)) for frame in frames)
     ahead = deque(islice(source, FLASH_FRAMES + 1))
     while ahead:
-        opens_shot = not before or is_cut(before, [levels for _, levels in ahead], estimator)
         frame, levels = ahead.popleft()
-        yield replace(frame, opens_shot=opens_shot)
-        before.append(levels)
+        if last is None or not differ(last, levels, estimator):
+            yield replace(frame, opens_shot=last is None)
+            last = levels
+        elif any(not differ(last, later, estimator) for _, later in ahead):
+            yield replace(frame, is_disturbed=True)
+        else:
+            yield replace(frame, opens_shot=True)
+            last = levels
         ahead.extend(islice(source, 1))
 
 
 def mark_anchors(frames: Iterator[Frame], every: int) -> Iterator[Frame]:
     """Set ``is_anchor`` on the first and the last frame of each shot and on each ``every``-th one between.
 
-    So every other frame has an anchor on both sides, less than ``every`` frames away. Holds back one frame.
+    So every other frame has an anchor on both sides, less than ``every`` frames away. A disturbed frame is never one:
+    the frame after it takes its place. Holds back one frame.
     """
-    age = 0
+    age = 0  # since the last anchor
     frame = next(frames, None)
     while frame is not None:
         following = next(frames, None)
-        age = 0 if frame.opens_shot else age + 1
         closes_shot = following is None or following.opens_shot
-        yield replace(frame, is_anchor=closes_shot or age % every == 0)
+        due = frame.opens_shot or closes_shot or age + 1 >= every
+        is_anchor = due and not frame.is_disturbed
+        age = 0 if is_anchor else age + 1
+        yield replace(frame, is_anchor=is_anchor)
         frame = following
-
-
-def is_cut(before: Sequence[Levels], after: Sequence[Levels], estimator: cv2.DISOpticalFlow) -> bool:
-    """Whether ``after[0]`` opens a shot: it differs from ``before[-1]``, and not because of a flash on either side."""
-    last, first = before[-1], after[0]
-    if not all(differ(last, later, estimator) for later in after):
-        return False
-    return all(differ(earlier, first, estimator) for earlier in list(before)[:-1])
 
 
 def differ(earlier: Levels, later: Levels, estimator: cv2.DISOpticalFlow) -> bool:

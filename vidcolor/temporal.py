@@ -13,62 +13,16 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from vidcolor.flow import Levels, flow_estimator, flow_to, to_levels, warp
+from vidcolor.flow import Levels, agreement, flow_estimator, flow_to, to_levels, warp
 from vidcolor.frames import FloatArray, Frame
+from vidcolor.smoothing import smooth
 
-AGREEMENT_LEVELS = 15.0  # grey levels of 255 at which trust has fallen to 1/e
-AGREEMENT_WINDOW = 5  # pixels; single pixels agree by chance
 LEAST_TRUST = 1e-3  # where no anchor agrees, they share by distance
-MAX_KEEP = 0.95  # at strength 1: about the last twenty
 
 
 def steady(frames: Iterator[Frame], *, strength: float) -> Iterator[Frame]:
-    """Give ab to every frame, given anchors that have it: :func:`smooth`, then :func:`carry`."""
+    """Give ab to every frame, given anchors that have it: :func:`vidcolor.smoothing.smooth`, then :func:`carry`."""
     return carry(smooth(frames, strength=strength))
-
-
-@dataclass(frozen=True)
-class Memory:
-    """What smoothing knows of a shot: its newest anchor."""
-
-    levels: Levels
-    """(h, w): its grey."""
-    ab: FloatArray
-    """(2, h, w): its smoothed ab."""
-    weight: FloatArray
-    """(h, w): how many anchors, in effect, have gone into ``ab`` at each pixel; at least 1."""
-
-
-def smooth(frames: Iterator[Frame], *, strength: float) -> Iterator[Frame]:
-    """Replace the ab of each frame that has one by a running mean along the motion, from the shot's beginning.
-
-    ``strength``, 0 to 1, limits how far back the mean reaches; 0 passes every frame through untouched.
-    """
-    if strength == 0:
-        yield from frames
-        return
-    keep = MAX_KEEP * strength
-    estimator = flow_estimator()
-    memory: Memory | None = None
-    for frame in frames:
-        if frame.opens_shot:
-            memory = None
-        if frame.ab is None:
-            yield frame
-            continue
-        memory = remember(to_levels(frame.grey), frame.ab, memory, keep / (1 - keep), estimator)
-        yield replace(frame, ab=memory.ab)
-
-
-def remember(
-    levels: Levels, ab: FloatArray, memory: Memory | None, max_weight: float, estimator: cv2.DISOpticalFlow
-) -> Memory:
-    """One step of the running mean: what is remembered, warped to the present, counts as far as the luma agrees."""
-    if memory is None:
-        return Memory(levels, ab, np.ones_like(ab[0]))
-    flow = flow_to(memory.levels, levels, estimator)
-    past = np.minimum(warp(memory.weight, flow) * agreement(levels, memory.levels, flow), np.float32(max_weight))
-    return Memory(levels, ab + past / (1 + past) * (warp(memory.ab, flow) - ab), 1 + past)
 
 
 @dataclass(frozen=True)
@@ -113,7 +67,14 @@ def colour_between(
         anchors = [(previous, index + 1)]
         if following is not None:
             anchors.append((following, len(frames) - index))
-        yield replace(frame, ab=blend(to_levels(frame.grey), anchors, estimator))
+        ab = between(anchors) if frame.is_disturbed else blend(to_levels(frame.grey), anchors, estimator)
+        yield replace(frame, ab=ab)
+
+
+def between(anchors: Sequence[tuple[Anchor, int]]) -> FloatArray:
+    """The ab of a frame whose luma says nothing: that of ``anchors``, by their distances, where it stands."""
+    total: FloatArray = sum(anchor.ab / np.float32(distance) for anchor, distance in anchors)  # type: ignore[assignment]
+    return total / np.float32(sum(1 / distance for _, distance in anchors))
 
 
 def blend(levels: Levels, anchors: Sequence[tuple[Anchor, int]], estimator: cv2.DISOpticalFlow) -> FloatArray:
@@ -127,13 +88,3 @@ def blend(levels: Levels, anchors: Sequence[tuple[Anchor, int]], estimator: cv2.
         total_weight += weight
     total /= total_weight
     return total
-
-
-def agreement(present: Levels, other: Levels, flow: FloatArray) -> FloatArray:
-    """(h, w) in (0, 1]: how well the other picture, warped along ``flow``, matches the present around each pixel."""
-    # Old film flickers as a whole, which says nothing about where things are.
-    exposure = (float(present.mean()) + 1) / (float(other.mean()) + 1)
-    difference = np.abs(warp(other * np.float32(exposure), flow) - present)
-    mismatch = np.asarray(cv2.blur(difference, (AGREEMENT_WINDOW, AGREEMENT_WINDOW)), dtype=np.float32)
-    trust: FloatArray = np.exp(-np.square(mismatch / np.float32(AGREEMENT_LEVELS)))
-    return trust

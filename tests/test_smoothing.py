@@ -1,0 +1,80 @@
+"""The mean along the motion, in both directions of time."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.scenes import moving_scene, relative_error, shot, with_noise
+from vidcolor.smoothing import WINDOW, smooth
+
+
+def mean_abs(frames, others) -> float:
+    """Mean difference of ab, Lab units."""
+    return float(np.mean([np.abs(one.ab - other.ab).mean() for one, other in zip(frames, others, strict=True)]))
+
+
+@pytest.mark.parametrize(("strength", "limit"), [(0.5, 0.35), (0.8, 0.2), (1.0, 0.3)])
+def test_smoothing_removes_flicker_and_keeps_colour(strength, limit):
+    """Noise falls with strength; the true colour loses neither place nor strength."""
+    views = moving_scene(8, 24, speed=1.5)
+    clean, noisy = shot(views), with_noise(shot(views), 10)
+    assert relative_error(list(smooth(iter(noisy), strength=strength)), views) < limit * relative_error(noisy, views)
+    still = list(smooth(iter(clean), strength=strength))
+    assert relative_error(still, views) < 0.03
+    chroma = np.mean([np.hypot(*frame.ab).mean() for frame in still])
+    assert chroma > 0.93 * np.mean([np.hypot(*ab).mean() for _, ab in views])
+
+
+def test_exposure_does_not_stop_smoothing():
+    """A film whose brightness flickers by a tenth is smoothed nearly as well as one whose brightness is steady."""
+    views = moving_scene(15, 24, speed=1.5)
+    noisy = with_noise(shot(views), 10)
+    gains = np.random.default_rng(0).normal(1, 0.1, len(noisy)).clip(0.7, 1.2).astype(np.float32)
+    flickering = [replace(frame, grey=frame.grey * gain * 0.8) for frame, gain in zip(noisy, gains, strict=True)]
+    steady_error = relative_error(list(smooth(iter(noisy), strength=0.5)), views)
+    assert relative_error(list(smooth(iter(flickering), strength=0.5)), views) < 1.1 * steady_error
+
+
+def test_a_change_of_picture_is_believed():
+    """Where the luma no longer agrees, the new colour counts and the old one is forgotten."""
+    before, after = moving_scene(10, 1)[0], moving_scene(11, 1)[0]
+    frames = shot([before, after])
+    last = list(smooth(iter(frames), strength=0.5))[-1]
+    assert relative_error([last], [after]) < 0.05
+
+
+def test_the_first_frame_hears_of_the_next():
+    """Noise falls on a shot's first frame as on its last, though there is nothing before it."""
+    views = moving_scene(9, 24, speed=1.5)
+    noisy = with_noise(shot(views), 10)
+    smoothed = list(smooth(iter(noisy), strength=0.8))
+    for place in (0, 12, -1):
+        assert relative_error([smoothed[place]], [views[place]]) < 0.5 * relative_error([noisy[place]], [views[place]])
+
+
+def test_opinions_that_alternate_become_one():
+    """A still scene whose anchors say red and green in turn gets one colour from the first frame to the last."""
+    grey, ab = moving_scene(16, 1)[0]
+    frames = [replace(frame, ab=ab * (-1) ** index) for index, frame in enumerate(shot([(grey, ab)] * 40))]
+    smoothed = np.stack([frame.ab for frame in smooth(iter(frames), strength=1.0)])
+    assert np.abs(np.diff(smoothed, axis=0)).mean() < 0.05 * np.abs(ab).mean()
+
+
+def test_only_the_window_counts():
+    """What has come out does not change with what comes later than the window, however the stream was chunked."""
+    frames = with_noise(shot(moving_scene(7, WINDOW + 20), every=1), 8)
+    whole = list(smooth(iter(frames), strength=0.5))
+    part = list(smooth(iter(frames[: WINDOW + 1]), strength=0.5))
+    for one, other in zip(whole[: WINDOW // 2], part, strict=False):
+        np.testing.assert_array_equal(one.ab, other.ab)
+    assert mean_abs(whole[WINDOW // 2 : WINDOW], part[WINDOW // 2 : WINDOW]) > 0
+
+
+def test_frames_without_ab_pass():
+    """They come out where they went in, the very same objects; anchors alone change."""
+    frames = shot(moving_scene(17, 41, speed=0.5), every=4)
+    smoothed = list(smooth(iter(frames), strength=0.8))
+    assert [frame.picture.pts for frame in smoothed] == list(range(41))
+    assert all(out is frame for out, frame in zip(smoothed, frames, strict=True) if frame.ab is None)
+    assert all(out.ab is not None for out, frame in zip(smoothed, frames, strict=True) if frame.is_anchor)
