@@ -172,10 +172,11 @@ def test_colourfulness_leaves_hinted_pictures_alone() -> None:
 
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("scale", [1.0, 10.0])
-def test_perceptual_gradient_is_that_of_finite_differences(stride: int, scale: float) -> None:
+@pytest.mark.parametrize("name", ["perceptual", "feature_distance"])
+def test_perceptual_gradient_is_that_of_finite_differences(name: str, stride: int, scale: float) -> None:
     """The way from ab through R'G'B' and the features keeps the gradient, inside sRGB and far outside."""
     batch = pictures(16)
-    loss = term("perceptual", features=RandomFeatures())
+    loss = term(name, features=RandomFeatures())
     ab = (scale * guess(batch, stride).ab.detach()).requires_grad_()
     (gradient,) = torch.autograd.grad(loss(Prediction(ab), batch), ab)
     assert (gradient.abs() > 0).float().mean() > 0.99
@@ -184,6 +185,40 @@ def test_perceptual_gradient_is_that_of_finite_differences(stride: int, scale: f
     with torch.no_grad():
         above, below = (loss(Prediction(ab + sign * step * way), batch) for sign in (1, -1))
     assert ((above - below) / (2 * step)).item() == pytest.approx((gradient * way).sum().item(), rel=0.02)
+
+
+def test_feature_distance_is_that_of_unit_vectors() -> None:
+    """The truth has none; a map twice as loud counts as much, and maps add up."""
+    batch = pictures()
+    prediction = guess(batch)
+    features = RandomFeatures()
+    assert term("feature_distance", features=features)(Prediction(batch.ab), batch) == 0
+
+    def loud(rgb: Tensor) -> list[Tensor]:
+        first, second = features(rgb)
+        return [2 * first, 5 * second]
+
+    found = term("feature_distance", features=loud)(prediction, batch)
+    ours, truth = (features(lab_to_rgb(cat_lab(batch.clean_grey, ab))) for ab in (prediction.ab, batch.ab))
+    # |u - v|² of unit vectors is twice one minus their cosine
+    cosines = [torch.cosine_similarity(mine, true).mean() for mine, true in zip(ours, truth, strict=True)]
+    torch.testing.assert_close(found, 2 * (2 - sum(cosines)))
+
+
+def test_features_are_compared_at_their_stride() -> None:
+    """A coarse prediction is enlarged to the size at which the features look."""
+    batch = pictures()
+    shown: list[Tensor] = []
+    features = RandomFeatures()
+
+    def look(rgb: Tensor) -> list[Tensor]:
+        shown.append(rgb)
+        return features(rgb)
+
+    term("feature_distance", features=look, feature_stride=2)(guess(batch, 8), batch)
+    assert [rgb.shape[-2:] for rgb in shown] == [(16, 16), (16, 16)]
+    small = torch.nn.functional.avg_pool2d
+    torch.testing.assert_close(shown[1], lab_to_rgb(cat_lab(small(batch.clean_grey, 2), small(batch.ab, 2))))
 
 
 def test_perceptual_distance() -> None:
@@ -317,6 +352,7 @@ def test_every_loss_of_the_recipes_is_there() -> None:
     [
         ("l3", "loss l3: no such loss; there are: .*l1, mse"),
         ("perceptual", "loss perceptual: it needs a feature network"),
+        ("feature_distance", "loss feature_distance: it needs a feature network"),
         ("rebalanced_classification", "loss rebalanced_classification: it needs class weights"),
     ],
 )

@@ -36,13 +36,15 @@ def build_losses(
     features: nn.Module | None,
     class_weights: Tensor | None,
     random: torch.Generator,
+    feature_stride: int = 0,
 ) -> dict[str, LossTerm]:
     """The losses ``names``, ready to be called with a prediction and its batch.
 
     Args:
         names: without ``adversarial`` and ``feature_matching``.
         predict: the network's, which ``temporal`` asks a second time.
-        features: R'G'B' (N, 3, H, W) in [0, 1] to a list of maps, frozen; for ``perceptual``.
+        features: R'G'B' (N, 3, H, W) in [0, 1] to a list of maps, frozen; for ``perceptual``, ``feature_distance``.
+        feature_stride: of the pictures that ``features`` sees; 0: the prediction's.
         class_weights: (Q,), of :func:`class_weights`, on the device; for ``rebalanced_classification``.
         random: for the disturbances of ``temporal``.
 
@@ -51,11 +53,15 @@ def build_losses(
     """
     terms: dict[str, LossTerm] = {**PLAIN_LOSSES, "temporal": partial(temporal, predict=predict, random=random)}
     if features is not None:
-        terms["perceptual"] = partial(perceptual, features=features)
+        terms["perceptual"] = partial(perceptual, features=features, stride=feature_stride)
+        terms["feature_distance"] = partial(feature_distance, features=features, stride=feature_stride)
     if class_weights is not None:
         terms["rebalanced_classification"] = partial(rebalanced_classification, weights=class_weights)
     if missing := sorted(set(names) - set(terms)):
-        needs = {"perceptual": "a feature network", "rebalanced_classification": "class weights"}.get(missing[0])
+        needs = {
+            "perceptual": "a feature network", "feature_distance": "a feature network",
+            "rebalanced_classification": "class weights",
+        }.get(missing[0])  # fmt: skip
         known = f"there are: {', '.join(sorted(terms))}"
         raise OptionError(f"loss {missing[0]}: {f'it needs {needs}' if needs else f'no such loss; {known}'}")
     return {name: terms[name] for name in names}
@@ -86,20 +92,38 @@ def rgb_mse(prediction: Prediction, batch: Batch) -> Tensor:
         return F.mse_loss(pred_rgb, batch.rgb())
 
 
-def perceptual(prediction: Prediction, batch: Batch, *, features: nn.Module) -> Tensor:
+def perceptual(prediction: Prediction, batch: Batch, *, features: nn.Module, stride: int = 0) -> Tensor:
     """Mean squared distance of feature maps, mean over the maps (Johnson et al. 2016, eq. 2, with equal weights).
 
-    Both pictures have the true luma, at the prediction's size; R'G'B' is not clipped on the way, so that every error of
-    ab has a gradient.
+    Both pictures have the true luma, at ``stride``, or the prediction's size; R'G'B' is not clipped on the way, so that
+    every error of ab has a gradient.
     """
+    pairs = _features_of_both(prediction, batch, features, stride)
+    return torch.stack([F.mse_loss(pred, true) for pred, true in pairs]).mean()
+
+
+def feature_distance(prediction: Prediction, batch: Batch, *, features: nn.Module, stride: int = 0) -> Tensor:
+    """Squared distance of feature vectors of unit length, mean over places, sum over the maps.
+
+    Zhang et al. 2018 (LPIPS), eq. 1, with all weights 1; for the pictures see :func:`perceptual`. Unlike there, no map
+    and no loud place outweighs the others.
+    """
+    pairs = _features_of_both(prediction, batch, features, stride)
+    unit = [(F.normalize(pred, dim=1), F.normalize(true, dim=1)) for pred, true in pairs]
+    return torch.stack([(pred - true).square().sum(dim=1).mean() for pred, true in unit]).sum()
+
+
+def _features_of_both(
+    prediction: Prediction, batch: Batch, features: nn.Module, stride: int
+) -> list[tuple[Tensor, Tensor]]:
+    """float32 maps of the predicted and of the true picture, without gradient to the latter."""
     with full_precision(prediction.ab):
-        grey = shrink_to(batch.clean_grey, prediction.ab)
-        pred_rgb, true_rgb = join_rgb(grey, prediction.ab), join_rgb(grey, batch.ab_like(prediction))
+        grey = shrink_to(batch.clean_grey, prediction.ab) if stride == 0 else F.avg_pool2d(batch.clean_grey, stride)
+        pred_rgb, true_rgb = join_rgb(grey, prediction.ab), join_rgb(grey, shrink_to(batch.ab, grey))
     pred_maps = features(pred_rgb)
     with torch.no_grad():
         true_maps = features(true_rgb)
-    pairs = zip(pred_maps, true_maps, strict=True)
-    return torch.stack([F.mse_loss(pred.float(), true.float()) for pred, true in pairs]).mean()
+    return [(pred.float(), true.float()) for pred, true in zip(pred_maps, true_maps, strict=True)]
 
 
 def colourfulness(prediction: Prediction, batch: Batch) -> Tensor:

@@ -21,8 +21,8 @@ from vidcolor.networks.encoders import ENCODERS
 CHANGED = "# changed: "  # begins a line of a recipe's text that changes another one
 CROP_STEP = 64  # the stride of the coarsest features
 LOSSES = (
-    "l1", "smooth_l1", "mse", "rgb_mse", "perceptual", "adversarial", "feature_matching", "colourfulness",
-    "rebalanced_classification", "temporal",
+    "l1", "smooth_l1", "mse", "rgb_mse", "perceptual", "feature_distance", "adversarial", "feature_matching",
+    "colourfulness", "rebalanced_classification", "temporal",
 )  # fmt: skip
 GAN_MODES = ("vanilla", "lsgan", "hinge", "wgan-gp")
 SCHEDULES = ("cosine", "one_cycle", "constant")
@@ -85,10 +85,20 @@ class DiscriminatorRecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class PerceptualRecipe:
-    """The network that the perceptual loss looks through."""
+    """What the losses ``perceptual`` and ``feature_distance`` look through."""
 
     network: str = "vgg16"
     """``vgg16``, or the name of an encoder."""
+    stride: int = 0
+    """Of the pictures that it sees; 0: the prediction's own."""
+
+    def __post_init__(self) -> None:
+        if self.stride not in (0, 1, 2, 4, 8):
+            raise ValueError(f"perceptual: stride must be 0, 1, 2, 4 or 8, found {self.stride}")
+
+
+FEATURE_LOSSES = ("perceptual", "feature_distance")
+"""Those that need the network of :class:`PerceptualRecipe`."""
 
 
 @dataclass(frozen=True, kw_only=True)

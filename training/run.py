@@ -31,7 +31,7 @@ from vidcolor.training.distributed import World
 from vidcolor.training.evaluator import evaluate_stills
 from vidcolor.training.feature_networks import build_features
 from vidcolor.training.pretrained import fetch_pretrained, find_pretrained, load_published
-from vidcolor.training.recipe import Recipe, parse_recipe
+from vidcolor.training.recipe import FEATURE_LOSSES, Recipe, parse_recipe
 from vidcolor.training.report import format_table
 from vidcolor.training.run_log import CURVES, METRICS, TENSORBOARD
 from vidcolor.training.state import State
@@ -200,7 +200,7 @@ def _adversary(recipe: Recipe, start: StartingPoint, device: torch.device, warn:
 
 
 def _feature_network(recipe: Recipe, start: StartingPoint, device: torch.device, warn: Warn) -> nn.Module | None:
-    if not any("perceptual" in stage.losses for stage in recipe.stages):
+    if not any(loss in stage.losses for stage in recipe.stages for loss in FEATURE_LOSSES):
         return None
     name = recipe.perceptual.network
     network = build_features(name)

@@ -36,7 +36,7 @@ from vidcolor.training.data import PictureSet
 from vidcolor.training.distributed import World
 from vidcolor.training.features import FeatureCache, frozen_encode, parameters_sha256
 from vidcolor.training.losses import LossTerm, ab_prior, build_losses, class_weights
-from vidcolor.training.recipe import Recipe, StageRecipe
+from vidcolor.training.recipe import FEATURE_LOSSES, Recipe, StageRecipe
 from vidcolor.training.run_log import RunLog, draw_curves
 from vidcolor.training.schedule import schedule
 from vidcolor.training.state import State
@@ -277,7 +277,10 @@ class Trainer:
             every = max(len(self.pictures) // PRIOR_PICTURES, 1)
             sample = torch.from_numpy(np.array(self.pictures.ab[::every, :, ::4, ::4])).float()
             weights = class_weights(ab_prior(sample)).to(self.device)
-        terms = build_losses(names, predict=predict, features=self.features, class_weights=weights, random=self.random)
+        terms = build_losses(
+            names, predict=predict, features=self.features, class_weights=weights, random=self.random,
+            feature_stride=self.recipe.perceptual.stride,
+        )  # fmt: skip
 
         def under_autocast(term: LossTerm) -> LossTerm:
             def compute(*arguments: Any) -> Tensor:
@@ -288,7 +291,8 @@ class Trainer:
 
         # Of the losses these run a network; the others are sums over pixels, in full precision.
         return {
-            name: under_autocast(term) if name in ("perceptual", "temporal") else term for name, term in terms.items()
+            name: under_autocast(term) if name in (*FEATURE_LOSSES, "temporal") else term
+            for name, term in terms.items()
         }
 
     def _seed(self) -> None:
