@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.samples import small_generator
+from vidcolor.weights import save_generator
+
 SHARED_CLIPS = Path(__file__).resolve().parents[2] / "shared" / "clips"
 
 
@@ -47,3 +50,14 @@ def photographs(tmp_path: Path) -> Path:
         rgb[:70], rgb[70:] = (200, 120, 40 + i), (30, 60, 160)
         Image.fromarray(rgb).save(folder / f"{i}.png")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A weights file of a small random network."""
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    generator = small_generator()
+    save_generator(
+        path, generator.state_dict(), network="multiscale_unet", config=generator.config, recipe="", training={}
+    )
+    return path

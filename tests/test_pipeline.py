@@ -14,13 +14,11 @@ import numpy as np
 import pytest
 
 from tests.clips import Clip, decoded, make_clip, timeline
-from tests.samples import small_generator
 from vidcolor.errors import InputError, OptionError, OutputError
 from vidcolor.frames import FloatArray
 from vidcolor.options import ColorizeOptions, EncodeOptions
 from vidcolor.pipeline import colorize_video
 from vidcolor.progress import Progress
-from vidcolor.weights import save_generator
 
 LOSSLESS = EncodeOptions(codec="ffv1")
 
@@ -182,17 +180,6 @@ def test_refusals_leave_nothing(tmp_path: Path) -> None:
         colourize(tmp_path / "missing.mkv", tmp_path / "new.mkv")
     assert names(tmp_path) == {"in.mkv", "out.mkv"}
     assert (tmp_path / "out.mkv").read_bytes() == b"mine"
-
-
-@pytest.fixture(scope="module")
-def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A weights file of a small random network."""
-    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    generator = small_generator()
-    save_generator(
-        path, generator.state_dict(), network="multiscale_unet", config=generator.config, recipe="", training={}
-    )
-    return path
 
 
 def command(*arguments: str | Path) -> list[str]:

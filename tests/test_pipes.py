@@ -23,14 +23,12 @@ import numpy as np
 import pytest
 
 from tests.clips import Clip, decoded, make_clip, timeline
-from tests.samples import small_generator
 from tests.test_pipeline import Painter
 from vidcolor.errors import InputError, OptionError, OutputError
 from vidcolor.options import ColorizeOptions, EncodeOptions
 from vidcolor.pipeline import colorize_video
 from vidcolor.pipes import PipeInput, PipeOutput, needs_seeking
 from vidcolor.progress import Report
-from vidcolor.weights import save_generator
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="pipes are made here as POSIX has them")
 
@@ -254,17 +252,6 @@ def test_the_container_of_a_file_can_be_named(tmp_path: Path) -> None:
 
 
 # The command line
-
-
-@pytest.fixture(scope="module")
-def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A weights file of a small random network."""
-    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    generator = small_generator()
-    save_generator(
-        path, generator.state_dict(), network="multiscale_unet", config=generator.config, recipe="", training={}
-    )
-    return path
 
 
 @contextmanager

@@ -17,7 +17,6 @@ import pytest
 from PIL import Image
 
 from tests.clips import Clip, decoded, make_clip
-from tests.samples import small_generator
 from tests.test_pipeline import Painter
 from vidcolor.errors import InputError, OptionError, OutputError
 from vidcolor.options import ColorizeOptions, EncodeOptions
@@ -25,7 +24,6 @@ from vidcolor.picture_reader import read_picture
 from vidcolor.pipeline import colorize_video
 from vidcolor.progress import Report
 from vidcolor.sequences import DEFAULT_RATE, PicturePattern, PictureSequence, given_pattern
-from vidcolor.weights import save_generator
 
 LOSSLESS = EncodeOptions(codec="ffv1")
 
@@ -282,17 +280,6 @@ def test_refusals(tmp_path: Path) -> None:
 
 
 # The command line
-
-
-@pytest.fixture(scope="module")
-def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A weights file of a small random network."""
-    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    generator = small_generator()
-    save_generator(
-        path, generator.state_dict(), network="multiscale_unet", config=generator.config, recipe="", training={}
-    )
-    return path
 
 
 def run(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:

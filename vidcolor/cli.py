@@ -28,6 +28,7 @@ from vidcolor.cli_options import (
     message_options,
     output_option,
     rate_option,
+    scenes_option,
     source_argument,
 )
 from vidcolor.paths import check_destination, is_anything, is_folder
@@ -114,6 +115,7 @@ def main() -> None:
 @source_argument
 @output_option
 @rate_option
+@scenes_option
 @colorize_options
 @message_options
 @click.pass_obj

@@ -268,6 +268,12 @@ rate_option = click.option(
     show_default="25",
     help="Frames per second of numbered pictures, as in scan_%06d.png.",
 )
+scenes_option = click.option(
+    "--scenes",
+    type=PATH,
+    metavar="FILE",
+    help="When each shot of the film begins. A file that exists is obeyed; otherwise it is written, to be edited.",
+)
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace an output that exists.")
 
 

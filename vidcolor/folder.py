@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from vidcolor.colorizer import Colorizer
-from vidcolor.errors import InputError, OutputError, VidcolorError
+from vidcolor.errors import InputError, OptionError, OutputError, VidcolorError
 from vidcolor.frames import FloatArray
 from vidcolor.images import picture_shown, read_picture, render_picture
 from vidcolor.options import ColorizeOptions
@@ -128,11 +128,14 @@ def colorize_folder(
     A :class:`VidcolorError` of one file is put down in the report (a film may be what the chosen encoder cannot take),
     and so is the second of two files that would be written under one name. :class:`InputError` and
     :class:`OutputError` are raised where the folder itself is missing, cannot be looked into, holds neither picture nor
-    film, or is its own output. Any other error, and Ctrl-C, ends the work.
+    film, or is its own output; :class:`OptionError` where ``options`` name a list of shots. Any other error, and
+    Ctrl-C, ends the work.
 
     ``on_file`` hears of every file before its work begins, ``on_progress`` of every frame of the film in hand.
     """
     started = time.perf_counter()
+    if options.scenes is not None:
+        raise OptionError("--scenes: is the list of one film's shots; colour the films of a folder one by one with it")
     plan = plan_folder(source, dest)
     tally = Tally(len(plan.pictures) + len(plan.films), on_file, failed=list(plan.failed))
     _colorize_pictures(plan.pictures, dest, tally, colorizer, options)

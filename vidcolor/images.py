@@ -9,6 +9,7 @@ import numpy as np
 
 from vidcolor.chroma import colorize_grey
 from vidcolor.colorizer import Colorizer
+from vidcolor.errors import OptionError
 from vidcolor.frames import FloatArray
 from vidcolor.options import ColorizeOptions
 from vidcolor.picture_reader import SourcePicture, read_picture
@@ -36,8 +37,11 @@ def colorize_image(source: Path, dest: Path, *, colorizer: Colorizer, options: C
 
     What is kept, and what counts as the grey of a picture that has colour, is said by
     :func:`~vidcolor.picture_reader.read_picture` and :func:`~vidcolor.picture_writer.write_picture`.
-    Raises :class:`~vidcolor.errors.InputError` and :class:`~vidcolor.errors.OutputError`.
+    Raises :class:`~vidcolor.errors.InputError`, :class:`~vidcolor.errors.OutputError`, and
+    :class:`~vidcolor.errors.OptionError` where ``options`` name a list of shots.
     """
+    if options.scenes is not None:
+        raise OptionError(f"--scenes: is the list of a film's shots; {source} is a picture")
     check_output(dest, source, overwrite=options.overwrite)
     picture = read_picture(source)
     (ab,) = colorizer.predict(picture_shown(picture, options.render_size)[None])

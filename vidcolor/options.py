@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from vidcolor.errors import OptionError
 
@@ -43,6 +44,8 @@ class ColorizeOptions:
     """
     saturation: float = 1.0
     """Factor on ab."""
+    scenes: Path | None = None
+    """When each shot begins, as :mod:`vidcolor.scenes` has it. A file that exists is obeyed, another one is written."""
     overwrite: bool = False
     """Replace an output that exists."""
     encode: EncodeOptions = field(default_factory=EncodeOptions)

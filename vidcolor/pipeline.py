@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from fractions import Fraction
 from typing import TypeVar
 
 import numpy as np
@@ -18,6 +19,7 @@ from vidcolor.luma import shrink
 from vidcolor.options import ColorizeOptions, EncodeOptions
 from vidcolor.pipes import PipeInput
 from vidcolor.progress import OnProgress, Progress, Report
+from vidcolor.scenes import SceneFile, ShotList
 from vidcolor.sequence_writer import SequenceWriter
 from vidcolor.sequences import PicturePattern
 from vidcolor.shots import split_shots
@@ -48,19 +50,21 @@ def colorize_video(
         VidcolorError: see :mod:`vidcolor.errors`; nothing is left of a file ``dest`` then.
     """
     began = time.perf_counter()
+    scenes = SceneFile(options.scenes)
     with (
         open_reader(source) as reader,
         open_writer(dest, like=reader, options=options.encode, overwrite=options.overwrite) as writer,
     ):
-        frames, shots = colour_pictures(
-            reader, writer, colorizer=colorizer, options=options, on_progress=on_progress, began=began
+        frames, starts = colour_pictures(
+            reader, writer, colorizer=colorizer, options=options, scenes=scenes, on_progress=on_progress, began=began
         )
+    notes = scenes.finish(starts)
     return Report(
         frames=frames,
-        shots=shots,
+        shots=len(starts),
         seconds=time.perf_counter() - began,
         output_bytes=writer.bytes_written,
-        warnings=(*reader.warnings, *writer.warnings),
+        warnings=(*reader.warnings, *writer.warnings, *notes),
     )
 
 
@@ -70,10 +74,11 @@ def colour_pictures(
     *,
     colorizer: Predictor,
     options: ColorizeOptions,
+    scenes: SceneFile,
     on_progress: OnProgress | None,
     began: float,
-) -> tuple[int, int]:
-    """Everything between an open film and an open output; gives back the numbers of frames and of shots.
+) -> tuple[int, list[Fraction]]:
+    """Everything between an open film and an open output; gives back the number of frames, and when each shot begins.
 
     ``began`` is the ``time.perf_counter`` from which progress counts its seconds.
     """
@@ -86,28 +91,32 @@ def colour_pictures(
             return started
 
         pictures = shrink(reader.pictures(), reader.spec, options.render_size)
-        coloured = colour_frames(pictures, colorizer=colorizer, options=options, stage=stage)
+        shots = scenes.shots(reader.spec.time_base)
+        coloured = colour_frames(pictures, colorizer=colorizer, options=options, stage=stage, shots=shots)
         rendered = stage("render", render(coloured, reader.spec, writer.chroma, saturation=options.saturation))
         running.callback(reader.interrupt)  # before the stages are closed: one of them may wait for a pipe
         encode = StageClock("encode")
         clocks.append(encode)
-        shots = 0
+        first: int | None = None
+        starts: list[Fraction] = []
         for number, (frame, cb, cr) in enumerate(rendered, start=1):
+            first = frame.picture.pts if first is None else first
             started = time.perf_counter()
             writer.write(frame.picture, cb, cr)
             encode.busy_seconds += time.perf_counter() - started
-            shots += frame.opens_shot
+            if frame.opens_shot:
+                starts.append((frame.picture.pts - first) * reader.spec.time_base)
             if on_progress is not None:
                 on_progress(
                     Progress(
                         frames=number,
                         total_frames=reader.spec.estimated_frames,
-                        shots=shots,
+                        shots=len(starts),
                         seconds=time.perf_counter() - began,
                         bottleneck=max(clocks, key=lambda clock: clock.busy_seconds).name,
                     )
                 )
-    return number, shots
+    return number, starts
 
 
 def open_reader(film: FilmInput) -> VideoReader:
@@ -137,9 +146,13 @@ def colour_frames(
     colorizer: Predictor,
     options: ColorizeOptions,
     stage: Callable[[str, Iterator[Frame]], Iterator[Frame]],
+    shots: ShotList | None = None,
 ) -> Iterator[Frame]:
-    """Give ab to every frame: shots → generator → temporal. ``stage`` is told the name of each, and drives it."""
-    frames = stage("decode", split_shots(pictures, anchor_every=options.anchor_spacing))
+    """Give ab to every frame: shots → generator → temporal. ``stage`` is told the name of each, and drives it.
+
+    ``shots``: where they begin, if that is known.
+    """
+    frames = stage("decode", split_shots(pictures, anchor_every=options.anchor_spacing, shots=shots))
     coloured = stage("generator", colorize_anchors(frames, colorizer))
     return stage("temporal", steady(coloured, strength=options.smoothing))
 

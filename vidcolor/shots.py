@@ -18,6 +18,7 @@ import numpy as np
 
 from vidcolor.flow import Levels, flow_estimator, flow_to, to_levels, warp
 from vidcolor.frames import FloatArray, Frame
+from vidcolor.scenes import ShotList
 
 CUT_THRESHOLD = 0.4
 FLASH_FRAMES = 2  # a disturbance up to this long is no shot of its own
@@ -27,9 +28,13 @@ FLATNESS = 0.02  # of the pictures' own variance: fainter structure counts as fl
 NOISE_VARIANCE = 16.0  # levels squared: what is left of a black picture
 
 
-def split_shots(frames: Iterator[Frame], *, anchor_every: int) -> Iterator[Frame]:
-    """Say which frames open a shot and which ones are anchors; holds back ``FLASH_FRAMES`` + 1 frames at most."""
-    return mark_anchors(mark_cuts(frames), anchor_every)
+def split_shots(frames: Iterator[Frame], *, anchor_every: int, shots: ShotList | None = None) -> Iterator[Frame]:
+    """Say which frames open a shot and which ones are anchors; holds back ``FLASH_FRAMES`` + 1 frames at most.
+
+    ``shots``: where they begin, if that is known.
+    """
+    marked = mark_cuts(frames)
+    return mark_anchors(marked if shots is None else shots.obey(marked), anchor_every)
 
 
 def mark_cuts(frames: Iterator[Frame]) -> Iterator[Frame]:

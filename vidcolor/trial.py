@@ -33,6 +33,7 @@ from vidcolor.options import ColorizeOptions
 from vidcolor.pipeline import colour_pictures
 from vidcolor.probe import choose_video, open_film
 from vidcolor.progress import Progress
+from vidcolor.scenes import SceneFile
 from vidcolor.video import VideoReader, VideoWriter
 
 PIECES = 3
@@ -173,8 +174,9 @@ def try_film(path: Path, timing: Timing, suffix: str, *, colorizer: Predictor, o
             cuts = _Cuts()
             began = time.perf_counter()
             frames, _ = colour_pictures(
-                reader, writer, colorizer=colorizer, options=options, on_progress=cuts.note, began=began
-            )
+                reader, writer, colorizer=colorizer, options=options, scenes=SceneFile(None), on_progress=cuts.note,
+                began=began,
+            )  # fmt: skip
         seconds = time.perf_counter() - began  # with what the encoder held back
         sizes = measure(output, reader.firsts)
         output_bytes = output.stat().st_size
