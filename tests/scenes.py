@@ -1,5 +1,6 @@
 """Scenes in motion whose colour is known, as the temporal stage takes them."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import cv2
@@ -50,3 +51,20 @@ def relative_error(frames, views) -> float:
     """Energy of the error of ab over the energy of true ab."""
     error = sum(float(np.square(frame.ab - ab).sum()) for frame, (_, ab) in zip(frames, views, strict=True))
     return error / sum(float(np.square(ab).sum()) for _, ab in views)
+
+
+def panning(seed: int, length: int, *, speed: float = 1.0) -> list[np.ndarray]:
+    """A camera panning over smooth random shapes, ``speed`` pixels a frame."""
+    world = np.random.default_rng(seed).standard_normal((120, 180 + int(speed * length) + 1)).astype(np.float32)
+    world = cv2.GaussianBlur(world, (0, 0), 4)
+    world = np.clip(0.5 + world / (5 * world.std()), 0, 1)
+    return [
+        cv2.warpAffine(world, np.float64([[1, 0, -speed * index], [0, 1, 0]]), (160, 120)) for index in range(length)
+    ]
+
+
+def frames_of(pictures: list[np.ndarray]) -> Iterator[Frame]:
+    """Pictures of (h, w) as the pipeline hands them on, one time unit apart."""
+    nothing = np.zeros((1, 1), np.uint8)
+    for index, grey in enumerate(pictures):
+        yield Frame(Picture(index, 1, nothing), grey.astype(np.float32))

@@ -10,9 +10,9 @@ from vidcolor.options import ColorizeOptions
 
 @pytest.mark.parametrize(
     ("given", "spacing"),
-    [({}, 4), ({"smoothing": 0}, 1), ({"anchor_every": 7}, 7), ({"anchor_every": 3, "smoothing": 0}, 3)],
+    [({}, None), ({"smoothing": 0}, 1), ({"anchor_every": 7}, 7), ({"anchor_every": 3, "smoothing": 0}, 3)],
 )
-def test_anchor_spacing(given: dict[str, float], spacing: int) -> None:
+def test_anchor_spacing(given: dict[str, float], spacing: int | None) -> None:
     """Every fourth frame by default; every frame where the raw network is asked for; else what was said."""
     assert ColorizeOptions(**given).anchor_spacing == spacing
 

@@ -67,7 +67,7 @@ def test_about_says_what_was_measured(report: Report) -> None:
     """Frames, sizes and shots of the clips, and the settings."""
     clip = {"frames": 16, "size": [64, 48], "rate": "25", "shots": [9, 7]}
     assert report.about["clips"]["still.mkv"] == clip
-    assert report.about["settings"]["NAME"] == {"smoothing": 0.5, "anchor_spacing": 4, "saturation": 1.0}
+    assert report.about["settings"]["NAME"] == {"smoothing": 0.8, "anchor_spacing": "by motion", "saturation": 1.0}
     assert report.about["settings"]["NAME raw"]["anchor_spacing"] == 1
 
 

@@ -138,10 +138,10 @@ def evaluate_video(
     )
 
 
-def in_words(options: ColorizeOptions) -> dict[str, float]:
+def in_words(options: ColorizeOptions) -> dict[str, float | str]:
     """The settings that matter to the figures."""
-    names = ("smoothing", "anchor_spacing", "saturation")
-    return {name: getattr(options, name) for name in names}
+    spacing = "by motion" if options.anchor_spacing is None else options.anchor_spacing
+    return {"smoothing": options.smoothing, "anchor_spacing": spacing, "saturation": options.saturation}
 
 
 def describe(clip: ColourClip) -> dict[str, Any]:

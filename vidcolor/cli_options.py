@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vidcolor import console
-from vidcolor.options import AUTO_ANCHOR_SPACING, ColorizeOptions, EncodeOptions
+from vidcolor.options import ColorizeOptions, EncodeOptions
 from vidcolor.session import Session
 
 if TYPE_CHECKING:
@@ -124,8 +124,8 @@ colour_options = stacked(
             callback=anchor_spacing,
             default="auto",
             metavar="N|auto",
-            help=f"Show the network every N-th frame of a shot; the others get their colour along the motion. auto: "
-            f"{AUTO_ANCHOR_SPACING}, or 1 with --smoothing 0.",
+            help="Show the network every N-th frame of a shot; the others get their colour along the motion. auto: as "
+            "far apart as the motion allows; every frame with --smoothing 0.",
         ),
         colour(
             "--saturation",

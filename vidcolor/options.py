@@ -9,7 +9,6 @@ from pathlib import Path
 from vidcolor.errors import OptionError
 
 MAX_ANCHOR_SPACING = 64  # frames between two anchors wait in memory, at full size
-AUTO_ANCHOR_SPACING = 4  # frames; wider spacing flickers more again, because the flow loses its way
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +38,8 @@ class ColorizeOptions:
     smoothing: float = 0.8
     """0 to 1: how far back and ahead the colour of a thing is averaged. 0: the raw network."""
     anchor_every: int | None = None
-    """The network sees every n-th frame of a shot; the others get their colour along the optical flow. ``None``:
-    ``AUTO_ANCHOR_SPACING``, or 1 where ``smoothing`` is 0.
+    """The network sees every n-th frame of a shot; the others get their colour along the optical flow. ``None``: chosen
+    by the motion (:mod:`vidcolor.anchors`), or 1 where ``smoothing`` is 0.
     """
     saturation: float = 1.0
     """Factor on ab."""
@@ -61,8 +60,6 @@ class ColorizeOptions:
             raise OptionError(f"--saturation must lie between 0 and 4, got {self.saturation}")
 
     @property
-    def anchor_spacing(self) -> int:
-        """``anchor_every``, decided."""
-        if self.anchor_every is not None:
-            return self.anchor_every
-        return AUTO_ANCHOR_SPACING if self.smoothing > 0 else 1
+    def anchor_spacing(self) -> int | None:
+        """``anchor_every``, decided; ``None``: by the motion."""
+        return 1 if self.anchor_every is None and self.smoothing == 0 else self.anchor_every

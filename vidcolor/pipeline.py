@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from vidcolor.anchors import mark_anchors
 from vidcolor.chroma import render
 from vidcolor.colorizer import Predictor
 from vidcolor.destinations import FilmOutput
@@ -22,7 +23,7 @@ from vidcolor.progress import OnProgress, Progress, Report
 from vidcolor.scenes import SceneFile, ShotList
 from vidcolor.sequence_writer import SequenceWriter
 from vidcolor.sequences import PicturePattern
-from vidcolor.shots import split_shots
+from vidcolor.shots import mark_cuts
 from vidcolor.sources import FilmInput
 from vidcolor.stages import Stage, StageClock
 from vidcolor.temporal import steady
@@ -152,7 +153,8 @@ def colour_frames(
 
     ``shots``: where they begin, if that is known.
     """
-    frames = stage("decode", split_shots(pictures, anchor_every=options.anchor_spacing, shots=shots))
+    cut = mark_cuts(pictures) if shots is None else shots.obey(mark_cuts(pictures))
+    frames = stage("decode", mark_anchors(cut, options.anchor_spacing))
     coloured = stage("generator", colorize_anchors(frames, colorizer))
     return stage("temporal", steady(coloured, strength=options.smoothing))
 

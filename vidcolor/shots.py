@@ -1,4 +1,4 @@
-"""Cuts and anchors, found on luma alone and while the film goes by.
+"""Cuts, found on luma alone and while the film goes by.
 
 Two frames belong to the same shot if one can be bent into the other. A small copy of the earlier frame is warped
 along the optical flow to the later one; what is left is measured with the structure term of SSIM (Wang et al. 2004),
@@ -18,7 +18,6 @@ import numpy as np
 
 from vidcolor.flow import Levels, flow_estimator, flow_to, to_levels, warp
 from vidcolor.frames import FloatArray, Frame
-from vidcolor.scenes import ShotList
 
 CUT_THRESHOLD = 0.4
 FLASH_FRAMES = 2  # a disturbance up to this long is no shot of its own
@@ -28,23 +27,15 @@ FLATNESS = 0.02  # of the pictures' own variance: fainter structure counts as fl
 NOISE_VARIANCE = 16.0  # levels squared: what is left of a black picture
 
 
-def split_shots(frames: Iterator[Frame], *, anchor_every: int, shots: ShotList | None = None) -> Iterator[Frame]:
-    """Say which frames open a shot and which ones are anchors; holds back ``FLASH_FRAMES`` + 1 frames at most.
-
-    ``shots``: where they begin, if that is known.
-    """
-    marked = mark_cuts(frames)
-    return mark_anchors(marked if shots is None else shots.obey(marked), anchor_every)
-
-
 def mark_cuts(frames: Iterator[Frame]) -> Iterator[Frame]:
     """Set ``opens_shot`` on the first frame and on each one after a hard cut; dissolves and fades are not cuts.
+
+    Holds back ``FLASH_FRAMES`` frames.
 
     A frame that matches neither what was there before nor what comes after, where those match each other, is a flash
     or damage: ``is_disturbed``.
     """
-    estimator = flow_estimator()
-    estimator.setFinestScale(0)  # the preset would halve the thumbnail twice more
+    estimator = thumbnail_flow()
     last: Levels | None = None  # of the shot, that was not disturbed
     source = ((frame, thumbnail(frame.grey)) for frame in frames)
     ahead = deque(islice(source, FLASH_FRAMES + 1))
@@ -61,31 +52,25 @@ def mark_cuts(frames: Iterator[Frame]) -> Iterator[Frame]:
         ahead.extend(islice(source, 1))
 
 
-def mark_anchors(frames: Iterator[Frame], every: int) -> Iterator[Frame]:
-    """Set ``is_anchor`` on the first and the last frame of each shot and on each ``every``-th one between.
-
-    So every other frame has an anchor on both sides, less than ``every`` frames away. A disturbed frame is never one:
-    the frame after it takes its place. Holds back one frame.
-    """
-    age = 0  # since the last anchor
-    frame = next(frames, None)
-    while frame is not None:
-        following = next(frames, None)
-        closes_shot = following is None or following.opens_shot
-        due = frame.opens_shot or closes_shot or age + 1 >= every
-        is_anchor = due and not frame.is_disturbed
-        age = 0 if is_anchor else age + 1
-        yield replace(frame, is_anchor=is_anchor)
-        frame = following
-
-
 def differ(earlier: Levels, later: Levels, estimator: cv2.DISOpticalFlow) -> bool:
     """Whether two thumbnails show different scenes, motion aside."""
+    return exceeds(earlier, later, CUT_THRESHOLD, estimator)
+
+
+def exceeds(earlier: Levels, later: Levels, limit: float, estimator: cv2.DISOpticalFlow) -> bool:
+    """Whether more than ``limit`` of the structure of two thumbnails is unrelated, motion aside."""
     earlier_grey, later_grey = earlier.astype(np.float32), later.astype(np.float32)
-    if structure_loss(earlier_grey, later_grey) <= CUT_THRESHOLD:  # nearly always, and the flow is three times the work
+    if structure_loss(earlier_grey, later_grey) <= limit:  # nearly always, and the flow is three times the work
         return False
     warped = warp(earlier_grey, flow_to(earlier, later, estimator))
-    return structure_loss(warped, later_grey) > CUT_THRESHOLD
+    return structure_loss(warped, later_grey) > limit
+
+
+def thumbnail_flow() -> cv2.DISOpticalFlow:
+    """A flow estimator for thumbnails."""
+    estimator = flow_estimator()
+    estimator.setFinestScale(0)  # the preset would halve the thumbnail twice more
+    return estimator
 
 
 def structure_loss(one: FloatArray, other: FloatArray) -> float:
