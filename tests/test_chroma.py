@@ -13,6 +13,7 @@ from vidcolor.chroma import (
     channel_offsets,
     chroma_table,
     colorize_grey,
+    fade,
     limit_to_gamut,
     render,
 )
@@ -69,6 +70,12 @@ def frame_of(luma: np.ndarray, ab: np.ndarray | None, spec: VideoSpec) -> Frame:
     return replace(frame, ab=ab)
 
 
+def frame_with(luma: np.ndarray, ab: np.ndarray, spec: VideoSpec) -> Frame:
+    """A frame whose ab is as given once it has faded towards black and white."""
+    frame = frame_of(luma, None, spec)
+    return replace(frame, ab=ab / fade(frame.grey))
+
+
 def render_one(frame: Frame, spec: VideoSpec, layout: ChromaFormat, saturation: float = 1.0):
     ((_, cb, cr),) = render(iter([frame]), spec, layout, saturation=saturation)
     return cb, cr
@@ -81,7 +88,7 @@ def test_true_ab_gives_true_chroma(matrix, bit_depth, full_range):
     spec = replace(SPEC, matrix=matrix, bit_depth=bit_depth, full_range=full_range)
     rgb = 0.15 + 0.7 * smooth_noise((3, spec.height, spec.width), 1)
     luma, *expected = to_ycbcr(rgb, matrix)
-    planes = render_one(frame_of(encode_luma(luma, spec), true_ab(rgb), spec), spec, chroma_format(spec))
+    planes = render_one(frame_with(encode_luma(luma, spec), true_ab(rgb), spec), spec, chroma_format(spec))
     scale = (2**bit_depth - 1) if full_range else 224 * 2 ** (bit_depth - 8)
     for plane, wanted in zip(planes, expected, strict=True):
         assert plane.dtype == (np.uint8 if bit_depth == 8 else np.uint16)
@@ -98,7 +105,7 @@ def test_wide_gamut_film_gets_the_same_colour():
     wide = 1.055 * np.einsum("ij,jhw->ihw", to_2020, linear) ** (1 / 2.4) - 0.055
     spec = replace(SPEC, matrix=9, primaries=9, bit_depth=10)
     luma, *expected = to_ycbcr(wide, 9)
-    planes = render_one(frame_of(encode_luma(luma, spec), true_ab(rgb), spec), spec, chroma_format(spec))
+    planes = render_one(frame_with(encode_luma(luma, spec), true_ab(rgb), spec), spec, chroma_format(spec))
     for plane, wanted in zip(planes, expected, strict=True):
         assert np.abs(plane - (wanted * 896 + 512)).max() <= 4  # one code value at 8 bits
 
@@ -136,6 +143,23 @@ def test_no_colour_leaves_the_gamut():
     assert rgb.min() > -0.006
     assert rgb.max() < 1.006
     assert np.abs(chroma).max() > 0.3
+
+
+def test_colour_fades_towards_black_and_white():
+    """None is left on either; between them nearly all, without a step; a photograph and a film fade alike."""
+    levels = np.linspace(0, 1, 2001, dtype=np.float32)[None]
+    (factor,) = fade(levels)
+    assert factor[0] == factor[-1] == 0
+    assert (factor[levels[0] < 0.1] < 0.8).all()
+    assert (factor[(levels[0] > 0.3) & (levels[0] < 0.9)] > 0.95).all()
+    assert np.abs(np.diff(factor)).max() < 0.04
+    dark = np.full((64, 96), 0.05, np.float32)
+    ab = np.stack((np.full_like(dark, 4), np.full_like(dark, -4)))
+    photograph = colorize_grey(dark, ab, saturation=1)
+    expected = 0.05 + np.stack(
+        channel_offsets(ab_to_chroma(dark, ab * fade(dark), chroma_table(BT601, False)), BT601), -1
+    )
+    np.testing.assert_allclose(photograph, expected, atol=1e-5)
 
 
 def test_gamut_limit_keeps_hue_and_inner_colours():
