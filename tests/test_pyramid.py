@@ -10,6 +10,8 @@ from tests.test_networks import CASES
 from vidcolor.color import AB_SCALE
 from vidcolor.networks import build
 from vidcolor.networks.pyramid import Pyramid, known_colours
+from vidcolor.training.recipe import load_recipe
+from vidcolor.training.state import State
 
 
 def small(finest: int = 2) -> Pyramid:
@@ -64,6 +66,15 @@ def test_refuses_a_stride_that_it_does_not_speak_at() -> None:
     """Another stride is refused, with those that there are."""
     with pytest.raises(ValueError, match=r"speaks at strides \(16, 8, 4, 2\), not at 3"):
         small().finest = 3
+
+
+@pytest.mark.parametrize(("stage", "expected"), [("coarse", 16), ("fine", 4)])
+def test_a_stage_that_names_no_stride_has_the_recipes(stage: str, expected: int) -> None:
+    """The finest level of a stage is its own, else that of the recipe's network."""
+    recipe = load_recipe("default").starting_at(stage)
+    state = State.of(small(), None)
+    state.begin_stage(recipe.stages[0], recipe)
+    assert state.generator.finest == state.ema.finest == expected
 
 
 def test_known_colours_are_means_of_what_is_known() -> None:

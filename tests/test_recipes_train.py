@@ -43,7 +43,7 @@ def shrunk(name: str) -> str:
     head, network, rest = re.split(r"(?m)(^\[network\]\n(?:(?!\[).*\n)*)", text)
     for key, value in small.items():
         network = re.sub(rf"(?m)^{key} = .*\n", "", network).rstrip() + f"\n{key} = {value}\n\n"
-    size = 256 if recipe.network == "unet" else 64
+    size = {"unet": 256, "pyramid": 128}.get(recipe.network, 64)  # patches need room for the discriminator's strides
     rest = re.sub(r"(?m)^size = \d+", f"size = {size}", rest)
     rest = re.sub(r"(?m)^pictures = [\d_]+", "pictures = 4", rest)
     rest = re.sub(r"(?m)^batch_size = \d+", "batch_size = 2", rest)

@@ -58,7 +58,7 @@ class State:
     def begin_stage(self, stage: StageRecipe, recipe: Recipe) -> None:
         """New optimisers: which parameters are trained, and how fast, is the stage's affair."""
         if self.generator.strides:
-            finest = stage.finest or self.generator.strides[-1]
+            finest = stage.finest or recipe.network_config.get("finest", self.generator.strides[-1])
             self.generator.finest = self.ema.finest = finest
         if self.generator.encoder is not None:
             self.generator.encoder.requires_grad_(not stage.frozen_encoder)
