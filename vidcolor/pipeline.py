@@ -88,6 +88,7 @@ def colour_pictures(
 
         def stage(name: str, frames: Iterator[T]) -> Iterator[T]:
             started = running.enter_context(Stage(name, frames, depth=QUEUE_DEPTH))
+            running.callback(reader.interrupt)  # before a stage is closed: one of them may wait for a pipe
             clocks.append(started.clock)
             return started
 
@@ -95,7 +96,6 @@ def colour_pictures(
         shots = scenes.shots(reader.spec.time_base)
         coloured = colour_frames(pictures, colorizer=colorizer, options=options, stage=stage, shots=shots)
         rendered = stage("render", render(coloured, reader.spec, writer.chroma, saturation=options.saturation))
-        running.callback(reader.interrupt)  # before the stages are closed: one of them may wait for a pipe
         encode = StageClock("encode")
         clocks.append(encode)
         first: int | None = None
