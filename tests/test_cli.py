@@ -389,7 +389,7 @@ def test_help_shows_every_default() -> None:
     text = " ".join(run("colorize", "--help").stdout.split())
     for part in (
         "[default: 256]",
-        "[default: 0.5]",
+        "[default: 0.8]",
         "[default: libx264]",
         "[default: auto]",
         "[default: (the weights that come with vidcolor)]",

@@ -61,7 +61,7 @@ def test_other_layouts_keep_every_code_value(planar: str, packed: str) -> None:
     """Luma out of packed, big-endian and high-aligned formats equals the planar luma they were made from."""
     bits = av.VideoFormat(planar).components[0].bits
     frame = random_frame(planar, bits)
-    arranged = frame.reformat(format=packed, src_color_range=LIMITED, dst_color_range=LIMITED)
+    arranged = frame.reformat(format=packed, src_color_range=LIMITED, dst_color_range=LIMITED, threads=1)
     layout = luma_layout(arranged.format)
     assert layout.convert_to == planar
     np.testing.assert_array_equal(read_luma(arranged, layout), plane_view(frame.planes[0], bits))

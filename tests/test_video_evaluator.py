@@ -72,10 +72,13 @@ def test_about_says_what_was_measured(report: Report) -> None:
 
 
 def test_the_networks_share(report: Report) -> None:
-    """Raw asks the network for every frame; the default for every 4th and the last of each shot."""
+    """Raw asks the network for every frame; the default for every 8th of a still and the last of each shot."""
     assert report.items["painter raw"]["still.mkv"]["network_share"] == 1
-    assert report.items["painter"]["still.mkv"]["network_share"] == (3 + 3) / 16
-    assert report.rows["painter"]["network_share"] == pytest.approx((9 + 6) / (FRAMES + 16))
+    assert report.items["painter"]["still.mkv"]["network_share"] == (2 + 2) / 16
+    shares = [report.items["painter"][name]["network_share"] for name in ("square.mkv", "still.mkv")]
+    assert report.rows["painter"]["network_share"] == pytest.approx(
+        (FRAMES * shares[0] + 16 * shares[1]) / (FRAMES + 16)
+    )
 
 
 def test_no_pair_crosses_a_cut(report: Report) -> None:

@@ -18,7 +18,6 @@ from vidcolor.frames import FloatArray
 Levels = npt.NDArray[np.uint8]
 """(h, w), 0 to 255: grey as the flow estimator takes it."""
 
-AGREEMENT_LEVELS = 15.0  # grey levels of 255 at which trust has fallen to 1/e
 AGREEMENT_WINDOW = 5  # pixels; single pixels agree by chance
 
 
@@ -55,13 +54,16 @@ def sample(plane: FloatArray, places: FloatArray) -> FloatArray:
     return np.asarray(cv2.remap(plane, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))  # type: ignore[call-overload]
 
 
-def agreement(present: Levels, other: Levels, flow: FloatArray) -> FloatArray:
-    """(h, w) in (0, 1]: how well the other picture, warped along ``flow``, matches the present around each pixel."""
+def agreement(present: Levels, other: Levels, flow: FloatArray, *, tolerance: float) -> FloatArray:
+    """(h, w) in (0, 1]: how well the other picture, warped along ``flow``, matches the present around each pixel.
+
+    ``tolerance``: the mean difference, in grey levels, at which trust has fallen to 1/e.
+    """
     # Old film flickers as a whole, which says nothing about where things are.
     exposure = (float(present.mean()) + 1) / (float(other.mean()) + 1)
     difference = np.abs(warp(other * np.float32(exposure), flow) - present)
     mismatch = np.asarray(cv2.blur(difference, (AGREEMENT_WINDOW, AGREEMENT_WINDOW)), dtype=np.float32)
-    trust: FloatArray = np.exp(-np.square(mismatch / np.float32(AGREEMENT_LEVELS)))
+    trust: FloatArray = np.exp(-np.square(mismatch / np.float32(tolerance)))
     return trust
 
 

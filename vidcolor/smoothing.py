@@ -20,6 +20,7 @@ from vidcolor.flow import Levels, agreement, flow_estimator, flow_to, to_levels,
 from vidcolor.frames import FloatArray, Frame
 
 WINDOW = 32  # frames that wait, at full size; the first half of them is then settled
+TOLERANCE = 10.0  # grey levels of 255: more strict than where colour must come from somewhere
 MAX_KEEP = 0.95  # at strength 1: about the last twenty anchors
 
 
@@ -53,7 +54,7 @@ class Averager:
         if memory is None:
             return Memory(levels, frame.ab, np.ones_like(frame.ab[0]))
         flow = flow_to(memory.levels, levels, self.estimator)
-        trusted = warp(memory.weight, flow) * agreement(levels, memory.levels, flow)
+        trusted = warp(memory.weight, flow) * agreement(levels, memory.levels, flow, tolerance=TOLERANCE)
         past = np.minimum(trusted, np.float32(self.max_weight))
         return Memory(levels, frame.ab + past / (1 + past) * (warp(memory.ab, flow) - frame.ab), 1 + past)
 

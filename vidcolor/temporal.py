@@ -17,6 +17,7 @@ from vidcolor.flow import Levels, agreement, flow_estimator, flow_to, to_levels,
 from vidcolor.frames import FloatArray, Frame
 from vidcolor.smoothing import smooth
 
+TOLERANCE = 15.0  # grey levels of 255; see vidcolor.flow.agreement
 LEAST_TRUST = 1e-3  # where no anchor agrees, they share by distance
 
 
@@ -83,7 +84,8 @@ def blend(levels: Levels, anchors: Sequence[tuple[Anchor, int]], estimator: cv2.
     total_weight = np.zeros(levels.shape, np.float32)
     for anchor, distance in anchors:
         flow = flow_to(anchor.levels, levels, estimator)
-        weight = (agreement(levels, anchor.levels, flow) + np.float32(LEAST_TRUST)) / np.float32(distance)
+        trust = agreement(levels, anchor.levels, flow, tolerance=TOLERANCE) + np.float32(LEAST_TRUST)
+        weight = trust / np.float32(distance)
         total += weight * warp(anchor.ab, flow)
         total_weight += weight
     total /= total_weight
