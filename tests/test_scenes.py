@@ -21,8 +21,8 @@ from vidcolor.scenes import HEADER, ShotList, in_words, read_scenes, write_scene
 FILM = Clip(frames=24, cuts=(8, 16), time_base=Fraction(1, 25), start=35)
 
 
-class Counter:
-    """Paints each frame of a shot like its first, with a number that rises from shot to shot."""
+class Colourless:
+    """What colours are painted does not matter here."""
 
     batch_size = 1
 
@@ -34,7 +34,7 @@ class Counter:
 def colourize(source: Path, dest: Path, scenes: Path | None) -> Report:
     """To FFV1."""
     options = ColorizeOptions(render_size=48, scenes=scenes, encode=EncodeOptions(codec="ffv1"), overwrite=True)
-    return colorize_video(source, dest, colorizer=Counter(), options=options)
+    return colorize_video(source, dest, colorizer=Colourless(), options=options)
 
 
 def test_shots_are_written_and_obeyed(tmp_path: Path) -> None:
