@@ -72,6 +72,13 @@ def test_conditions_are_of_stills(photographs: Path, tmp_path: Path) -> None:
     assert "--conditions is for still pictures" in result.output
 
 
+def test_only_films_are_worn(photographs: Path, tmp_path: Path) -> None:
+    """Asking for it with pictures is a usage error."""
+    result = CliRunner().invoke(evaluate, [str(photographs), "-o", str(tmp_path / "report"), "--worn"])
+    assert result.exit_code == 2
+    assert "--worn is for films" in result.output
+
+
 def test_films(weights: Path, tmp_path: Path) -> None:
     """Films are coloured twice, as the pipeline does and raw, and can be played side by side."""
     film = make_clip(tmp_path / "film.mkv", Clip(frames=12, colour=True, pix_fmt="yuv444p"))
@@ -81,6 +88,16 @@ def test_films(weights: Path, tmp_path: Path) -> None:
     assert list(report["rows"]) == ["grey", "small.safetensors", "small.safetensors raw", "truth"]
     assert report["rows"]["small.safetensors raw"]["network_share"] == 1
     assert report["rows"]["small.safetensors"]["network_share"] < 0.6
+    assert report["about"]["wear"] is None
     assert report["about"]["versions"]["vidcolor"]
     assert len(list((folder / "players").glob("*.mp4"))) == 1
     assert "<video" in (folder / "report.html").read_text()
+
+
+def test_worn_films(weights: Path, tmp_path: Path) -> None:
+    """How they were worn is in the report; the rows are the same."""
+    film = make_clip(tmp_path / "film.mkv", Clip(frames=4, colour=True, pix_fmt="yuv444p"))
+    run_evaluate(film, "--video", "--worn", "--weights", weights, "-o", tmp_path / "report", "--size", 48)
+    report = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert list(report["rows"]) == ["grey", "small.safetensors", "small.safetensors raw", "truth"]
+    assert report["about"]["wear"]["grain"] > 0

@@ -85,14 +85,14 @@ def colour_versions(
 
 def colour(clip: ColourClip, colorizer: Predictor, options: ColorizeOptions) -> tuple[FloatArray, Figures]:
     """A clip through the pipeline's stages: ab float32 (T, 2, h, w), and the time it took."""
-    colorizer.predict(clip.grey[:1].repeat(colorizer.batch_size, axis=0))  # the first call plans the network's work
+    colorizer.predict(clip.seen[:1].repeat(colorizer.batch_size, axis=0))  # the first call plans the network's work
     watches: dict[str, Stopwatch] = {}
 
     def stage(name: str, frames: Iterator[Frame]) -> Iterator[Frame]:
         watches[name] = Stopwatch(frames)
         return watches[name]
 
-    frames = list(colour_frames(grey_frames(clip.grey), colorizer=colorizer, options=options, stage=stage))
+    frames = list(colour_frames(grey_frames(clip.seen), colorizer=colorizer, options=options, stage=stage))
     decode, generator, temporal = (watches[name].seconds for name in ("decode", "generator", "temporal"))
     speeds = {
         "network_share": float(np.mean([frame.is_anchor for frame in frames])),

@@ -39,13 +39,16 @@ class ColourClip:
     """The frames of a colour film, upright, at render size.
 
     ``true``: uint8 (T, h, w, 3), sRGB. ``ab``: float32 (T, 2, h, w), theirs. ``grey``: float32 (T, h, w) in [0, 1], the
-    level that has their L. ``shots``: the frames between cuts, as :mod:`vidcolor.shots` finds them on ``grey``.
+    level that has their L. ``seen``: what a colorizer gets to see, of the same form: ``grey``, or a worn film
+    (:mod:`vidcolor.training.worn_film`). ``shots``: the frames between cuts, as :mod:`vidcolor.shots` finds them on
+    ``grey``.
     """
 
     name: str
     true: Pictures
     grey: FloatArray
     ab: FloatArray
+    seen: FloatArray
     shots: tuple[range, ...]
     rate: Fraction
 
@@ -84,7 +87,7 @@ def read_clip(path: Path, *, name: str, size: int, max_frames: int) -> ColourCli
         raise InputError(f"{path}: no picture in it can be decoded; is it damaged or still being written?")
     true = np.stack(frames)
     grey, ab = split_lab(true)
-    return ColourClip(name, true, grey, ab, find_shots(grey), rate)
+    return ColourClip(name, true, grey, ab, grey, find_shots(grey), rate)
 
 
 def _true_frames(container: InputContainer, stream: VideoStream, path: Path, size: int) -> Iterator[Pictures]:

@@ -17,6 +17,8 @@ from vidcolor.cli_options import debug_option
               help="One or more weights files.  [default: those that come with vidcolor]")  # fmt: skip
 @click.option("--video", is_flag=True,
               help="DATA are films in colour, coloured as the film pipeline does: flicker and drift too.")  # fmt: skip
+@click.option("--worn", is_flag=True,
+              help="With --video: the films are worn first, as old ones are: flicker, grain, weave, dust.")  # fmt: skip
 @click.option("--conditions", is_flag=True,
               help="Also damaged, at other sizes and aspects, and with hints: a row for each.")  # fmt: skip
 @click.option("--size", default=256, show_default=True, type=click.IntRange(min=32),
@@ -34,8 +36,9 @@ from vidcolor.cli_options import debug_option
 @click.option("--overwrite", is_flag=True, help="Replace a report that is there already.")
 @debug_option
 def evaluate(
-    data: tuple[Path, ...], folder: Path, weights: tuple[Path, ...], video: bool, conditions: bool, size: int,
-    limit: int | None, pretrained: Path | None, fetch: bool, inception: str | None, device: str, overwrite: bool,
+    data: tuple[Path, ...], folder: Path, weights: tuple[Path, ...], video: bool, worn: bool, conditions: bool,
+    size: int, limit: int | None, pretrained: Path | None, fetch: bool, inception: str | None, device: str,
+    overwrite: bool,
 ) -> None:  # fmt: skip
     """Measure weights on DATA: colour photographs or films, which are made grey. With the rows "grey" and "truth"."""
     from dataclasses import replace
@@ -50,12 +53,15 @@ def evaluate(
     from vidcolor.training.report import HTML_NAME, JSON_NAME, format_table, write_report
     from vidcolor.training.sheets import add_sheets
     from vidcolor.training.video_evaluator import MAX_FRAMES, evaluate_video
+    from vidcolor.training.worn_film import Wear
     from vidcolor.weights import default_weights, load_generator
 
     if video and (pretrained or inception or fetch):
         raise click.UsageError("--pretrained, --inception and --fetch are for judges of pictures, not for --video")
     if video and conditions:
         raise click.UsageError("--conditions is for still pictures, not for --video")
+    if worn and not video:
+        raise click.UsageError("--worn is for films: give --video too; for still pictures there is --conditions")
     if (folder / JSON_NAME).exists() and not overwrite:
         raise OutputError(f"{folder}: holds a report already; choose another folder or give --overwrite")
     folder.mkdir(parents=True, exist_ok=True)
@@ -69,7 +75,8 @@ def evaluate(
         **environment(resolve_device(device)),
     }
     if video:
-        report = evaluate_video(data, colorizers, folder, size=size, max_frames=limit or MAX_FRAMES)
+        wear = Wear() if worn else None
+        report = evaluate_video(data, colorizers, folder, size=size, max_frames=limit or MAX_FRAMES, wear=wear)
         report = replace(report, about={**report.about, **about})
     else:
         for name in (ALEXNET, EFFICIENTNET):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -31,6 +31,7 @@ from vidcolor.training.video_metrics import (
     warp_error,
 )
 from vidcolor.training.video_table import gaps_in, over_truth, table
+from vidcolor.training.worn_film import Wear, wear_clip
 
 MAX_FRAMES = 240
 DEFAULT_SETTINGS: Mapping[str, ColorizeOptions] = {"": ColorizeOptions(), "raw": ColorizeOptions(smoothing=0)}
@@ -86,6 +87,7 @@ def evaluate_video(
     size: int = 256,
     settings: Mapping[str, ColorizeOptions] | None = None,
     max_frames: int = MAX_FRAMES,
+    wear: Wear | None = None,
 ) -> Report:
     """Colour films made grey, as the film pipeline does, and measure them.
 
@@ -98,6 +100,7 @@ def evaluate_video(
         folder: the report's; gets ``players/`` and ``strips/``.
         size: short side of the render size; the one in ``settings`` does not count.
         max_frames: of one clip; memory holds that many in every version at once.
+        wear: what is done to the film before it is coloured; None: nothing.
 
     Raises:
         InputError: a source that is missing, damaged or holds no film.
@@ -114,6 +117,7 @@ def evaluate_video(
     with TemporaryDirectory(dir=folder) as drafts:
         for name, path in tqdm(films.items(), desc="evaluate", unit="film", mininterval=5):
             clip = read_clip(path, name=name, size=size, max_frames=max_frames)
+            clip = clip if wear is None else wear_clip(clip, wear)
             versions = colour_versions(clip, colorizers, settings)
             errors = measure_motion(clip, versions)
             for row, figures in clip_figures(clip, versions, errors).items():
@@ -128,6 +132,7 @@ def evaluate_video(
         about={
             "size": size,
             "max_frames": max_frames,
+            "wear": None if wear is None else asdict(wear),
             "settings": {label("NAME", suffix): in_words(options) for suffix, options in settings.items()},
             "clips": clips,
             "notes": list(NOTES),
