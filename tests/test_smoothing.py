@@ -61,6 +61,19 @@ def test_opinions_that_alternate_become_one():
     assert np.abs(np.diff(smoothed, axis=0)).mean() < 0.05 * np.abs(ab).mean()
 
 
+def test_differing_hues_become_one_without_dullness():
+    """Orange and red in turn: one hue between them, as strong as both; opposite hues do not become vivid."""
+    grey, _ = moving_scene(16, 1)[0]
+    opinions = [np.full((2, *grey.shape), 20, np.float32), np.full((2, *grey.shape), 20, np.float32)]
+    opinions[1][1] *= -0.25
+    frames = [replace(frame, ab=opinions[i % 2]) for i, frame in enumerate(shot([(grey, opinions[0])] * 40))]
+    middle = list(smooth(iter(frames), strength=1.0))[20].ab
+    assert np.arctan2(middle[1], middle[0]) == pytest.approx(np.arctan2(7.5, 20), abs=0.05)
+    assert np.hypot(*middle) == pytest.approx((np.hypot(20, 20) + np.hypot(20, 5)) / 2, rel=0.02)
+    opposite = [replace(frame, ab=opinions[0] * (-1) ** i) for i, frame in enumerate(frames)]
+    assert np.hypot(*list(smooth(iter(opposite), strength=1.0))[20].ab).max() < 0.2 * np.hypot(20, 20)
+
+
 def test_only_the_window_counts():
     """What has come out does not change with what comes later than the window, however the stream was chunked."""
     frames = with_noise(shot(moving_scene(7, WINDOW + 20), every=1), 8)
