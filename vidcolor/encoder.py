@@ -22,6 +22,12 @@ DEFAULT_CRF = 18.0  # visually lossless for x264; the other encoders with a crf 
 FALLBACK_RATE = Fraction(25)  # for rate control only, where the source names no rate: times come from the pictures
 RATE_CONTROL = frozenset({"b", "qp", "cqp", "cq", "qscale", "global_quality", "lossless", "rc"})
 """Options that say themselves how many bits to spend, so that the default crf must not."""
+CONSTANT_QUALITY = frozenset({"crf", "qp", "cqp", "cq", "qscale", "global_quality", "lossless"})
+"""Options that make every picture as good as the last, whatever that takes."""
+SHARED_BITS = frozenset({"b", "bitrate", "maxrate", "minrate", "bufsize", "vbv-maxrate", "vbv-bufsize", "tbr", "pass"})
+"""Options, also in the words of x264, x265 and SVT-AV1, that give bits to a film and not to a picture."""
+STATELESS = frozenset({"prores", "prores_aw", "prores_ks", "jpeg2000", "cfhd"})
+"""Encoders with losses that take every picture by itself, at a quality that does not depend on others."""
 RAW_CODEC = "rawvideo"
 RAW_FORMATS = frozenset({"yuv4mpegpipe", "rawvideo"})
 """Containers of pictures as they are: without a codec, and without times."""
@@ -119,6 +125,17 @@ def _settings(codec: Codec, options: EncodeOptions) -> dict[str, str]:
         # x265 writes to the terminal past libav's log, and later values win.
         settings["x265-params"] = ":".join(filter(None, ("log-level=none", settings.get("x265-params"))))
     return settings
+
+
+def shares_bits(choice: EncoderChoice) -> bool:
+    """Whether what is spent on a picture depends on all pictures before it, so that none may be missing."""
+    settings = choice.settings
+    own = [pair.partition("=")[0] for key, value in settings.items() if key.endswith(("-params", "opts"))
+           for pair in value.split(":")]  # fmt: skip
+    if SHARED_BITS & {*settings, *own} or "pass" in settings.get("flags", ""):
+        return True
+    is_lossless = choice.codec.lossless and not choice.codec.lossy
+    return not (is_lossless or choice.codec.name in STATELESS or CONSTANT_QUALITY & settings.keys())
 
 
 def _siting(codec: Codec, settings: dict[str, str]) -> Siting:
