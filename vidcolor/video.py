@@ -22,7 +22,6 @@ from typing import Any, Self, cast
 import av
 import numpy as np
 from av.codec.context import CodecContext, Flags
-from av.format import Flags as FormatFlags
 from av.packet import Packet
 from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
@@ -52,6 +51,7 @@ from vidcolor.times import CountedTimes, OwnTimes, Times
 # Here a packet that is cut off means a file that is cut off; in a broadcast it is a moment of bad reception. And here
 # the duration is written down; elsewhere it is a guess from the bit rate.
 INDEXED_FORMATS = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"})
+GLOBAL_HEADER = 0x40  # AVFMT_GLOBALHEADER: the encoder's headers go to the beginning, not to every key frame
 SHORT_BY_SECONDS = 1  # how much earlier than announced a file may end before it is called cut short
 
 
@@ -432,7 +432,7 @@ class VideoWriter:
         if codec.canonical_name == "hevc" and format_name in {"mp4", "mov"}:
             stream.codec_context.codec_tag = "hvc1"  # the only one of its two names that Apple's players know
         open_encoder(stream.codec_context, self._choice, self._spec)
-        self._global_header = bool(self._container.format.flags & FormatFlags.global_header.value)
+        self._global_header = bool(self._container.format.flags & GLOBAL_HEADER)
         self.headers = stream.codec_context.extradata or b""
         stream.time_base = self._spec.time_base
         stream.metadata.update(kept_metadata(like.stream.metadata))
