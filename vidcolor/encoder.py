@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Literal, cast, get_args
 
 import av
+import cv2
 from av.codec import Codec
 from av.codec.codec import UnknownCodecError
 from av.codec.context import CodecContext, Flags
@@ -28,6 +29,7 @@ SHARED_BITS = frozenset({"b", "bitrate", "maxrate", "minrate", "bufsize", "vbv-m
 """Options, also in the words of x264, x265 and SVT-AV1, that give bits to a film and not to a picture."""
 STATELESS = frozenset({"prores", "prores_aw", "prores_ks", "jpeg2000", "cfhd"})
 """Encoders with losses that take every picture by itself, at a quality that does not depend on others."""
+AVX512_SKX = 256  # CPU_AVX512_SKX of OpenCV, with all parts of AVX-512 that x264 asks for
 RAW_CODEC = "rawvideo"
 RAW_FORMATS = frozenset({"yuv4mpegpipe", "rawvideo"})
 """Containers of pictures as they are: without a codec, and without times."""
@@ -223,7 +225,18 @@ def configure(context: VideoCodecContext, choice: EncoderChoice, spec: VideoSpec
     context.flags |= Flags.frame_duration  # a packet lasts as long as its picture, also with a variable rate
     # PyAV asks for slice threads only, and x264 would cut every picture into slices for them.
     context.thread_type = "AUTO"
-    context.options = dict(choice.settings)
+    context.options = {**choice.settings, **_for_equal_bytes(choice)}
+
+
+def _for_equal_bytes(choice: EncoderChoice) -> dict[str, str]:
+    """What makes an encoder give the same bytes for the same pictures.
+
+    x264 (core 165) looks at memory that nobody has written when it weighs blocks over time with AVX-512: what it makes
+    then depends on what was there before. With AVX2 it does not. Later values win, so a user can have it otherwise.
+    """
+    if not choice.codec.name.startswith("libx264") or not cv2.checkHardwareSupport(AVX512_SKX):
+        return {}
+    return {"x264-params": ":".join(filter(None, ("asm=avx2", choice.settings.get("x264-params"))))}
 
 
 def open_encoder(context: VideoCodecContext, choice: EncoderChoice, spec: VideoSpec) -> None:

@@ -25,7 +25,8 @@ from vidcolor.durable import sync_folder
 from vidcolor.errors import OutputError
 
 _HEADER = struct.Struct("<qqBI")  # pts, duration, is key frame, bytes that follow
-_TAIL = struct.Struct("<Q32s")  # bytes of JSON, SHA-256
+_LENGTH = struct.Struct("<Q")  # bytes of JSON
+_DIGEST_BYTES = 32
 BLOCK_BYTES = 1 << 20
 
 
@@ -102,7 +103,8 @@ class SegmentDraft:
         """Put the file under its name, when it would survive a loss of power."""
         about = json.dumps(asdict(facts)).encode()
         self._write(about)
-        self._file.write(_TAIL.pack(len(about), self._digest.digest()))
+        self._write(_LENGTH.pack(len(about)))
+        self._file.write(self._digest.digest())
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
@@ -135,16 +137,17 @@ def read_facts(path: Path) -> Facts:
     """
     try:
         with path.open("rb") as file:
-            length = os.fstat(file.fileno()).st_size - _TAIL.size
-            if length < 0:
+            length = os.fstat(file.fileno()).st_size - _DIGEST_BYTES
+            if length < _LENGTH.size:
                 raise DamagedSegmentError(f"{path}: is too short for a segment")
             digest = hashlib.sha256()
             for start in range(0, length, BLOCK_BYTES):
                 digest.update(file.read(min(BLOCK_BYTES, length - start)))
-            about_length, expected = _TAIL.unpack(file.read(_TAIL.size))
-            if digest.digest() != expected:
+            if digest.digest() != file.read():
                 raise DamagedSegmentError(f"{path}: does not agree with its checksum")
-            file.seek(length - about_length)
+            file.seek(length - _LENGTH.size)
+            about_length = _LENGTH.unpack(file.read(_LENGTH.size))[0]
+            file.seek(length - _LENGTH.size - about_length)
             about = json.loads(file.read(about_length))
     except OSError as exc:
         raise DamagedSegmentError(f"{path}: cannot be read ({exc.strerror})") from exc
