@@ -12,6 +12,7 @@ import shutil
 from array import array
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -99,7 +100,8 @@ class SegmentWriter:
         except BaseException as exc:
             self._leave(exc)
             raise
-        self.finished = self._work.finished()
+        finished = self._work.finished()
+        self.finished = replace(finished, is_whole=finished.is_whole or published)
         self._muxer.skip(self.finished.frames)
 
     def _open(self, like: VideoReader, *, overwrite: bool) -> VideoWriter:
@@ -177,6 +179,7 @@ class SegmentWriter:
 
     def _begin_segment(self, frame: Frame) -> None:
         self._encoder = self._muxer.new_encoder()
+        self._headers = self._encoder.extradata or b""
         self._opens_shot = frame.opens_shot
         self._frames = 0
         self._starts: list[int] = []
@@ -203,7 +206,7 @@ class SegmentWriter:
             starts=tuple(self._starts),
             delay=self._draft.delay,
             next_opens_shot=next_opens_shot,
-            headers=(self._encoder.extradata or b"").hex(),
+            headers=self._headers.hex(),
             warnings=tuple(dict.fromkeys([*self.finished.warnings, *self._like.warnings, *self.warnings])),
         )
         with self._work.naming_errors():

@@ -167,8 +167,11 @@ class WorkFolder:
         return f"what is finished is kept in {self.path}: --resume goes on from there"
 
     def remove(self) -> None:
-        """Remove the folder with all that is in it."""
+        """Remove the folder with all that is in it; last of all what says that the film is published, if it is."""
         self.release()
+        with contextlib.suppress(OSError):
+            for path in segment_paths(self.path):
+                path.unlink()
         shutil.rmtree(self.path, ignore_errors=True)
 
     @contextlib.contextmanager
