@@ -164,7 +164,7 @@ class WorkFolder:
             for draft in self.path.glob("*.part"):
                 draft.unlink()
         self.release()
-        return f"what is finished is kept in {self.path}: --resume goes on from there"
+        return f"what is finished is kept in {self.path}: --resume goes on from there; or remove that folder"
 
     def remove(self) -> None:
         """Remove the folder with all that is in it; last of all what says that the film is published, if it is."""
