@@ -41,6 +41,7 @@ class FolderReport:
     skipped: int = 0
     seconds: float = 1.0
     warnings: tuple[tuple[Path, str], ...] = ()
+    finished: int = 0
 
 
 @dataclass
@@ -203,7 +204,7 @@ def test_every_option_arrives(library: Library, folder: Path) -> None:
     """No option is swallowed, mixed up with another, or left a string."""
     (folder / "out.mp4").write_bytes(b"old")
     arguments = (
-        "film.mp4 -o out.mp4 --overwrite --render-size 320 --smoothing 0.25 --anchor-every 4 --saturation 1.2 "
+        "film.mp4 -o out.mp4 --overwrite --resume --render-size 320 --smoothing 0.25 --anchor-every 4 --saturation 1.2 "
         "--weights my.safetensors --device cuda:1 --batch-size 3 --codec libx265 --crf 21.5 --preset slow "
         "--pix-fmt yuv422p10le --encoder-option x265-params=a=1:b=2 --encoder-option tune=grain"
     )
@@ -216,6 +217,7 @@ def test_every_option_arrives(library: Library, folder: Path) -> None:
         anchor_every=4,
         saturation=1.2,
         overwrite=True,
+        resume=True,
         encode=EncodeOptions(
             codec="libx265",
             crf=21.5,
@@ -475,6 +477,15 @@ def test_interrupted(library: Library, extra: list[str]) -> None:
     result = run("film.mp4", "-o", "out.mp4", *extra)
     assert (result.exit_code, result.stderr) == (130, "error: interrupted\n")
     assert [line["exit_code"] for line in json_lines(result.stdout)] == [130] * len(extra)
+
+
+def test_notes_are_told(library: Library) -> None:
+    """What the library has to say beside an error stands behind it, on the same line."""
+    library.error = KeyboardInterrupt()
+    library.error.add_note("what is finished is kept in .out.mp4.vidcolor: --resume goes on from there")
+    result = run("film.mp4", "-o", "out.mp4")
+    expected = "error: interrupted; what is finished is kept in .out.mp4.vidcolor: --resume goes on from there\n"
+    assert (result.exit_code, result.stderr) == (130, expected)
 
 
 def test_folder_with_failures(library: Library) -> None:

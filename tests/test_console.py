@@ -38,6 +38,7 @@ class FolderReport:
     skipped: int
     seconds: float
     warnings: tuple[tuple[Path, str], ...] = ()
+    finished: int = 0
 
 
 FOLDER_REPORT = FolderReport(
@@ -231,6 +232,13 @@ def test_text_folder(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "out: 5 coloured, 2 skipped, 1 failed, 1.2 s\n"
 
 
+def test_text_folder_says_what_was_finished_before(capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder that is resumed counts the files that were there; others do not speak of it."""
+    err, _ = err_console(terminal=False)
+    TextDisplay(err).folder_done(Path("out"), FolderReport(done=1, failed=(), skipped=0, seconds=1.0, finished=4))
+    assert capsys.readouterr().out == "out: 1 coloured, 4 finished before, 0 skipped, 0 failed, 1.0 s\n"
+
+
 def test_text_folder_does_not_say_a_name_twice() -> None:
     """Library messages begin with the file; it is not put before them again."""
     err, stream = err_console(terminal=False)
@@ -304,6 +312,7 @@ def test_json_folder(capsys: pytest.CaptureFixture[str]) -> None:
             "output": "out",
             "seconds": 1.25,
             "done": 5,
+            "finished": 0,
             "skipped": 2,
             "failed": [{"path": "in/bad.jpg", "message": "is empty"}],
             "warnings": [{"path": "in/film.mov", "message": "the cover was dropped"}],

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -91,3 +94,37 @@ def test_depth_is_not_lost_silently() -> None:
     with pytest.raises(OptionError, match="takes at most 10"):
         choose_encoder(EncodeOptions(), spec)
     assert choose_encoder(EncodeOptions(pix_fmt="yuv420p10le"), spec).pixel_format.bit_depth == 10
+
+
+POISONED = """
+import sys, hashlib
+import numpy as np
+from tests.test_encoder import SPEC, replace
+from vidcolor.encoder import *
+from av import VideoFrame
+spec = replace(SPEC, width=320, height=240)
+choice = choose_encoder(EncodeOptions(preset="veryfast"), spec)
+context = CodecContext.create(choice.codec, "w")
+configure(context, choice, spec)
+open_encoder(context, choice, spec)
+texture = np.cumsum(np.random.default_rng(1).integers(-9, 10, (300, 400)), axis=1).astype(np.uint8)
+packets = []
+for number in range(30):
+    frame = VideoFrame.from_ndarray(np.vstack([texture[number : 240 + number, number : 320 + number],
+                                               np.full((120, 320), 128, np.uint8)]), "yuv420p")
+    frame.pts = number
+    packets += context.encode(frame)
+packets += context.encode(None)
+print(hashlib.sha256(b"".join(map(bytes, packets))).hexdigest())
+"""
+
+
+def test_the_same_pictures_give_the_same_bytes() -> None:
+    """Whatever memory holds before it is written: glibc fills it with other bytes each time."""
+    found = set()
+    for filling in ("0", "85", "170"):
+        environment = {**os.environ, "MALLOC_PERTURB_": filling}
+        command = [sys.executable, "-c", POISONED]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+        found.add(done.stdout)
+    assert len(found) == 1

@@ -13,6 +13,7 @@ from vidcolor.cli import main
 from vidcolor.errors import InputError, OptionError, OutputError
 from vidcolor.places import find_job, name_of
 from vidcolor.sequences import PicturePattern, PictureSequence
+from vidcolor.unfinished import folder_of
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +71,28 @@ def test_refusals(source: str, dest: str, rate: Fraction | None, error: type[Exc
     """What cannot be is said before anything is loaded."""
     with pytest.raises(error, match=words):
         find_job(Path(source), Path(dest), rate, overwrite=False)
+
+
+@pytest.mark.parametrize(
+    ("source", "dest", "words"),
+    [("film_%d.mkv", "-", "what went to a pipe"), ("film_%d.mkv", "out_%d.png", "every picture is finished by itself")],
+)
+def test_what_cannot_be_resumed(source: str, dest: str, words: str) -> None:
+    """``--resume`` is for films in files."""
+    with pytest.raises(OptionError, match=f"--resume: .*{words}"):
+        find_job(Path(source), dest if dest == "-" else Path(dest), None, overwrite=False, resume=True)
+
+
+def test_a_film_that_is_there_is_only_resumed_where_work_is_left(tmp_path: Path) -> None:
+    """A film under its name is whole; unless a process ended before it could clear up, there is nothing to be done."""
+    (tmp_path / "in.mkv").touch()
+    dest = tmp_path / "out.mkv"
+    dest.touch()
+    with pytest.raises(OutputError, match="exists already"):
+        find_job(tmp_path / "in.mkv", dest, None, overwrite=False, resume=True)
+    folder_of(dest).mkdir()
+    (folder_of(dest) / "000000.segment").touch()
+    assert find_job(tmp_path / "in.mkv", dest, None, overwrite=False, resume=True).dest == dest
 
 
 @pytest.mark.parametrize(("name", "kind"), [("photos", "folder"), ("photo_%d.png", "picture")])

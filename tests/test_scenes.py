@@ -69,14 +69,16 @@ def test_a_time_means_the_first_frame_from_then_on() -> None:
     base = Fraction(1001, 30000)
     times = [Fraction(round(t * base * 1000), 1000) for t in range(40)]
     for t in range(1, 40):
-        marked = list(ShotList([times[t]], base).obey(iter(frames(list(range(40))))))
+        marked = list(ShotList([times[t]], base, 0).obey(iter(frames(list(range(40))))))
         assert [frame.picture.pts for frame in marked if frame.opens_shot] == [0, t]
         assert [frame.picture.pts for frame in marked if not frame.is_disturbed] == [0, t]
 
 
 def test_gaps_and_doubles() -> None:
     """Several starts before one frame open one shot there; the clock begins with the first picture."""
-    marked = ShotList([Fraction(1), Fraction(2), Fraction(2)], Fraction(1, 10)).obey(iter(frames([100, 105, 150, 155])))
+    marked = ShotList([Fraction(1), Fraction(2), Fraction(2)], Fraction(1, 10), 100).obey(
+        iter(frames([100, 105, 150, 155]))
+    )
     assert [frame.picture.pts for frame in marked if frame.opens_shot] == [100, 150]
 
 

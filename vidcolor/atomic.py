@@ -16,15 +16,17 @@ from vidcolor.paths import check_destination
 class AtomicFile:
     """A hidden file beside its destination, until :meth:`publish` gives it its name or :meth:`discard` removes it.
 
+    ``folder``: where it is hidden instead, on the same disk.
+
     Raises :class:`OutputError` at once where the destination cannot be written: before any work is done.
     """
 
-    def __init__(self, destination: Path, *, overwrite: bool) -> None:
+    def __init__(self, destination: Path, *, overwrite: bool, folder: Path | None = None) -> None:
         self.destination = destination
         self.overwrite = overwrite
         check_destination(destination, overwrite=overwrite)
         # Short, because a hidden variant of a long name may be longer than the file system allows.
-        self.path = destination.parent / f".vidcolor-{secrets.token_hex(6)}.part"
+        self.path = (folder or destination.parent) / f".vidcolor-{secrets.token_hex(6)}.part"
         try:
             # Not tempfile: its files are private to the user (mode 600), and would stay so under their new name.
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))

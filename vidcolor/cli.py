@@ -28,6 +28,7 @@ from vidcolor.cli_options import (
     message_options,
     output_option,
     rate_option,
+    resume_option,
     scenes_option,
     source_argument,
 )
@@ -116,6 +117,7 @@ def main() -> None:
 @output_option
 @rate_option
 @scenes_option
+@resume_option
 @colorize_options
 @message_options
 @click.pass_obj
@@ -129,7 +131,7 @@ def colorize(
     network: NetworkChoice,
 ) -> None:
     """Colour a film, a picture or a folder (the default)."""
-    job = find_job(source, dest, rate, overwrite=options.overwrite)
+    job = find_job(source, dest, rate, overwrite=options.overwrite, resume=options.resume)
     colorizer = load(session, network)
     if job.paths is not None:
         colorize_path(session, *job.paths, colorizer, options)

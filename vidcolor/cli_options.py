@@ -274,6 +274,9 @@ scenes_option = click.option(
     metavar="FILE",
     help="When each shot of the film begins. A file that exists is obeyed; otherwise it is written, to be edited.",
 )
+resume_option = click.option(
+    "--resume", is_flag=True, help="Go on with what an interrupted run has finished; a folder's finished files stay."
+)
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace an output that exists.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any, Protocol
 
 import numpy as np
@@ -67,6 +68,8 @@ class Colorizer:
         self.multiple: int = generator.get_submodule("").multiple  # type: ignore[assignment]
         self.takes_hints = bool(getattr(generator, "takes_hints", False))
         folded = fold_batch_norm(generator.eval())
+        self.fingerprint = fingerprint(folded)
+        self.runs_on = f"{self.device.type} in {str(self.dtype).removeprefix('torch.')}"
         self.generator = folded.to(self.device, self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def predict(self, grey: FloatArray, hints: FloatArray | None = None) -> FloatArray:
@@ -107,6 +110,15 @@ class Colorizer:
         with torch.inference_mode():
             ab: Any = self.generator(*(torch.from_numpy(maps).to(self.device, self.dtype) for maps in inputs))
             return ab[:, :, top : top + h, left : left + w].float().cpu().contiguous().numpy()  # type: ignore[no-any-return]
+
+
+def fingerprint(network: nn.Module) -> str:
+    """Hexadecimal digits that are the same for the same parameters only."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().data)
+    return digest.hexdigest()
 
 
 def resolve_device(name: str) -> torch.device:

@@ -7,7 +7,8 @@ one JSON object a line and nothing else:
     file      path, index (from 1), total                                           a folder, before each file
     done      output, output_bytes, seconds, frames, shots, fps, warnings           a film; the last line
     done      output, output_bytes, seconds                                         a picture; the last line
-    done      output, seconds, done, skipped, failed and warnings: [{path, message}]    a folder; the last line
+    done      output, seconds, done, finished (before), skipped, failed and warnings: [{path, message}]
+                                                                                    a folder; the last line
     done      kind, path, bytes, picture, plan, ...    info: the one line; :mod:`vidcolor.info` has all keys
     error     message, exit_code                                                    the last line, if it went wrong
 
@@ -141,6 +142,7 @@ class TextDisplay:
             self._complain(about(path, message))
         parts = (
             f"{report.done} coloured",
+            *([f"{report.finished} finished before"] if report.finished else []),
             f"{report.skipped} skipped",
             f"{len(report.failed)} failed",
             f"{report.seconds:.1f} s",
@@ -256,6 +258,7 @@ class JsonDisplay:
             "output": str(output),
             "seconds": rounded(report.seconds),
             "done": report.done,
+            "finished": report.finished,
             "skipped": report.skipped,
             "failed": [{"path": str(path), "message": message} for path, message in report.failed],
             "warnings": [{"path": str(path), "message": message} for path, message in report.warnings],

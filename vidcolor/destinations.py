@@ -20,6 +20,16 @@ FilmOutput = str | Path | PipeOutput | PicturePattern
 PIPE_FORMAT = "matroska"
 
 
+class HiddenPlace(Protocol):
+    """Where a film is until it gets its name, on the same disk."""
+
+    path: Path
+    """A folder."""
+
+    def note_published(self, film: Path) -> None:
+        """Hear that ``film``, a file in the folder, is whole and gets its name now."""
+
+
 class Destination(Protocol):
     """A place for one film. Checked when it is made; ends with :meth:`publish` or :meth:`discard`."""
 
@@ -49,22 +59,32 @@ class Destination(Protocol):
 
 
 class FileDestination:
-    """A file that appears under its name when it is whole.
+    """A file that appears under its name when it is whole; until then it is in ``hidden_in``, or beside its name.
 
     Raises:
         OutputError: the file exists already (without ``overwrite``), is ``source`` itself, or has no folder.
         OptionError: neither its name nor ``format_name`` says a kind of film.
     """
 
-    def __init__(self, path: Path, *, source: Path | None, format_name: str | None, overwrite: bool) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        source: Path | None,
+        format_name: str | None,
+        overwrite: bool,
+        hidden_in: HiddenPlace | None = None,
+    ) -> None:
         check_destination(path, source=source, overwrite=overwrite)
         self.name = str(path)
         self.format_name = _checked(format_name) if format_name is not None else _format_by_name(path)
         self._path = path
         self._overwrite = overwrite
+        self._hidden_in = hidden_in
 
     def begin(self) -> None:
-        self._file = AtomicFile(self._path, overwrite=self._overwrite)
+        folder = None if self._hidden_in is None else self._hidden_in.path
+        self._file = AtomicFile(self._path, overwrite=self._overwrite, folder=folder)
 
     def open(self, options: dict[str, str]) -> OutputContainer:
         return av.open(f"file:{self._file.path}", "w", format=self.format_name, container_options=options)
@@ -73,6 +93,8 @@ class FileDestination:
         """libav has written it to the file itself."""
 
     def publish(self) -> None:
+        if self._hidden_in is not None:
+            self._hidden_in.note_published(self._file.path)
         self._file.publish()
 
     def discard(self) -> None:
@@ -119,12 +141,17 @@ class PipeDestination:
 
 
 def destination_of(
-    film: str | Path | PipeOutput, *, source: Path | None, format_name: str | None, overwrite: bool
+    film: str | Path | PipeOutput,
+    *,
+    source: Path | None,
+    format_name: str | None,
+    overwrite: bool,
+    hidden_in: HiddenPlace | None = None,
 ) -> Destination:
     """The place for a film; raises as the places do."""
     if isinstance(film, PipeOutput):
         return PipeDestination(film, format_name=format_name)
-    return FileDestination(Path(film), source=source, format_name=format_name, overwrite=overwrite)
+    return FileDestination(Path(film), source=source, format_name=format_name, overwrite=overwrite, hidden_in=hidden_in)
 
 
 def _checked(format_name: str) -> str:

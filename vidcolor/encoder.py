@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Literal, cast, get_args
 
 import av
+import cv2
 from av.codec import Codec
 from av.codec.codec import UnknownCodecError
 from av.codec.context import CodecContext, Flags
@@ -22,6 +23,13 @@ DEFAULT_CRF = 18.0  # visually lossless for x264; the other encoders with a crf 
 FALLBACK_RATE = Fraction(25)  # for rate control only, where the source names no rate: times come from the pictures
 RATE_CONTROL = frozenset({"b", "qp", "cqp", "cq", "qscale", "global_quality", "lossless", "rc"})
 """Options that say themselves how many bits to spend, so that the default crf must not."""
+CONSTANT_QUALITY = frozenset({"crf", "qp", "cqp", "cq", "qscale", "global_quality", "lossless"})
+"""Options that make every picture as good as the last, whatever that takes."""
+SHARED_BITS = frozenset({"b", "bitrate", "maxrate", "minrate", "bufsize", "vbv-maxrate", "vbv-bufsize", "tbr", "pass"})
+"""Options, also in the words of x264, x265 and SVT-AV1, that give bits to a film and not to a picture."""
+STATELESS = frozenset({"prores", "prores_aw", "prores_ks", "jpeg2000", "cfhd"})
+"""Encoders with losses that take every picture by itself, at a quality that does not depend on others."""
+AVX512_SKX = 256  # CPU_AVX512_SKX of OpenCV, with all parts of AVX-512 that x264 asks for
 RAW_CODEC = "rawvideo"
 RAW_FORMATS = frozenset({"yuv4mpegpipe", "rawvideo"})
 """Containers of pictures as they are: without a codec, and without times."""
@@ -121,6 +129,17 @@ def _settings(codec: Codec, options: EncodeOptions) -> dict[str, str]:
     return settings
 
 
+def shares_bits(choice: EncoderChoice) -> bool:
+    """Whether what is spent on a picture depends on all pictures before it, so that none may be missing."""
+    settings = choice.settings
+    own = [pair.partition("=")[0] for key, value in settings.items() if key.endswith(("-params", "opts"))
+           for pair in value.split(":")]  # fmt: skip
+    if SHARED_BITS & {*settings, *own} or "pass" in settings.get("flags", ""):
+        return True
+    is_lossless = choice.codec.lossless and not choice.codec.lossy
+    return not (is_lossless or choice.codec.name in STATELESS or CONSTANT_QUALITY & settings.keys())
+
+
 def _siting(codec: Codec, settings: dict[str, str]) -> Siting:
     # MPEG-1 and JPEG have no field for it: there the chroma lies in the middle.
     default = "center" if codec.name in {"mpeg1video", "mjpeg"} else "left"
@@ -206,7 +225,18 @@ def configure(context: VideoCodecContext, choice: EncoderChoice, spec: VideoSpec
     context.flags |= Flags.frame_duration  # a packet lasts as long as its picture, also with a variable rate
     # PyAV asks for slice threads only, and x264 would cut every picture into slices for them.
     context.thread_type = "AUTO"
-    context.options = dict(choice.settings)
+    context.options = {**choice.settings, **_for_equal_bytes(choice)}
+
+
+def _for_equal_bytes(choice: EncoderChoice) -> dict[str, str]:
+    """What makes an encoder give the same bytes for the same pictures.
+
+    x264 (core 165) looks at memory that nobody has written when it weighs blocks over time with AVX-512: what it makes
+    then depends on what was there before. With AVX2 it does not. Later values win, so a user can have it otherwise.
+    """
+    if not choice.codec.name.startswith("libx264") or not cv2.checkHardwareSupport(AVX512_SKX):
+        return {}
+    return {"x264-params": ":".join(filter(None, ("asm=avx2", choice.settings.get("x264-params"))))}
 
 
 def open_encoder(context: VideoCodecContext, choice: EncoderChoice, spec: VideoSpec) -> None:

@@ -17,6 +17,11 @@ def one_line(exc: BaseException) -> str:
     return " ".join(str(exc).split()) or type(exc).__name__
 
 
+def told(exc: BaseException) -> str:
+    """Its message with its notes, such as what has been kept, on one line."""
+    return "; ".join([str(exc), *getattr(exc, "__notes__", ())])
+
+
 class VidcolorError(Exception):
     """Anything that ends the work. The message is one line for a person."""
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from vidcolor.colorizer import Colorizer
-from vidcolor.errors import InputError, OptionError, OutputError, VidcolorError
+from vidcolor.errors import InputError, OptionError, OutputError, VidcolorError, told
 from vidcolor.frames import FloatArray
 from vidcolor.images import picture_shown, read_picture, render_picture
 from vidcolor.options import ColorizeOptions
@@ -23,6 +23,7 @@ from vidcolor.picture_writer import check_output
 from vidcolor.progress import OnFile, OnProgress
 from vidcolor.stages import Stage
 from vidcolor.suffixes import FILM_SUFFIXES, is_picture, output_name
+from vidcolor.unfinished import folder_of, has_segments
 
 READ_AHEAD = 2  # pictures
 WAITING_BYTES = 1 << 30
@@ -39,6 +40,8 @@ class FolderReport:
     """Coloured."""
     skipped: int
     """Hidden files, and files that are neither picture nor film."""
+    finished: int = 0
+    """Left as they are because an earlier run, which this one resumes, has written them."""
     failed: tuple[tuple[Path, str], ...]
     """Source and reason, one line each."""
     warnings: tuple[tuple[Path, str], ...]
@@ -68,6 +71,12 @@ class Plan:
     skipped: int
     failed: tuple[tuple[Path, str], ...]
     """What can be seen to fail without opening it."""
+
+    def unfinished(self) -> Plan:
+        """Without what has been written: an output is under its name only when it is whole."""
+        pictures = tuple(job for job in self.pictures if not is_anything(job.dest))
+        films = tuple(job for job in self.films if not is_anything(job.dest) or has_segments(folder_of(job.dest)))
+        return replace(self, pictures=pictures, films=films)
 
 
 @dataclass(frozen=True)
@@ -131,12 +140,18 @@ def colorize_folder(
     film, or is its own output; :class:`OptionError` where ``options`` name a list of shots. Any other error, and
     Ctrl-C, ends the work.
 
+    With ``options.resume``, files whose output is there stay as they are (unless ``options.overwrite`` says otherwise),
+    and the film that was interrupted goes on.
+
     ``on_file`` hears of every file before its work begins, ``on_progress`` of every frame of the film in hand.
     """
     started = time.perf_counter()
     if options.scenes is not None:
         raise OptionError("--scenes: is the list of one film's shots; colour the films of a folder one by one with it")
     plan = plan_folder(source, dest)
+    planned = len(plan.pictures) + len(plan.films)
+    if options.resume and not options.overwrite:
+        plan = plan.unfinished()
     tally = Tally(len(plan.pictures) + len(plan.films), on_file, failed=list(plan.failed))
     _colorize_pictures(plan.pictures, dest, tally, colorizer, options)
     pictures = tally.coloured
@@ -145,6 +160,7 @@ def colorize_folder(
         pictures=pictures,
         films=tally.coloured - pictures,
         skipped=plan.skipped,
+        finished=planned - tally.total,
         failed=tuple(tally.failed),
         warnings=tuple(tally.warnings),
         seconds=time.perf_counter() - started,
@@ -284,7 +300,7 @@ def _colorize_films(
             tally.coloured += 1
             tally.warnings += [(job.source, warning) for warning in report.warnings]
         except VidcolorError as exc:
-            tally.fail(job, str(exc))
+            tally.fail(job, told(exc))
 
 
 def _make_room(job: Job, dest: Path) -> None:

@@ -82,6 +82,8 @@ class Frame:
     """
     opens_shot: bool = False
     """True for the first frame of a shot: no state of any kind may cross it."""
+    opens_segment: bool = False
+    """True for the first frame of what is encoded by itself (:mod:`vidcolor.segments`)."""
     is_disturbed: bool = False
     """True for a flash, or a frame so damaged that nothing in it matches its neighbours: its luma says nothing about
     where things are."""

@@ -46,7 +46,9 @@ class ColorizeOptions:
     scenes: Path | None = None
     """When each shot begins, as :mod:`vidcolor.scenes` has it. A file that exists is obeyed, another one is written."""
     overwrite: bool = False
-    """Replace an output that exists."""
+    """Replace an output that exists; unfinished work on it, too, unless ``resume`` goes on with that."""
+    resume: bool = False
+    """Go on with a film where an earlier run has left it; from the beginning where there is none."""
     encode: EncodeOptions = field(default_factory=EncodeOptions)
 
     def __post_init__(self) -> None:

@@ -64,9 +64,15 @@ def container_metadata(source: Mapping[str, str], format_name: str) -> dict[str,
 def container_options(format_name: str, source: InputContainer, start: Fraction) -> dict[str, str]:
     """What the muxer must be told so that every stream starts when it did in the source.
 
+    And that the same film gives the same bytes: Matroska would number everything at random.
+
     Args:
         start: the first picture's time in seconds.
     """
+    return {"fflags": "+bitexact", **_start_options(format_name, source, start)}
+
+
+def _start_options(format_name: str, source: InputContainer, start: Fraction) -> dict[str, str]:
     if format_name in MOV_FAMILY:
         return {"movie_timescale": str(_movie_timescale(source, start))}
     if format_name in {"matroska", "webm"}:

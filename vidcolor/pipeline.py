@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
+from itertools import islice
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -16,20 +18,25 @@ from vidcolor.chroma import render
 from vidcolor.colorizer import Predictor
 from vidcolor.destinations import FilmOutput
 from vidcolor.frames import Frame
+from vidcolor.identity import Identity
 from vidcolor.luma import shrink
-from vidcolor.options import ColorizeOptions, EncodeOptions
-from vidcolor.pipes import PipeInput
+from vidcolor.options import ColorizeOptions
+from vidcolor.pipes import PipeInput, PipeOutput
 from vidcolor.progress import OnProgress, Progress, Report
 from vidcolor.scenes import SceneFile, ShotList
+from vidcolor.segment_writer import SegmentWriter
+from vidcolor.segments import NOTHING, Finished, mark_segments
 from vidcolor.sequence_writer import SequenceWriter
 from vidcolor.sequences import PicturePattern
 from vidcolor.shots import mark_cuts
 from vidcolor.sources import FilmInput
 from vidcolor.stages import Stage, StageClock
 from vidcolor.temporal import steady
+from vidcolor.unfinished import check_resumable
 from vidcolor.video import VideoReader, VideoWriter
 
 T = TypeVar("T")
+Writer = VideoWriter | SegmentWriter | SequenceWriter
 
 QUEUE_DEPTH = 4  # frames between two stages: enough to ride out an uneven step, little enough to keep at any size
 
@@ -48,13 +55,14 @@ def colorize_video(
     Memory depends on the picture's size and on the options, not on the film's length.
 
     Raises:
-        VidcolorError: see :mod:`vidcolor.errors`; nothing is left of a file ``dest`` then.
+        VidcolorError: see :mod:`vidcolor.errors`. What is finished of a file ``dest`` is kept then, as after any other
+            exception, and a note on the exception says so; where nothing is, nothing is left.
     """
     began = time.perf_counter()
     scenes = SceneFile(options.scenes)
     with (
         open_reader(source) as reader,
-        open_writer(dest, like=reader, options=options.encode, overwrite=options.overwrite) as writer,
+        open_writer(source, dest, like=reader, colorizer=colorizer, options=options, scenes=scenes) as writer,
     ):
         frames, starts = colour_pictures(
             reader, writer, colorizer=colorizer, options=options, scenes=scenes, on_progress=on_progress, began=began
@@ -65,13 +73,13 @@ def colorize_video(
         shots=len(starts),
         seconds=time.perf_counter() - began,
         output_bytes=writer.bytes_written,
-        warnings=(*reader.warnings, *writer.warnings, *notes),
+        warnings=tuple(dict.fromkeys((*finished_in(writer).warnings, *reader.warnings, *writer.warnings, *notes))),
     )
 
 
 def colour_pictures(
     reader: VideoReader,
-    writer: VideoWriter | SequenceWriter,
+    writer: Writer,
     *,
     colorizer: Predictor,
     options: ColorizeOptions,
@@ -92,32 +100,36 @@ def colour_pictures(
             clocks.append(started.clock)
             return started
 
-        pictures = shrink(reader.pictures(), reader.spec, options.render_size)
-        shots = scenes.shots(reader.spec.time_base)
+        done = finished_in(writer)
+        unsettled = islice(reader.pictures(), done.settled, None) if not done.is_whole else iter(())
+        pictures = shrink(unsettled, reader.spec, options.render_size)
+        shots = scenes.shots(reader.spec.time_base, reader.first.pts)
         coloured = colour_frames(pictures, colorizer=colorizer, options=options, stage=stage, shots=shots)
-        rendered = stage("render", render(coloured, reader.spec, writer.chroma, saturation=options.saturation))
+        new = islice(coloured, done.frames - done.settled, None)
+        rendered = stage("render", render(new, reader.spec, writer.chroma, saturation=options.saturation))
         encode = StageClock("encode")
         clocks.append(encode)
-        first: int | None = None
-        starts: list[Fraction] = []
-        for number, (frame, cb, cr) in enumerate(rendered, start=1):
-            first = frame.picture.pts if first is None else first
+        number, starts = done.frames, list(done.starts)
+        for number, (frame, cb, cr) in enumerate(rendered, start=done.frames + 1):
             started = time.perf_counter()
+            if isinstance(writer, SegmentWriter):
+                writer.turn_to(frame)
             writer.write(frame.picture, cb, cr)
             encode.busy_seconds += time.perf_counter() - started
             if frame.opens_shot:
-                starts.append((frame.picture.pts - first) * reader.spec.time_base)
+                starts.append(frame.picture.pts)
             if on_progress is not None:
                 on_progress(
                     Progress(
                         frames=number,
+                        frames_before=done.frames,
                         total_frames=reader.spec.estimated_frames,
                         shots=len(starts),
                         seconds=time.perf_counter() - began,
                         bottleneck=max(clocks, key=lambda clock: clock.busy_seconds).name,
                     )
                 )
-    return number, starts
+    return number, [(start - reader.first.pts) * reader.spec.time_base for start in starts]
 
 
 def open_reader(film: FilmInput) -> VideoReader:
@@ -133,12 +145,36 @@ def open_reader(film: FilmInput) -> VideoReader:
 
 
 def open_writer(
-    dest: FilmOutput, *, like: VideoReader, options: EncodeOptions, overwrite: bool
-) -> VideoWriter | SequenceWriter:
-    """What writes to this kind of place."""
+    source: FilmInput,
+    dest: FilmOutput,
+    *,
+    like: VideoReader,
+    colorizer: Predictor,
+    options: ColorizeOptions,
+    scenes: SceneFile,
+) -> Writer:
+    """What writes to this kind of place. A film in a file is kept as it grows, if its source can be read again."""
+    if options.resume:
+        check_resumable(source, dest)
     if isinstance(dest, PicturePattern):
-        return SequenceWriter(dest, like=like, options=options, overwrite=overwrite)
-    return VideoWriter(dest, like=like, options=options, overwrite=overwrite)
+        return SequenceWriter(dest, like=like, options=options.encode, overwrite=options.overwrite)
+    if isinstance(dest, PipeOutput) or isinstance(source, PipeInput):
+        return VideoWriter(dest, like=like, options=options.encode, overwrite=options.overwrite)
+    identity = Identity.of(like.source.files, options, scenes=scenes.given, predictor=colorizer)
+    return SegmentWriter(
+        Path(dest),
+        source=source,
+        like=like,
+        identity=identity,
+        options=options.encode,
+        resume=options.resume,
+        overwrite=options.overwrite,
+    )
+
+
+def finished_in(writer: Writer) -> Finished:
+    """What an earlier run has left."""
+    return writer.finished if isinstance(writer, SegmentWriter) else NOTHING
 
 
 def colour_frames(
@@ -154,16 +190,23 @@ def colour_frames(
     ``shots``: where they begin, if that is known.
     """
     cut = mark_cuts(pictures) if shots is None else shots.obey(mark_cuts(pictures))
-    frames = stage("decode", mark_anchors(cut, options.anchor_spacing))
+    frames = stage("decode", mark_anchors(mark_segments(cut), options.anchor_spacing))
     coloured = stage("generator", colorize_anchors(frames, colorizer))
     return stage("temporal", steady(coloured, strength=options.smoothing))
 
 
 def colorize_anchors(frames: Iterator[Frame], colorizer: Predictor) -> Iterator[Frame]:
-    """Ask the network for the anchors among ``frames``, a batch at a time; the others pass through, in order."""
+    """Ask the network for the anchors among ``frames``, a batch at a time; the others pass through, in order.
+
+    A segment that begins with a shot begins a batch: it gets the same batches whether there are frames before or not,
+    and so the same colours, to the last bit.
+    """
     waiting: list[Frame] = []
     anchors = 0
     for frame in frames:
+        if frame.opens_segment and frame.opens_shot:
+            yield from _coloured(waiting, colorizer)
+            waiting, anchors = [], 0
         waiting.append(frame)
         anchors += frame.is_anchor
         if anchors == colorizer.batch_size:

@@ -13,6 +13,7 @@ from vidcolor.errors import InputError, OptionError
 from vidcolor.paths import check_destination, is_folder
 from vidcolor.pipes import PipeInput, PipeOutput
 from vidcolor.sequences import DEFAULT_RATE, PicturePattern, PictureSequence, check_numbered, given_pattern
+from vidcolor.unfinished import check_resumable, folder_of, has_segments
 
 if TYPE_CHECKING:
     from vidcolor.destinations import FilmOutput
@@ -32,12 +33,15 @@ class Job:
         return (self.source, self.dest) if isinstance(self.source, Path) and isinstance(self.dest, Path) else None
 
 
-def find_job(source: str | Path, dest: str | Path, rate: Fraction | None, *, overwrite: bool) -> Job:
+def find_job(
+    source: str | Path, dest: str | Path, rate: Fraction | None, *, overwrite: bool, resume: bool = False
+) -> Job:
     """Look at the names.
 
     Args:
         source, dest: a path, or a string for standard input and output.
         rate: what was asked for, in numbered pictures a second.
+        resume: unfinished work is to be gone on with; a film that is all but cleared up may exist.
 
     Raises:
         InputError: the source is missing or cannot be looked at, or a terminal.
@@ -46,11 +50,14 @@ def find_job(source: str | Path, dest: str | Path, rate: Fraction | None, *, ove
     """
     found = find_source(source, rate)
     job = Job(found, find_output(dest, found))
+    if resume:
+        check_resumable(job.source, job.dest)
     if isinstance(job.dest, PicturePattern):
         first = found.numbers[0] if isinstance(found, PictureSequence) else 1
         check_numbered(job.dest, first=first, overwrite=overwrite)
     elif isinstance(job.dest, Path) and not (isinstance(found, Path) and is_folder(found)):
-        check_destination(job.dest, source=found if isinstance(found, Path) else None, overwrite=overwrite)
+        replaces = overwrite or (resume and has_segments(folder_of(job.dest)))
+        check_destination(job.dest, source=found if isinstance(found, Path) else None, overwrite=replaces)
     return job
 
 

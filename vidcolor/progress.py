@@ -13,6 +13,8 @@ class Progress:
 
     frames: int
     """Written so far."""
+    frames_before: int = 0
+    """How many of them an earlier run has written."""
     total_frames: int | None
     """An estimate from the container; None where it says nothing."""
     shots: int
@@ -24,7 +26,7 @@ class Progress:
     @property
     def fps(self) -> float:
         """Frames per second of wall-clock time, on average since the beginning."""
-        return self.frames / self.seconds if self.seconds > 0 else 0.0
+        return (self.frames - self.frames_before) / self.seconds if self.seconds > 0 else 0.0
 
     @property
     def eta_seconds(self) -> float | None:

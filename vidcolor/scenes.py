@@ -25,24 +25,25 @@ TOLERANCE = Fraction(1, 2000)  # seconds: half of the last digit that is written
 class ShotList:
     """Where the shots of a film begin.
 
-    ``starts``: seconds from the first picture, rising. ``time_base``: of the pictures' pts.
+    ``starts``: seconds from the first picture, rising. ``time_base``: of the pictures' pts. ``first_pts``: of the
+    film's first picture.
     """
 
     starts: Sequence[Fraction]
     time_base: Fraction
+    first_pts: int
 
     def obey(self, frames: Iterator[Frame]) -> Iterator[Frame]:
-        """Set ``opens_shot`` on the first frame at or after each start, and on no other."""
+        """Set ``opens_shot`` on the first frame, on the first at or after each start, and on no other."""
         waiting = [start for start in reversed(self.starts) if start > 0]
-        first: int | None = None
+        opens_shot = True
         for frame in frames:
-            opens_shot = first is None
-            first = frame.picture.pts if first is None else first
-            now = (frame.picture.pts - first) * self.time_base + TOLERANCE
+            now = (frame.picture.pts - self.first_pts) * self.time_base + TOLERANCE
             while waiting and waiting[-1] <= now:
                 waiting.pop()
                 opens_shot = True
             yield replace(frame, opens_shot=opens_shot, is_disturbed=frame.is_disturbed and not opens_shot)
+            opens_shot = False
 
 
 class SceneFile:
@@ -62,9 +63,9 @@ class SceneFile:
         if path is not None and self.given is None:
             check_destination(path, overwrite=False)
 
-    def shots(self, time_base: Fraction) -> ShotList | None:
-        """What is to be obeyed, if anything."""
-        return None if self.given is None else ShotList(self.given, time_base)
+    def shots(self, time_base: Fraction, first_pts: int) -> ShotList | None:
+        """What is to be obeyed, if anything; the arguments are those of :class:`ShotList`."""
+        return None if self.given is None else ShotList(self.given, time_base, first_pts)
 
     def finish(self, starts: Sequence[Fraction]) -> tuple[str, ...]:
         """Write down where the shots began, in seconds, unless that was given; gives back what the user should know."""

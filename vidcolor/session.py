@@ -48,10 +48,10 @@ class Session:
         return console.TextDisplay(self.err, quiet=self.quiet, all_to_stderr=self.stdout_is_film)
 
     def fail(self, error: BaseException, message: str, exit_code: int) -> NoReturn:
-        """End the command with one line, after the whole story if ``--debug`` asks for it."""
+        """End the command with one line: the message and the error's notes. ``--debug`` has the whole story before."""
         if self.debug:
             console.show_traceback(self.err, error)
-        self.display.failed(message, exit_code)
+        self.display.failed("; ".join([message, *getattr(error, "__notes__", ())]), exit_code)
         raise click.exceptions.Exit(exit_code) from error
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,6 +27,8 @@ class Source(Protocol):
     """What messages call it; of numbered pictures, the one that was read last."""
     path: Path | None
     """The file that the output must not replace; None where there is no single one."""
+    files: Sequence[Path]
+    """All that it is read from; none for a pipe."""
     frames: int | None
     """How many pictures there are, where that is known better than from the container."""
     warnings: list[str]
@@ -56,6 +58,7 @@ class FileSource:
         self.name = str(path)
         self.frames: int | None = None
         self.path: Path | None = path
+        self.files: Sequence[Path] = (path,)
         self.warnings: list[str] = []
         self._file = path
 
@@ -78,6 +81,7 @@ class PipeSource:
         self.name = pipe.name
         self.frames: int | None = None
         self.path: Path | None = None
+        self.files: Sequence[Path] = ()
         self.warnings: list[str] = []
         self._pipe = pipe
 
@@ -112,6 +116,7 @@ class SequenceSource:
     def __init__(self, sequence: PictureSequence) -> None:
         self.name = str(sequence.pattern.path)
         self.path: Path | None = None
+        self.files: Sequence[Path] = [sequence.pattern.file(number) for number in sequence.numbers]
         self.frames: int | None = len(sequence.numbers)
         self.warnings = sequence.warnings()
         self.sequence = sequence

@@ -16,12 +16,18 @@ class Times(Protocol):
     def stamp(self, picture: Picture) -> tuple[int, int]:
         """Time and duration, in units of the output's time base."""
 
+    def skip(self, count: int) -> None:
+        """Go on behind so many pictures."""
+
 
 class OwnTimes:
     """Those of the source."""
 
     def stamp(self, picture: Picture) -> tuple[int, int]:
         return picture.pts, picture.duration
+
+    def skip(self, count: int) -> None:
+        """Every picture knows its own."""
 
 
 class CountedTimes:
@@ -39,6 +45,9 @@ class CountedTimes:
         self._warnings = warnings
         self._count = 0
         self._has_moved = False
+
+    def skip(self, count: int) -> None:
+        self._count += count
 
     def stamp(self, picture: Picture) -> tuple[int, int]:
         number = self._count

@@ -10,22 +10,26 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from collections.abc import Generator, Iterator
+import heapq
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
+from math import inf
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import av
 import numpy as np
+from av.codec.context import CodecContext, Flags
 from av.packet import Packet
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from vidcolor.destinations import destination_of
-from vidcolor.encoder import RAW_FORMATS, choose_encoder, configure, fit_container, open_encoder
+from vidcolor.destinations import HiddenPlace, destination_of
+from vidcolor.encoder import RAW_FORMATS, choose_encoder, configure, fit_container, open_encoder, shares_bits
 from vidcolor.errors import InputError, OptionError, OutputError
 from vidcolor.fates import Fate, warnings_of
 from vidcolor.frames import Picture, Plane, VideoSpec
@@ -47,6 +51,7 @@ from vidcolor.times import CountedTimes, OwnTimes, Times
 # Here a packet that is cut off means a file that is cut off; in a broadcast it is a moment of bad reception. And here
 # the duration is written down; elsewhere it is a guess from the bit rate.
 INDEXED_FORMATS = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"})
+GLOBAL_HEADER = 0x40  # AVFMT_GLOBALHEADER: the encoder's headers go to the beginning, not to every key frame
 SHORT_BY_SECONDS = 1  # how much earlier than announced a file may end before it is called cut short
 
 
@@ -121,6 +126,20 @@ class VideoReader:
             yield self._picture(frame, packets)
         self._note_if_cut_short()
 
+    def other_packets(self) -> Iterator[Packet[Any]]:
+        """All packets of other streams, without decoding the pictures; to be called once, instead of :meth:`pictures`.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        yield from self.first.packets
+        if len(self.container.streams) > 1:
+            self._frames.close()  # it holds back no packet: those before the first picture came with it
+            yield from (packet for packet in self._demux() if self._is_other(packet))
+
+    def _is_other(self, packet: Packet[Any]) -> bool:
+        return packet.stream.index != self.stream.index and packet.size > 0  # empty ones end a stream, for decoders
+
     def _decode_first(self) -> tuple[VideoFrame, tuple[Packet[Any], ...]]:
         first = next(self._frames, None)
         if first is None:
@@ -140,7 +159,7 @@ class VideoReader:
                     self._decoded += 1
                     packets, waiting = tuple(waiting), []
                     yield frame, packets
-            elif packet.size > 0:  # empty packets end a stream: they are for decoders
+            elif self._is_other(packet):
                 waiting.append(packet)
         self.tail = tuple(waiting)
 
@@ -252,7 +271,8 @@ class VideoWriter:
     """A film in the making: the pictures of ``like`` with other chroma, and everything else of ``like`` as it is.
 
     A file appears under its name when the ``with`` block ends well; when it ends with an exception, nothing is left. A
-    pipe gets the film as it is made. All checks are made when the object is made.
+    pipe gets the film as it is made. All checks are made when the object is made. Until then a file lies beside its
+    name, or in ``hidden_in``.
 
     Raises:
         OutputError: the file cannot be written, exists already, or is the source itself.
@@ -263,14 +283,24 @@ class VideoWriter:
     """What becomes of the other streams, and of what the encoder or the kind of file has no place for."""
     warnings: list[str]
     """One line each for what could not be kept as it was."""
+    headers: bytes
+    """What the encoder says ahead of all packets, such as parameter sets; empty for many."""
 
     def __init__(
-        self, film: str | Path | PipeOutput, *, like: VideoReader, options: EncodeOptions, overwrite: bool
+        self,
+        film: str | Path | PipeOutput,
+        *,
+        like: VideoReader,
+        options: EncodeOptions,
+        overwrite: bool,
+        hidden_in: HiddenPlace | None = None,
     ) -> None:
         self.fates = []
         self.warnings = []
         self._like = like
-        self._dest = destination_of(film, source=like.source.path, format_name=options.format, overwrite=overwrite)
+        self._dest = destination_of(
+            film, source=like.source.path, format_name=options.format, overwrite=overwrite, hidden_in=hidden_in
+        )
         format_name = self._dest.format_name
         options, self._spec = fit_container(options, like.spec, format_name)
         self._times: Times = OwnTimes()
@@ -279,6 +309,7 @@ class VideoWriter:
         self._choice = choose_encoder(options, like.spec, may_round=like.source.is_scan)
         self.chroma = self._choice.chroma(like.spec)
         self._note_depth(options)
+        self._is_encoding = False
         self._dest.begin()
         start = like.first.pts * like.spec.time_base
         try:
@@ -295,13 +326,13 @@ class VideoWriter:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if exc_type is not None:
-            self._abandon()
+            self.abandon()
             return
         try:
             self._finish()
             self._dest.publish()
         except BaseException:
-            self._abandon()
+            self.abandon()
             raise
 
     def write(self, picture: Picture, cb: Plane, cr: Plane) -> None:
@@ -314,10 +345,50 @@ class VideoWriter:
         Raises:
             OutputError: the disk is full, or the encoder or the container refuses what it is given.
         """
-        with self._naming_errors():
+        self._is_encoding = True
+        with self.naming_errors():
             self._copy(picture.packets)
-            self._container.mux(self._stream.encode(self._frame(picture, cb, cr)))
+            self._container.mux(self._stream.encode(self.frame(picture, cb, cr)))
         self._dest.flush()
+
+    def splice(self, pictures: Iterable[Packet[Any]], others: Iterable[Packet[Any]]) -> None:
+        """Write a whole film whose pictures are encoded already, instead of calling :meth:`write`.
+
+        Args:
+            pictures: packets as encoders of :meth:`new_encoder` make them, with decoding times that rise.
+            others: the packets of all other streams of ``like``.
+
+        Raises:
+            OutputError: the disk is full, or the container refuses what it is given.
+        """
+        with self.naming_errors():
+            for packet in heapq.merge(map(self._own, pictures), others, key=_decoded_at):
+                if packet.stream is self._stream:
+                    self._container.mux_one(packet)
+                else:
+                    self._passthrough.mux(packet)
+        self._dest.flush()
+
+    def _own(self, packet: Packet[Any]) -> Packet[Any]:
+        packet.stream = self._stream
+        return packet
+
+    def new_encoder(self) -> VideoCodecContext:
+        """An encoder like the one of this film, which knows nothing of what was encoded before; open.
+
+        Raises:
+            OptionError: see :func:`vidcolor.encoder.open_encoder`.
+        """
+        context = cast(VideoCodecContext, CodecContext.create(self._choice.codec, "w"))
+        configure(context, self._choice, self._spec)
+        if self._global_header:
+            context.flags |= Flags.global_header
+        open_encoder(context, self._choice, self._spec)
+        return context
+
+    def skip(self, count: int) -> None:
+        """Go on behind the first ``count`` pictures, as far as times are counted."""
+        self._times.skip(count)
 
     def _note_depth(self, options: EncodeOptions) -> None:
         source, target = self._like.spec.bit_depth, self.chroma.bit_depth
@@ -345,7 +416,7 @@ class VideoWriter:
         lost = lost_by_container(like.container, like.spec, format_name)
         self.warnings += warnings_of(lost)
         self.fates += [*self._passthrough.fates, *lost]
-        with self._naming_errors():
+        with self.naming_errors():
             self._container.start_encoding()
         self._dest.flush()
 
@@ -361,6 +432,8 @@ class VideoWriter:
         if codec.canonical_name == "hevc" and format_name in {"mp4", "mov"}:
             stream.codec_context.codec_tag = "hvc1"  # the only one of its two names that Apple's players know
         open_encoder(stream.codec_context, self._choice, self._spec)
+        self._global_header = bool(self._container.format.flags & GLOBAL_HEADER)
+        self.headers = stream.codec_context.extradata or b""
         stream.time_base = self._spec.time_base
         stream.metadata.update(kept_metadata(like.stream.metadata))
         stream.disposition = like.stream.disposition | Disposition.default  # of several films, this one is to be shown
@@ -368,7 +441,8 @@ class VideoWriter:
             stream.set_display_matrix(like.display_matrix)
         return stream
 
-    def _frame(self, picture: Picture, cb: Plane, cr: Plane) -> VideoFrame:
+    def frame(self, picture: Picture, cb: Plane, cr: Plane) -> VideoFrame:
+        """What the encoder is given for the next picture; arguments as for :meth:`write`."""
         spec, depth = self._spec, self.chroma.bit_depth
         frame = VideoFrame(spec.width, spec.height, self._choice.pixel_format.name)
         luma = at_depth(picture.luma, spec.bit_depth, depth)
@@ -385,27 +459,41 @@ class VideoWriter:
             self._passthrough.mux(packet)
 
     def _finish(self) -> None:
-        with self._naming_errors():
-            self._container.mux(self._stream.encode(None))
-            self._copy(self._like.tail)
+        with self.naming_errors():
+            if self._is_encoding:
+                self._container.mux(self._stream.encode(None))
+                self._copy(self._like.tail)
             self._container.close()
         self._dest.flush()
+
+    @property
+    def shares_bits(self) -> bool:
+        """See :func:`vidcolor.encoder.shares_bits`."""
+        return shares_bits(self._choice)
+
+    @property
+    def time_base(self) -> Fraction:
+        """That of the encoder: seconds per unit of the times in its packets."""
+        return self._spec.time_base
 
     @property
     def bytes_written(self) -> int:
         """The size of the film; known for good once the ``with`` block has ended."""
         return self._dest.bytes_written
 
-    def _abandon(self) -> None:
+    def abandon(self) -> None:
+        """Throw away what is in the making, and free what an encoder takes; nothing can be written any more."""
         # Closing writes the end of a file that is thrown away: whether that works does not matter.
         try:
             with contextlib.suppress(av.FFmpegError):
                 self._container.close()
         finally:
             self._dest.discard()
+            del self._container, self._stream, self._passthrough
 
     @contextlib.contextmanager
-    def _naming_errors(self) -> Iterator[None]:
+    def naming_errors(self) -> Iterator[None]:
+        """Turn what libav refuses into OutputError, for as long as the context lasts."""
         try:
             yield
         except av.FFmpegError as exc:
@@ -414,6 +502,12 @@ class VideoWriter:
                     f"{self._dest.name}: the disk is full; free some space or choose another place"
                 ) from exc
             raise OutputError(f"{self._dest.name}: writing failed ({exc.strerror})") from exc
+
+
+def _decoded_at(packet: Packet[Any]) -> Fraction | float:
+    """Seconds; before everything where the packet has no time."""
+    time = packet.dts if packet.dts is not None else packet.pts
+    return -inf if time is None else time * packet.time_base
 
 
 def at_depth(luma: Plane, source_bits: int, target_bits: int) -> Plane:

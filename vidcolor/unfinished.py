@@ -1,0 +1,50 @@
+"""Where unfinished films are kept, and which films can be: asked before any library is loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from vidcolor.errors import OptionError
+from vidcolor.paths import is_folder
+from vidcolor.pipes import PipeInput, PipeOutput
+from vidcolor.sequences import PicturePattern, PictureSequence
+
+SEGMENT_SUFFIX = ".segment"
+MAX_NAME_BYTES = 255  # of a name in nearly all file systems
+
+
+def folder_of(dest: Path) -> Path:
+    """The hidden folder beside a film where its finished segments are kept."""
+    name = f".{dest.name}.vidcolor"
+    if len(os.fsencode(name)) > MAX_NAME_BYTES:
+        name = f".{hashlib.sha256(os.fsencode(dest.name)).hexdigest()[:32]}.vidcolor"
+    return dest.with_name(name)
+
+
+def segment_paths(folder: Path) -> list[Path]:
+    """The files that are called segments, in order."""
+    return sorted(path for path in folder.iterdir() if path.suffix == SEGMENT_SUFFIX) if is_folder(folder) else []
+
+
+def has_segments(folder: Path) -> bool:
+    """Whether there is work to be lost in the folder."""
+    return bool(segment_paths(folder))
+
+
+def check_resumable(
+    source: str | Path | PipeInput | PictureSequence, dest: str | Path | PipeOutput | PicturePattern
+) -> None:
+    """Refuse ``--resume`` where there is nothing that it could go on from.
+
+    Raises:
+        OptionError: the film comes through a pipe or goes to one, or to numbered pictures.
+    """
+    if isinstance(source, PipeInput):
+        raise OptionError("--resume: what came through a pipe is gone; give the film as a file, or leave it out")
+    if isinstance(dest, PipeOutput):
+        raise OptionError("--resume: what went to a pipe is gone; name a file with -o, or leave it out")
+    if isinstance(dest, PicturePattern):
+        what = f"{dest.path}: every picture is finished by itself"
+        raise OptionError(f"--resume: {what}; name a film with -o, or replace the pictures with --overwrite")
