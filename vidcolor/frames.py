@@ -77,8 +77,8 @@ class Frame:
 
     picture: Picture
     grey: FloatArray
-    """(h, w): the luma at render size, upright, with square pixels, range-expanded to [0, 1]: what the network and the
-    optical flow see.
+    """(h, w): the luma at render size, upright, with square pixels, range-expanded to [0, 1], in HDR films
+    tone-mapped: what the network and the optical flow see.
     """
     opens_shot: bool = False
     """True for the first frame of a shot: no state of any kind may cross it."""

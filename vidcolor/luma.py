@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from vidcolor.frames import FloatArray, Frame, Picture, Plane, VideoSpec
+from vidcolor.transfer import signal_to_grey
 
 MIN_SHORT_SIDE = 32  # optical flow and the network's strides need this much; smaller sources are enlarged
 MAX_ASPECT = 4  # a 10,000 × 2 banner would otherwise become 160,000 × 32
@@ -17,14 +18,13 @@ def shrink(pictures: Iterator[Picture], spec: VideoSpec, render_size: int) -> It
     """Give every picture its grey copy at render size, upright, range-expanded to [0, 1].
 
     The network knows upright pictures only, so the film's rotation is undone here; the planes themselves stay as they
-    are stored, and :func:`vidcolor.chroma.render` turns the colour back. The transfer curve is taken to be that of
-    ordinary video: PQ and HLG luma (H.273 transfer 16 and 18) goes through as it is, which looks flat to the network
-    but keeps its order of tones.
+    are stored, and :func:`vidcolor.chroma.render` turns the colour back. It knows sRGB's greys only, so PQ and HLG are
+    shown to it as those (:mod:`vidcolor.transfer`).
     """
     size = stored_render_size(spec, render_size)
     turns = quarter_turns(spec)
     for picture in pictures:
-        grey = expand_range(resize_plane(picture.luma, size), spec)
+        grey = signal_to_grey(expand_range(resize_plane(picture.luma, size), spec), spec.transfer)
         yield Frame(picture, np.ascontiguousarray(np.rot90(grey, turns)))
 
 
