@@ -462,11 +462,6 @@ class TestEverythingElse:
         ]
         assert len(times_of(tmp_path / "out.webm")) == 12
 
-    def test_interlaced_is_named(self, tmp_path: Path) -> None:
-        """An interlaced film is encoded as progressive, and a line says so."""
-        source = make_clip(tmp_path / "in.mp4", Clip(interlaced=True))
-        assert any("interlaced" in line for line in copy_film(source, tmp_path / "out.mp4"))
-
 
 def _chapter(chapter: Any) -> tuple[Fraction, Fraction, str]:
     return chapter["start"] * chapter["time_base"], chapter["end"] * chapter["time_base"], chapter["metadata"]["title"]

@@ -20,8 +20,9 @@ import cv2
 import numpy as np
 
 from vidcolor.chroma_table import ChromaTable, chroma_table, table_for
+from vidcolor.flow import flow_estimator, flow_to, to_levels, warp
 from vidcolor.frames import ChromaFormat, FloatArray, Frame, Picture, Plane, VideoSpec
-from vidcolor.luma import expand_range, quarter_turns, resize_plane
+from vidcolor.luma import expand_range, moment, quarter_turns, resize_plane, seen
 from vidcolor.luma_weights import BT601, LumaWeights, luma_weights
 from vidcolor.transfer import grey_to_signal
 
@@ -53,12 +54,45 @@ def render_frame(
     """The Cb and Cr planes of one frame; raises ValueError where it has no ab."""
     if frame.ab is None:
         raise ValueError(f"expected ab on every frame, got none at {frame.picture.pts = }")
-    ab = frame.ab * (fade(frame.grey) * np.float32(saturation))
-    upright = ab_to_chroma(grey_to_signal(frame.grey, spec.transfer), ab, table)
-    small = np.rot90(upright, -quarter_turns(spec), axes=(1, 2))
-    luma = expand_range(resize_plane(frame.picture.luma, (chroma.width, chroma.height)), spec)
-    cb, cr = limit_to_gamut(luma, upsample(small, spec, chroma), table.weights)
-    return quantize(cb, chroma.bit_depth, spec.full_range), quantize(cr, chroma.bit_depth, spec.full_range)
+    if frame.picture.first_field is not None and chroma.height > 1:
+        planes = _of_two_fields(frame, frame.ab, spec, chroma, table, saturation)
+    else:
+        luma = expand_range(resize_plane(frame.picture.luma, (chroma.width, chroma.height)), spec)
+        small = _small_chroma(frame.grey, frame.ab, spec, table, saturation)
+        planes = limit_to_gamut(luma, upsample(small, spec, chroma), table.weights)
+    cb, cr = (quantize(plane, chroma.bit_depth, spec.full_range) for plane in planes)
+    return cb, cr
+
+
+def _small_chroma(
+    grey: FloatArray, ab: FloatArray, spec: VideoSpec, table: ChromaTable, saturation: float
+) -> FloatArray:
+    """Cb, Cr at render size, as stored, from what is upright."""
+    faded = ab * (fade(grey) * np.float32(saturation))
+    upright = ab_to_chroma(grey_to_signal(grey, spec.transfer), faded, table)
+    return np.rot90(upright, -quarter_turns(spec), axes=(1, 2))
+
+
+def _of_two_fields(
+    frame: Frame, ab: FloatArray, spec: VideoSpec, chroma: ChromaFormat, table: ChromaTable, saturation: float
+) -> FloatArray:
+    """Cb, Cr at chroma size of an interlaced picture: each field's lines from that field alone.
+
+    ``ab`` is that of the first field, which is what was coloured; to the second it is carried along the motion.
+    """
+    picture = frame.picture
+    height, width = np.rot90(frame.grey, -quarter_turns(spec)).shape
+    second = seen(moment(picture, second=True), (width, height), spec)
+    flow = flow_to(to_levels(frame.grey), to_levels(second), flow_estimator())
+    planes = np.empty((2, chroma.height, chroma.width), np.float32)
+    for grey, field_ab, is_second in ((frame.grey, ab, False), (second, warp(ab, flow), True)):
+        parity = int((picture.first_field == "bottom") != is_second)
+        lines = planes[:, parity::2]
+        luma = resize_plane(moment(picture, second=is_second), (chroma.width, lines.shape[1]))
+        small = _small_chroma(grey, field_ab, spec, table, saturation)
+        upsampled = upsample_field(small, spec, chroma, parity)
+        lines[...] = limit_to_gamut(expand_range(luma, spec), upsampled, table.weights)
+    return planes
 
 
 def colorize_grey(grey: FloatArray, ab: FloatArray, *, saturation: float) -> FloatArray:
@@ -126,6 +160,29 @@ def upsample(chroma: FloatArray, spec: VideoSpec, layout: ChromaFormat) -> Float
     # A sample on the first of its luma pixels: resize to the luma's own grid, and keep the first of every two.
     size = (spec.width if step_x > 1 else layout.width, spec.height if step_y > 1 else layout.height)
     return np.stack([resize(plane, size, cv2.INTER_CUBIC)[::step_y, ::step_x] for plane in chroma])
+
+
+def upsample_field(chroma: FloatArray, spec: VideoSpec, layout: ChromaFormat, parity: int) -> FloatArray:
+    """Cb, Cr (2, h, w) of the top (0) or bottom field (1) to its lines of ``layout``, (2, H / 2, W), bicubic.
+
+    Chroma lines lie where those of a progressive frame lie (ITU-T H.264, 6.2; MPEG-2 likewise). Among the lines of its
+    own field that is, in 4:2:0, a quarter below the first of two in the top field and three quarters in the bottom one.
+    """
+    step_x, step_y = layout.subsampling_x, layout.subsampling_y
+    first_x = (step_x - 1) / 2 if layout.siting == "center" else 0.0
+    offset = 0.0 if layout.siting == "topleft" else (step_y - 1) / 2
+    first_y = (step_y * parity + offset - parity) / 2
+    scale_x, scale_y = chroma.shape[2] / spec.width, chroma.shape[1] / (-(-(spec.height - parity) // 2))
+    places = np.array(
+        [
+            [step_x * scale_x, 0, (first_x + 0.5) * scale_x - 0.5],
+            [0, step_y * scale_y, (first_y + 0.5) * scale_y - 0.5],
+        ]
+    )
+    size = (layout.width, -(-(layout.height - parity) // 2))
+    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    planes = [cv2.warpAffine(plane, places, size, flags=flags, borderMode=cv2.BORDER_REPLICATE) for plane in chroma]
+    return np.asarray(np.stack(planes), np.float32)
 
 
 def resize(plane: FloatArray, size: tuple[int, int], interpolation: int) -> FloatArray:

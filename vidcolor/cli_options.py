@@ -164,6 +164,18 @@ network_options = stacked(
     )
 )
 
+reading = partial(option, "Reading of films")
+reading_options = stacked(
+    (
+        reading(
+            "--deinterlace",
+            type=click.Choice(["frame", "field"]),
+            show_default="fields stay as they are",
+            help="Make whole pictures of interlaced ones: one of each frame, or one of each field at twice the rate.",
+        ),
+    )
+)
+
 encoding = partial(option, "Encoding of films")
 encode_options = stacked(
     (
@@ -279,7 +291,8 @@ overwrite_option = click.option("--overwrite", is_flag=True, help="Replace an ou
 
 def colorize_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """All options on how to colour; the command gets ``options: ColorizeOptions`` and ``network: NetworkChoice``."""
-    return stacked((overwrite_option, colour_options, network_options, encode_options))(records_from_options(command))
+    groups = (overwrite_option, colour_options, network_options, reading_options, encode_options)
+    return stacked(groups)(records_from_options(command))
 
 
 def message_flag(name: str, help_line: str, *, log_level: int | None = None) -> Decorator:

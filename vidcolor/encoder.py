@@ -14,6 +14,7 @@ from av.codec.context import CodecContext, Flags
 from av.video.codeccontext import VideoCodecContext
 
 from vidcolor.errors import OptionError
+from vidcolor.fields import FIELD_CODECS, ORDER_CODES
 from vidcolor.frames import ChromaFormat, VideoSpec
 from vidcolor.options import EncodeOptions
 from vidcolor.pixel_formats import RANGE_FULL, RANGE_LIMITED, RAW_PIXEL_FORMATS, PlanarFormat
@@ -163,7 +164,8 @@ def _default_format(codec: Codec, settings: dict[str, str], spec: VideoSpec, *, 
         for planar in known
         if planar.bit_depth >= enough and (spec.full_range or not planar.name.startswith("yuvj"))
     ]
-    even = spec.width % 2 == 0 and spec.height % 2 == 0
+    rows = 4 if spec.first_field is not None else 2  # each field has chroma lines of its own
+    even = spec.width % 2 == 0 and spec.height % rows == 0
     order = [(2, 2), (2, 1), (1, 1)] if even else [(2, 2), (1, 1), (2, 1)]
     usable.sort(key=lambda planar: (planar.bit_depth, _rank(planar, order), planar.name.startswith("yuvj")))
     if not usable:
@@ -203,6 +205,9 @@ def configure(context: VideoCodecContext, choice: EncoderChoice, spec: VideoSpec
     context.colorspace = spec.matrix
     context.color_primaries = spec.primaries
     context.color_trc = spec.transfer
+    if spec.first_field is not None and choice.codec.name in FIELD_CODECS:
+        context.flags |= Flags.interlaced_dct | Flags.interlaced_me
+        context.field_order = ORDER_CODES[spec.first_field]
     context.flags |= Flags.frame_duration  # a packet lasts as long as its picture, also with a variable rate
     # PyAV asks for slice threads only, and x264 would cut every picture into slices for them.
     context.thread_type = "AUTO"

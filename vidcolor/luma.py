@@ -22,10 +22,21 @@ def shrink(pictures: Iterator[Picture], spec: VideoSpec, render_size: int) -> It
     shown to it as those (:mod:`vidcolor.transfer`).
     """
     size = stored_render_size(spec, render_size)
-    turns = quarter_turns(spec)
     for picture in pictures:
-        grey = signal_to_grey(expand_range(resize_plane(picture.luma, size), spec), spec.transfer)
-        yield Frame(picture, np.ascontiguousarray(np.rot90(grey, turns)))
+        yield Frame(picture, seen(moment(picture), size, spec))
+
+
+def moment(picture: Picture, *, second: bool = False) -> Plane:
+    """The luma of one moment: the whole plane, or (h, W) one field of an interlaced picture."""
+    if picture.first_field is None:
+        return picture.luma
+    return picture.luma[int((picture.first_field == "bottom") != second) :: 2]
+
+
+def seen(luma: Plane, size: tuple[int, int], spec: VideoSpec) -> FloatArray:
+    """A plane of luma as the network sees it: (h, w) grey in [0, 1], upright; ``size`` = (width, height) as stored."""
+    grey = signal_to_grey(expand_range(resize_plane(luma, size), spec), spec.transfer)
+    return np.ascontiguousarray(np.rot90(grey, quarter_turns(spec)))
 
 
 def quarter_turns(spec: VideoSpec) -> int:

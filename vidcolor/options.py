@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from vidcolor.errors import OptionError
 
@@ -45,6 +46,10 @@ class ColorizeOptions:
     """Factor on ab."""
     scenes: Path | None = None
     """When each shot begins, as :mod:`vidcolor.scenes` has it. A file that exists is obeyed, another one is written."""
+    deinterlace: Literal["frame", "field"] | None = None
+    """Make whole pictures of interlaced ones, by libavfilter's bwdif: one of each frame, at its time, or one of each
+    field, at twice the rate. ``None``: the fields stay as they are, and are coloured each for itself.
+    """
     overwrite: bool = False
     """Replace an output that exists."""
     encode: EncodeOptions = field(default_factory=EncodeOptions)

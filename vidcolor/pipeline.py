@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -53,7 +54,7 @@ def colorize_video(
     began = time.perf_counter()
     scenes = SceneFile(options.scenes)
     with (
-        open_reader(source) as reader,
+        open_reader(source, options) as reader,
         open_writer(dest, like=reader, options=options.encode, overwrite=options.overwrite) as writer,
     ):
         frames, starts = colour_pictures(
@@ -120,11 +121,12 @@ def colour_pictures(
     return number, starts
 
 
-def open_reader(film: FilmInput) -> VideoReader:
+def open_reader(film: FilmInput, options: ColorizeOptions) -> VideoReader:
     """Open a film. A pipe is waited for in another thread, because in what libav calls back Ctrl-C would be lost."""
+    read = partial(VideoReader, deinterlace=options.deinterlace)
     if not isinstance(film, PipeInput):
-        return VideoReader(film)
-    with Stage("open", map(VideoReader, [film]), depth=1) as opening:
+        return read(film)
+    with Stage("open", map(read, [film]), depth=1) as opening:
         try:
             return next(opening)
         except BaseException:

@@ -119,6 +119,10 @@ class SequenceWriter:
         spec = like.spec
         if spec.bit_depth > 8 and suffix not in DEEP:
             self.warnings.append(f"the luma's {spec.bit_depth} bits are rounded to 8 ('{suffix}' holds no more)")
+        if spec.first_field is not None:
+            self.warnings.append(
+                "the film is interlaced: each picture holds two moments; --deinterlace makes whole ones"
+            )
         if spec.primaries in FROM_BT709:
             primaries = h273.PRIMARIES[spec.primaries]
             self.warnings.append(f"the film's primaries are {primaries}; in the pictures they are taken for sRGB's")

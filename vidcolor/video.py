@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,6 +29,7 @@ from vidcolor.destinations import destination_of
 from vidcolor.encoder import RAW_FORMATS, choose_encoder, configure, fit_container, open_encoder
 from vidcolor.errors import InputError, OptionError, OutputError
 from vidcolor.fates import Fate, warnings_of
+from vidcolor.fields import FIELD_CODECS, HEADER_ORDERS, Deinterlacing, FieldMarks, FirstFields, deinterlaced
 from vidcolor.frames import Picture, Plane, VideoSpec
 from vidcolor.options import EncodeOptions
 from vidcolor.passthrough import (
@@ -47,6 +49,8 @@ from vidcolor.times import CountedTimes, OwnTimes, Times
 # Here a packet that is cut off means a file that is cut off; in a broadcast it is a moment of bad reception. And here
 # the duration is written down; elsewhere it is a guess from the bit rate.
 INDEXED_FORMATS = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"})
+Decoded = Generator[tuple[VideoFrame, "tuple[Packet[Any], ...]"], None, None]
+"""Frames, with the packets of other streams that lie before each."""
 SHORT_BY_SECONDS = 1  # how much earlier than announced a file may end before it is called cut short
 
 
@@ -54,7 +58,8 @@ class VideoReader:
     """A film, read once from beginning to end.
 
     The picture is the best video stream, never a cover picture. The first picture is decoded at once, so that
-    :attr:`spec` and every error about the file as a whole come before any work.
+    :attr:`spec` and every error about the file as a whole come before any work. Interlaced pictures stay as they are,
+    with both their fields; ``deinterlace`` makes whole ones, one of each frame, or one of each field at twice the rate.
 
     Raises:
         InputError: the file is missing, empty, no media, damaged or holds no picture.
@@ -72,8 +77,9 @@ class VideoReader:
     warnings: list[str]
     """One line each for what is odd about the file or will be lost; grows while it is read."""
 
-    def __init__(self, film: FilmInput) -> None:
+    def __init__(self, film: FilmInput, *, deinterlace: Deinterlacing | None = None) -> None:
         self.source = source_of(film)
+        self._deinterlace = deinterlace
         self.warnings = list(self.source.warnings)
         self.tail = ()
         self.container = self.source.open()
@@ -82,9 +88,13 @@ class VideoReader:
             if self.source.is_scan:
                 self.stream.codec_context.thread_type = "SLICE"  # or else an error is heard of some pictures later
             self._clock = _Clock()
+            self._first_fields = FirstFields()
             self._frames = self._decode()
             frame, packets = self._decode_first()
             self._inspect(frame)
+            if self._deinterlace is not None:
+                self._frames = self._deinterlaced(chain([(frame, packets)], self._frames))
+                frame, packets = next(self._frames)
             self.first = self._picture(frame, packets)
         except BaseException:
             self.container.close()
@@ -129,7 +139,19 @@ class VideoReader:
             )
         return first
 
-    def _decode(self) -> Generator[tuple[VideoFrame, tuple[Packet[Any], ...]], None, None]:
+    def _read(self) -> Decoded:
+        """The frames from here on, as they are to be coloured."""
+        return self._decode() if self._deinterlace is None else self._deinterlaced(self._decode())
+
+    def _deinterlaced(self, frames: Iterable[tuple[VideoFrame, tuple[Packet[Any], ...]]]) -> Decoded:
+        assert self._deinterlace is not None  # asked for by the caller
+        return deinterlaced(((self._stamped(frame), packets) for frame, packets in frames), self._deinterlace, ())
+
+    def _stamped(self, frame: VideoFrame) -> VideoFrame:
+        frame.pts = self._stamp(frame)
+        return frame
+
+    def _decode(self) -> Decoded:
         """Every decoded frame, with the packets of other streams that came before it."""
         self._decoded = 0
         self._undecodable = 0
@@ -175,14 +197,35 @@ class VideoReader:
         self._format_name = first.format.name
         self.display_matrix = display_matrix(first, self.stream)
         spec = video_spec(self.stream, first, self.container)
-        self.spec = replace(spec, estimated_frames=self.source.frames or spec.estimated_frames)
+        first_field = self._first_fields.of(first) or HEADER_ORDERS.get(self.stream.codec_context.field_order)
+        frames = self.source.frames or spec.estimated_frames
+        self.spec = replace(spec, estimated_frames=frames, first_field=first_field)
         if self._undecodable:
             self.warnings.append(f"{self._undecodable} damaged packets before the first picture were skipped")
         self.fates = lost_features(first, self.stream)
+        if self._deinterlace is not None:
+            self._plan_deinterlacing(self._deinterlace)
         self.warnings += warnings_of(self.fates)
 
+    def _plan_deinterlacing(self, mode: Deinterlacing) -> None:
+        spec = self.spec
+        if spec.first_field is None:
+            self._deinterlace = None
+            self.warnings.append("the film is progressive: there is nothing to deinterlace")
+            return
+        self.fates.append(Fate("interlacing", "changed", f"deinterlaced by bwdif, one picture of each {mode}"))
+        self.spec = replace(spec, first_field=None)
+        if mode == "field":
+            self.spec = replace(
+                self.spec,
+                time_base=spec.time_base / 2,
+                frame_rate=spec.frame_rate and 2 * spec.frame_rate,
+                estimated_frames=spec.estimated_frames and 2 * spec.estimated_frames,
+            )
+
     def _picture(self, frame: VideoFrame, packets: tuple[Packet[Any], ...]) -> Picture:
-        pts = self._stamp(frame)
+        pts = self._stamp(frame) if self._deinterlace is None else frame.pts
+        assert pts is not None  # deinterlaced frames have theirs already
         size = (frame.width, frame.height)
         if size != (self.spec.width, self.spec.height):
             expected = f"{self.spec.width}×{self.spec.height}"
@@ -197,7 +240,8 @@ class VideoReader:
             luma = read_luma(frame, self._layout)
         except av.FFmpegError as exc:
             raise InputError(f"{self.source.name}: the pixel format {frame.format.name} cannot be converted") from exc
-        return Picture(pts, frame.duration, luma, packets)
+        first_field = self._first_fields.of(frame) if self._deinterlace is None else None
+        return Picture(pts, frame.duration, luma, packets, first_field)
 
     def _stamp(self, frame: VideoFrame) -> int:
         was_faulty = self._clock.faulty
@@ -279,6 +323,7 @@ class VideoWriter:
         self._choice = choose_encoder(options, like.spec, may_round=like.source.is_scan)
         self.chroma = self._choice.chroma(like.spec)
         self._note_depth(options)
+        self._note_fields()
         self._dest.begin()
         start = like.first.pts * like.spec.time_base
         try:
@@ -328,6 +373,13 @@ class VideoWriter:
             why = "as asked" if options.pix_fmt else "the encoder takes no more; --codec ffv1 does"
             self._note("bit depth", f"the luma's {source} bits are rounded to {target} ({name}), {why}")
 
+    def _note_fields(self) -> None:
+        first, codec = self._like.spec.first_field, self._choice.codec.name
+        self._marks = FieldMarks()
+        if first is not None and codec not in FIELD_CODECS:
+            hint = "--codec libx264 does, --deinterlace makes whole pictures"
+            self._note("interlacing", f"the film is interlaced, {codec} cannot say so: players will show combs; {hint}")
+
     def _note(self, what: str, why: str) -> None:
         self.fates.append(Fate(what, "changed", why))
         self.warnings.append(why)
@@ -371,6 +423,9 @@ class VideoWriter:
     def _frame(self, picture: Picture, cb: Plane, cr: Plane) -> VideoFrame:
         spec, depth = self._spec, self.chroma.bit_depth
         frame = VideoFrame(spec.width, spec.height, self._choice.pixel_format.name)
+        first_field = picture.first_field or spec.first_field
+        if first_field is not None:
+            frame = self._marks.marked(frame, first_field)
         luma = at_depth(picture.luma, spec.bit_depth, depth)
         for plane, values in zip(frame.planes, (luma, cb, cr), strict=True):
             plane_view(plane, depth)[...] = values
