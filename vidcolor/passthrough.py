@@ -14,6 +14,7 @@ from av.packet import Packet
 from av.stream import AttachmentStream, Discard, Disposition, Stream
 
 from vidcolor._version import __version__
+from vidcolor.damage import Damage
 from vidcolor.errors import OutputError
 from vidcolor.fates import Fate
 from vidcolor.frames import VideoSpec
@@ -93,7 +94,10 @@ class Passthrough:
     fates: list[Fate]
     """What becomes of each stream that was handed over."""
 
-    def __init__(self, target: OutputContainer, name: str, warnings: list[str]) -> None:
+    def __init__(
+        self, target: OutputContainer, name: str, warnings: list[str], *, damage: Damage | None = None
+    ) -> None:
+        self._damage = damage
         self._target = target
         self._name = name
         self._format_name = target.format.name
@@ -159,6 +163,8 @@ class Passthrough:
     def mux(self, packet: Packet[Any]) -> None:
         """Write a packet of the source, if its stream is carried.
 
+        Where damage is put down instead of ending the work, a packet that the muxer refuses is left out.
+
         Raises:
             OutputError: the muxer refuses it.
         """
@@ -169,10 +175,14 @@ class Passthrough:
         if getattr(source, "name", None) == "mov_text" and bytes(packet) == EMPTY_TEXT:
             return
         self._mend_times(packet)
+        seconds = float((packet.dts or 0) * packet.time_base)
         packet.stream = self._streams[index]
         try:
             self._target.mux_one(packet)
-        except av.ArgumentError as exc:
+        except (av.ArgumentError, av.InvalidDataError) as exc:
+            if self._damage is not None:
+                self._damage.note(f"{describe(source)}: a packet at {seconds:.2f} s is damaged, left out")
+                return
             hint = "another kind of file (.mkv takes nearly everything)"
             what = f"{self._format_name} refuses packets of {describe(source)}"
             raise OutputError(f"{self._name}: {what}; choose {hint}") from exc

@@ -14,10 +14,10 @@ import numpy as np
 
 from vidcolor.anchors import mark_anchors
 from vidcolor.chroma import render
-from vidcolor.colorizer import Predictor
+from vidcolor.colorizer import Predictor, largest_render_size
 from vidcolor.destinations import FilmOutput
-from vidcolor.frames import Frame
-from vidcolor.luma import shrink
+from vidcolor.frames import Frame, VideoSpec
+from vidcolor.luma import shrink, stored_render_size
 from vidcolor.options import ColorizeOptions, EncodeOptions
 from vidcolor.pipes import PipeInput
 from vidcolor.progress import OnProgress, Progress, Report
@@ -57,6 +57,7 @@ def colorize_video(
         open_reader(source, options) as reader,
         open_writer(dest, like=reader, options=options.encode, overwrite=options.overwrite) as writer,
     ):
+        options, fitted = fit_render_size(options, colorizer, reader.spec)
         frames, starts = colour_pictures(
             reader, writer, colorizer=colorizer, options=options, scenes=scenes, on_progress=on_progress, began=began
         )
@@ -66,7 +67,8 @@ def colorize_video(
         shots=len(starts),
         seconds=time.perf_counter() - began,
         output_bytes=writer.bytes_written,
-        warnings=(*reader.warnings, *writer.warnings, *notes),
+        warnings=(*reader.warnings, *writer.warnings, *fitted, *notes),
+        errors=() if reader.damage is None else tuple(reader.damage.lines),
     )
 
 
@@ -121,9 +123,24 @@ def colour_pictures(
     return number, starts
 
 
+def fit_render_size(
+    options: ColorizeOptions, colorizer: Predictor, spec: VideoSpec
+) -> tuple[ColorizeOptions, tuple[str, ...]]:
+    """The options with a render size that memory holds, if that is asked for, and a line where it is not the wanted."""
+    if not options.fit_render_size:
+        return options, ()
+    width, height = stored_render_size(spec, options.render_size)
+    wanted = min(width, height)
+    size = largest_render_size(colorizer, wanted, width / height)
+    if size == wanted:
+        return options, ()
+    line = f"the network sees the film with a short side of {size} pixels instead of {wanted}: memory holds no more"
+    return replace(options, render_size=size), (line,)
+
+
 def open_reader(film: FilmInput, options: ColorizeOptions) -> VideoReader:
     """Open a film. A pipe is waited for in another thread, because in what libav calls back Ctrl-C would be lost."""
-    read = partial(VideoReader, deinterlace=options.deinterlace)
+    read = partial(VideoReader, deinterlace=options.deinterlace, on_error=options.on_error)
     if not isinstance(film, PipeInput):
         return read(film)
     with Stage("open", map(read, [film]), depth=1) as opening:
@@ -168,7 +185,7 @@ def colorize_anchors(frames: Iterator[Frame], colorizer: Predictor) -> Iterator[
     for frame in frames:
         waiting.append(frame)
         anchors += frame.is_anchor
-        if anchors == colorizer.batch_size:
+        if anchors >= colorizer.batch_size:
             yield from _coloured(waiting, colorizer)
             waiting, anchors = [], 0
     yield from _coloured(waiting, colorizer)

@@ -25,18 +25,20 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from vidcolor.damage import Damage
 from vidcolor.destinations import destination_of
 from vidcolor.encoder import RAW_FORMATS, choose_encoder, configure, fit_container, open_encoder
 from vidcolor.errors import InputError, OptionError, OutputError
 from vidcolor.fates import Fate, warnings_of
 from vidcolor.fields import FIELD_CODECS, HEADER_ORDERS, Deinterlacing, FieldMarks, FirstFields, deinterlaced
 from vidcolor.frames import Picture, Plane, VideoSpec
-from vidcolor.options import EncodeOptions
+from vidcolor.options import EncodeOptions, OnError
 from vidcolor.passthrough import (
     Passthrough,
     container_metadata,
     container_options,
     copy_chapters,
+    describe,
     kept_metadata,
     lost_by_container,
 )
@@ -60,12 +62,16 @@ class VideoReader:
     The picture is the best video stream, never a cover picture. The first picture is decoded at once, so that
     :attr:`spec` and every error about the file as a whole come before any work. Interlaced pictures stay as they are,
     with both their fields; ``deinterlace`` makes whole ones, one of each frame, or one of each field at twice the rate.
+    With ``on_error`` "keep-grey" damage after the first picture is put down in :attr:`damage`: a picture that cannot be
+    decoded is replaced by the one before it, and packets of other streams that are cut off are left out.
 
     Raises:
         InputError: the file is missing, empty, no media, damaged or holds no picture.
     """
 
     spec: VideoSpec
+    damage: Damage | None
+    """Where ``on_error`` is ``keep-grey``: what was gone over; grows while the film is read and written."""
     first: Picture
     """The first picture; :meth:`pictures` begins with it."""
     display_matrix: tuple[int, ...] | None
@@ -77,15 +83,19 @@ class VideoReader:
     warnings: list[str]
     """One line each for what is odd about the file or will be lost; grows while it is read."""
 
-    def __init__(self, film: FilmInput, *, deinterlace: Deinterlacing | None = None) -> None:
+    def __init__(
+        self, film: FilmInput, *, deinterlace: Deinterlacing | None = None, on_error: OnError = "stop"
+    ) -> None:
         self.source = source_of(film)
+        self.damage = Damage() if on_error == "keep-grey" else None
+        self._guessed: list[float] = []
         self._deinterlace = deinterlace
         self.warnings = list(self.source.warnings)
         self.tail = ()
         self.container = self.source.open()
         try:
             self.stream = choose_video(self.container, self.source.name)
-            if self.source.is_scan:
+            if self.source.is_scan or self.damage is not None:
                 self.stream.codec_context.thread_type = "SLICE"  # or else an error is heard of some pictures later
             self._clock = _Clock()
             self._first_fields = FirstFields()
@@ -126,10 +136,25 @@ class VideoReader:
         Raises:
             InputError: the file is damaged, or its pictures change in size or depth.
         """
-        yield self.first
+        picture = self.first
+        yield picture
         for frame, packets in self._frames:
-            yield self._picture(frame, packets)
+            if frame.pts is not None:
+                yield from self._stand_ins(picture, frame.pts)
+            picture = self._picture(frame, packets)
+            yield picture
+        yield from self._stand_ins(picture, None)
         self._note_if_cut_short()
+        self._note_guesses()
+
+    def _stand_ins(self, latest: Picture, before: int | None) -> Iterator[Picture]:
+        """The latest picture again, for each that is missing before the next one."""
+        if self.damage is None or self._deinterlace is not None:
+            return
+        assert self.stream.time_base is not None  # choose_video
+        for time in self.damage.missing(before, self.stream.time_base):
+            if self._clock.advance(time):
+                yield replace(latest, pts=time, packets=())
 
     def _decode_first(self) -> tuple[VideoFrame, tuple[Packet[Any], ...]]:
         first = next(self._frames, None)
@@ -158,8 +183,12 @@ class VideoReader:
         waiting: list[Packet[Any]] = []
         for packet in self._demux():
             if packet.stream.index == self.stream.index:
+                if self.damage is not None:
+                    self.damage.went_in(packet)
                 for frame in self._decode_packet(packet):
                     self._decoded += 1
+                    if frame.is_corrupt:
+                        self._note_guess(frame)
                     packets, waiting = tuple(waiting), []
                     yield frame, packets
             elif packet.size > 0:  # empty packets end a stream: they are for decoders
@@ -171,17 +200,31 @@ class VideoReader:
         try:
             for packet in self.source.packets(self.container, self.stream):
                 if packet.is_corrupt and self.container.format.name in INDEXED_FORMATS:
-                    raise self._damaged("a packet is cut off")
+                    if self.damage is None:
+                        raise self._damaged("a packet is cut off")
+                    self.damage.note(
+                        f"{describe(packet.stream)}: a packet after {float(self._reached):.2f} s is cut off"
+                    )
+                    if packet.stream.index != self.stream.index:
+                        continue
                 if packet.pts is not None:
                     self._reached = max(self._reached, (packet.pts + (packet.duration or 0)) * packet.time_base)
                 yield packet
         except av.FFmpegError as exc:
-            raise self._damaged(str(exc.strerror)) from exc
+            if self.damage is None:
+                raise self._damaged(str(exc.strerror)) from exc
+            self.damage.note(f"the file cannot be read beyond {float(self._reached):.2f} s ({exc.strerror})")
+            end: Packet[Any] = Packet()
+            end.stream = self.stream
+            yield end
 
     def _decode_packet(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
         try:
             return packet.decode()
         except av.FFmpegError as exc:
+            if self.damage is not None and self._decoded:
+                self.damage.failed(str(exc.strerror))
+                return []
             if self._decoded or self.source.is_scan:
                 raise self._damaged(str(exc.strerror)) from exc
             # A recording that begins between two key frames: what comes before the first cannot be decoded by anyone.
@@ -191,6 +234,19 @@ class VideoReader:
     def _damaged(self, how: str) -> InputError:
         where = f"after {self._clock.seconds(self.stream):.2f} s" if self._decoded else "from its beginning"
         return InputError(f"{self.source.name}: damaged {where} ({how}); use a whole copy, or cut the film there")
+
+    def _note_guess(self, frame: VideoFrame) -> None:
+        """A picture is damaged, and the decoder has made up what is missing of it."""
+        seconds = float((frame.pts or 0) * (self.stream.time_base or 0))
+        if self.damage is not None:
+            self.damage.note(f"the picture at {seconds:.2f} s is damaged, in parts it is the decoder's guess")
+        else:
+            self._guessed.append(seconds)
+
+    def _note_guesses(self) -> None:
+        if self._guessed:
+            pictures = f"{len(self._guessed)} pictures are damaged, in parts they are the decoder's guess"
+            self.warnings.append(f"{pictures}; the first is at {self._guessed[0]:.2f} s")
 
     def _inspect(self, first: VideoFrame) -> None:
         self._layout = luma_layout(first.format)
@@ -286,6 +342,13 @@ class _Clock:
         self._last = next(later, guess)
         self._duration = frame.duration
         return self._last
+
+    def advance(self, time: int) -> bool:
+        """Take a time as the latest; False where it is no later."""
+        if self._last is not None and time <= self._last:
+            return False
+        self._last = time
+        return True
 
     def seconds(self, stream: VideoStream) -> float:
         """The time of the latest picture."""
@@ -386,7 +449,7 @@ class VideoWriter:
 
     def _add_everything(self, format_name: str) -> None:
         like = self._like
-        self._passthrough = Passthrough(self._container, self._dest.name, self.warnings)
+        self._passthrough = Passthrough(self._container, self._dest.name, self.warnings, damage=like.damage)
         for stream in like.container.streams:
             if stream.index == like.stream.index:
                 self._stream = self._add_picture_stream(format_name)
