@@ -27,6 +27,8 @@ RAW_CODEC = "rawvideo"
 RAW_FORMATS = frozenset({"yuv4mpegpipe", "rawvideo"})
 """Containers of pictures as they are: without a codec, and without times."""
 
+X265_LEAST = 64  # pixels a side: in smaller pictures x265 writes beyond its memory (48×32 with ultrafast, for one)
+
 Siting = Literal["left", "center", "topleft"]
 
 
@@ -183,6 +185,8 @@ def _rank(planar: PlanarFormat, order: list[tuple[int, int]]) -> int:
 
 
 def _opens(codec: Codec, planar: PlanarFormat, settings: dict[str, str], spec: VideoSpec) -> bool:
+    if _is_too_small(codec, spec):
+        return False
     context = cast(VideoCodecContext, CodecContext.create(codec, "w"))
     configure(context, EncoderChoice(codec, planar, settings, "left"), spec)
     try:
@@ -190,6 +194,10 @@ def _opens(codec: Codec, planar: PlanarFormat, settings: dict[str, str], spec: V
     except av.FFmpegError:
         return False
     return True
+
+
+def _is_too_small(codec: Codec, spec: VideoSpec) -> bool:
+    return codec.name == "libx265" and min(spec.width, spec.height) < X265_LEAST
 
 
 def configure(context: VideoCodecContext, choice: EncoderChoice, spec: VideoSpec) -> None:
@@ -220,6 +228,9 @@ def open_encoder(context: VideoCodecContext, choice: EncoderChoice, spec: VideoS
     Raises:
         OptionError: it refuses the size, the time base or a setting, or does not know one.
     """
+    if _is_too_small(choice.codec, spec):
+        least = f"expected at least {X265_LEAST}×{X265_LEAST} pixels, found {spec.width}×{spec.height}"
+        raise OptionError(f"--codec libx265: {least}; leave it out (libx264 takes any size)")
     try:
         # What it logs on a refusal would be the better reason. But while libav's log is listened to, a decoder's thread
         # that logs waits for the interpreter's lock, and whoever frees that decoder holds it and waits for the thread.

@@ -41,6 +41,7 @@ from vidcolor.passthrough import (
     describe,
     kept_metadata,
     lost_by_container,
+    lost_metadata,
 )
 from vidcolor.pipes import PipeOutput
 from vidcolor.pixel_formats import RANGE_FULL, RANGE_LIMITED, luma_layout, plane_view, read_luma
@@ -458,6 +459,10 @@ class VideoWriter:
         self._container.metadata.update(container_metadata(like.container.metadata, format_name))
         copy_chapters(like.container, self._container)
         lost = lost_by_container(like.container, like.spec, format_name)
+        keys = lost_metadata(kept_metadata(like.container.metadata), format_name)
+        if keys:
+            why = f"metadata {', '.join(keys)}: {format_name} has no place for it, left out"
+            lost.append(Fate("further metadata", "dropped", why))
         self.warnings += warnings_of(lost)
         self.fates += [*self._passthrough.fates, *lost]
         with self._naming_errors():
