@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import av.filter
 import numpy as np
 import numpy.typing as npt
 from av.container import OutputContainer
@@ -54,6 +55,8 @@ class Clip:
     """``color_range``, ``colorspace``, ``color_primaries``, ``color_trc``."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     interlaced: bool = False
+    top_first: bool = False
+    """Of an interlaced film; otherwise its bottom field comes first."""
 
     @property
     def ticks(self) -> Fraction:
@@ -134,12 +137,26 @@ def _add_video(container: OutputContainer, clip: Clip) -> VideoStream:
 def _video_packets(stream: VideoStream, clip: Clip) -> Iterator[Packet[Any]]:
     times = clip.times()
     durations = [later - earlier for earlier, later in pairwise(times)]
+    marks = _field_marks(clip) if clip.interlaced else None
     durations.append(durations[-1] if durations else max(round(1 / clip.rate / clip.ticks), 1))
     for index, (pts, duration) in enumerate(zip(times, durations, strict=True)):
         frame = _frame(clip, index)
+        if marks is not None:
+            marks.push(frame)
+            frame = marks.pull()
         frame.pts, frame.duration, frame.time_base = pts, duration, clip.ticks
         yield from stream.encode(frame)
     yield from stream.encode(None)
+
+
+def _field_marks(clip: Clip) -> av.filter.Graph:
+    graph = av.filter.Graph()
+    width, height = clip.size
+    picture = av.VideoFormat(clip.pix_fmt)
+    source = graph.add_buffer(width=width, height=height, format=picture, time_base=clip.ticks)
+    graph.link_nodes(source, graph.add("setfield", "tff" if clip.top_first else "bff"), graph.add("buffersink"))
+    graph.configure()
+    return graph
 
 
 def _frame(clip: Clip, index: int) -> av.VideoFrame:

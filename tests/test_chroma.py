@@ -5,18 +5,18 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from skimage.color import rgb2lab
+from skimage.color import lab2xyz, rgb2lab
 
 from tests.samples import SPEC
 from vidcolor.chroma import (
     ab_to_chroma,
     channel_offsets,
-    chroma_table,
     colorize_grey,
     fade,
     limit_to_gamut,
     render,
 )
+from vidcolor.chroma_table import chroma_table, table_for
 from vidcolor.errors import InputError
 from vidcolor.frames import ChromaFormat, Frame, Picture, VideoSpec
 from vidcolor.luma import shrink
@@ -100,9 +100,7 @@ def test_true_ab_gives_true_chroma(matrix, bit_depth, full_range):
 def test_wide_gamut_film_gets_the_same_colour():
     """A colour of sRGB, put into BT.2020 by the book, is what BT.2020 primaries and matrix give back."""
     rgb = 0.2 + 0.6 * smooth_noise((3, 64, 96), 2)
-    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    to_2020 = np.array([[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]])  # BT.2087
-    wide = 1.055 * np.einsum("ij,jhw->ihw", to_2020, linear) ** (1 / 2.4) - 0.055
+    wide = 1.055 * np.einsum("ij,jhw->ihw", TO_2020, to_linear(rgb)) ** (1 / 2.4) - 0.055
     spec = replace(SPEC, matrix=9, primaries=9, bit_depth=10)
     luma, *expected = to_ycbcr(wide, 9)
     planes = render_one(frame_with(encode_luma(luma, spec), true_ab(rgb), spec), spec, chroma_format(spec))
@@ -110,14 +108,100 @@ def test_wide_gamut_film_gets_the_same_colour():
         assert np.abs(plane - (wanted * 896 + 512)).max() <= 4  # one code value at 8 bits
 
 
-def test_table_is_close_to_the_exact_conversion():
-    """Within 1 code value at 8 bits up to chroma 50, and within 2 for every colour of sRGB."""
-    rgb = np.random.default_rng(0).random((3, 300, 300))
-    luma, *expected = to_ycbcr(rgb, 1)
-    ab = true_ab(rgb)
-    error = np.abs(ab_to_chroma(luma.astype(np.float32), ab, chroma_table(BT709, False)) - expected).max(axis=0) * 224
-    assert error.max() < 2
-    assert error[np.hypot(*ab) < 50].max() < 1
+@pytest.mark.parametrize("matrix", [1, 6, 9])
+def test_table_is_close_to_the_exact_conversion(matrix):
+    """Within 1 code value at 8 bits for every colour of sRGB: a grid of 86 levels, the corners of the cube included."""
+    levels = np.linspace(0, 1, 86)
+    rgb = np.stack(np.meshgrid(levels, levels, levels, indexing="ij")).reshape(3, 86, -1)
+    luma, *expected = to_ycbcr(rgb, matrix)
+    table = chroma_table(luma_weights(replace(SPEC, matrix=matrix)))
+    error = np.abs(ab_to_chroma(luma.astype(np.float32), true_ab(rgb), table) - expected) * 224
+    assert error.max() <= 1
+
+
+def to_linear(rgb: np.ndarray) -> np.ndarray:
+    """IEC 61966-2-1."""
+    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+
+
+def pq_by_the_book(nits: np.ndarray) -> np.ndarray:
+    """The inverse EOTF of SMPTE ST 2084, with its constants as it prints them."""
+    ratio = (nits / 10000) ** 0.1593017578125
+    return ((0.8359375 + 18.8515625 * ratio) / (1 + 18.6875 * ratio)) ** 78.84375
+
+
+def hlg_by_the_book(nits: np.ndarray) -> np.ndarray:
+    """BT.2100 table 5: OOTF of a display of 1000 cd/m² backwards, then the OETF. (3, ...) light in BT.2020."""
+    display = nits / 1000
+    luminance = np.tensordot([0.2627, 0.6780, 0.0593], display, 1)
+    scene = display * np.maximum(luminance, 1e-12) ** ((1 - 1.2) / 1.2)
+    high = 0.17883277 * np.log(np.maximum(12 * scene - 0.28466892, 1e-9)) + 0.55991073
+    return np.where(scene <= 1 / 12, np.sqrt(3 * scene), high)
+
+
+TO_2020 = np.array([[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]])  # BT.2087
+BY_THE_BOOK = {16: pq_by_the_book, 18: hlg_by_the_book}
+HDR = replace(SPEC, matrix=9, primaries=9, bit_depth=10)
+
+
+@pytest.mark.parametrize("transfer", [16, 18])
+def test_hdr_film_gets_the_same_colour(transfer):
+    """An sRGB picture that BT.2408 brings into PQ or HLG, with its white at 203 cd/m², gets its chroma back."""
+    rgb = 0.05 + 0.9 * smooth_noise((3, 64, 96), 12)
+    signal = BY_THE_BOOK[transfer](203 * np.einsum("ij,jhw->ihw", TO_2020, to_linear(rgb)))
+    spec = replace(HDR, transfer=transfer)
+    luma, *expected = to_ycbcr(signal, 9)
+    planes = render_one(frame_with(encode_luma(luma, spec), true_ab(rgb), spec), spec, chroma_format(spec))
+    for plane, wanted in zip(planes, expected, strict=True):
+        assert np.ptp(plane) > 80
+        assert np.abs(plane - (wanted * 896 + 512)).max() <= 4  # one code value at 8 bits
+
+
+@pytest.mark.parametrize(("transfer", "most"), [(16, 2.6), (18, 1.4)])
+def test_table_of_hdr_films(transfer, most):
+    """Within 1 code value at 8 bits for all but a few of sRGB's colours, which are all but black."""
+    levels = np.linspace(0, 1, 52)
+    rgb = np.stack(np.meshgrid(levels, levels, levels, indexing="ij")).reshape(3, 52, -1)
+    luma, *expected = to_ycbcr(BY_THE_BOOK[transfer](203 * np.einsum("ij,jhw->ihw", TO_2020, to_linear(rgb))), 9)
+    table = table_for(replace(HDR, transfer=transfer))
+    error = np.abs(ab_to_chroma(luma.astype(np.float32), true_ab(rgb), table) - expected).max(axis=0) * 224
+    assert error.max() <= most
+    assert (error > 1).mean() <= 5e-4
+
+
+@pytest.mark.parametrize(("transfer", "brightest"), [(16, 20), (18, 3)])
+def test_highlights_keep_their_chromaticity(transfer, brightest):
+    """Beyond diffuse white light grows at one chromaticity; what would pass the peak loses chroma instead."""
+    to_rgb = np.array([[3.2405, -1.5371, -0.4985], [-0.9693, 1.8760, 0.0416], [0.0556, -0.2040, 1.0572]])
+    at_white = to_rgb @ lab2xyz(np.array([[[100.0, 12, -20]]]))[0, 0]
+    times = np.geomspace(1, brightest, 50)
+    light = 203 * np.einsum("ij,j,w->iw", TO_2020, at_white, times)[:, None]
+    luma, *expected = to_ycbcr(BY_THE_BOOK[transfer](light), 9)
+    ab = np.broadcast_to(np.float32([12, -20])[:, None, None], (2, 1, 50))
+    table = table_for(replace(HDR, transfer=transfer))
+    found = ab_to_chroma(luma.astype(np.float32), ab, table)
+    assert np.abs(found - expected).max() * 224 <= 1
+    peak = np.full((1, 50), 0.99, np.float32)
+    limited = peak + np.stack(channel_offsets(ab_to_chroma(peak, 4 * ab, table), table.weights))
+    assert limited.max() <= 1.00001
+    assert limited.std(axis=0).min() > 0
+
+
+def test_p3_film_gets_the_same_colour():
+    """A colour of sRGB, put into P3 by its chromaticities, is what P3 primaries give back."""
+    rgb = 0.2 + 0.6 * smooth_noise((3, 64, 96), 2)
+
+    def to_xyz(red, green, blue):
+        corners = np.array([[x / y, 1, (1 - x - y) / y] for x, y in (red, green, blue)]).T
+        return corners * np.linalg.solve(corners, [0.3127 / 0.3290, 1, 0.3583 / 0.3290])
+
+    srgb, p3 = to_xyz((0.64, 0.33), (0.30, 0.60), (0.15, 0.06)), to_xyz((0.680, 0.320), (0.265, 0.690), (0.150, 0.060))
+    wide = 1.055 * np.einsum("ij,jhw->ihw", np.linalg.solve(p3, srgb), to_linear(rgb)) ** (1 / 2.4) - 0.055
+    spec = replace(SPEC, primaries=12, bit_depth=10)
+    luma, *expected = to_ycbcr(wide, 1)
+    planes = render_one(frame_with(encode_luma(luma, spec), true_ab(rgb), spec), spec, chroma_format(spec))
+    for plane, wanted in zip(planes, expected, strict=True):
+        assert np.abs(plane - (wanted * 896 + 512)).max() <= 4
 
 
 @pytest.mark.parametrize("bit_depth", [8, 10, 16])
@@ -156,9 +240,7 @@ def test_colour_fades_towards_black_and_white():
     dark = np.full((64, 96), 0.05, np.float32)
     ab = np.stack((np.full_like(dark, 4), np.full_like(dark, -4)))
     photograph = colorize_grey(dark, ab, saturation=1)
-    expected = 0.05 + np.stack(
-        channel_offsets(ab_to_chroma(dark, ab * fade(dark), chroma_table(BT601, False)), BT601), -1
-    )
+    expected = 0.05 + np.stack(channel_offsets(ab_to_chroma(dark, ab * fade(dark), chroma_table(BT601)), BT601), -1)
     np.testing.assert_allclose(photograph, expected, atol=1e-5)
 
 

@@ -391,6 +391,16 @@ class TestEverythingElse:
         assert "Old Tool 1.0" not in metadata.values()
         assert any(value.startswith("vidcolor") for value in metadata.values())
 
+    @pytest.mark.parametrize(
+        ("suffix", "named"),
+        [(".mp4", ["metadata ARCHIVE_NUMBER, REEL: mp4 has no place for it, left out"]), (".mkv", [])],
+    )
+    def test_metadata_without_a_place_is_named(self, tmp_path: Path, suffix: str, named: list[str]) -> None:
+        """MP4 drops keys that it does not know: one line names them all."""
+        words = {"title": "A Trip", "archive_number": "71-b", "REEL": "3"}
+        source = make_clip(tmp_path / "in.mkv", Clip(metadata=words))
+        assert copy_film(source, tmp_path / f"out{suffix}") == named
+
     @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
     def test_tags_shape_and_rotation(self, tmp_path: Path, suffix: str) -> None:
         """Colour tags, sample aspect ratio and rotation are those of the source."""
@@ -462,11 +472,6 @@ class TestEverythingElse:
         ]
         assert len(times_of(tmp_path / "out.webm")) == 12
 
-    def test_interlaced_is_named(self, tmp_path: Path) -> None:
-        """An interlaced film is encoded as progressive, and a line says so."""
-        source = make_clip(tmp_path / "in.mp4", Clip(interlaced=True))
-        assert any("interlaced" in line for line in copy_film(source, tmp_path / "out.mp4"))
-
 
 def _chapter(chapter: Any) -> tuple[Fraction, Fraction, str]:
     return chapter["start"] * chapter["time_base"], chapter["end"] * chapter["time_base"], chapter["metadata"]["title"]
@@ -523,6 +528,7 @@ class TestOutput:
             ("out.webm", FAST, "webm cannot hold what libx264 makes"),
             ("out.mp4", EncodeOptions(codec="nonsense"), "no such encoder"),
             ("out.mp4", EncodeOptions(preset="warp"), "preset"),
+            ("out.mp4", EncodeOptions(codec="libx265"), "at least 64×64 pixels, found 64×48"),
             ("out.mp4", EncodeOptions(encoder_options={"crf": "many"}), "crf"),
             ("out.mp4", EncodeOptions(encoder_options={"nonsense": "1"}), "no such option"),
         ],

@@ -7,31 +7,24 @@ Why in this order: against the true chroma of 17 colour clips, converting first 
 enlarging ab and converting at chroma size, and costs a quarter. Bicubic has 27 % less error than bilinear; a guided
 filter (He & Sun 2015), at any radius and regularisation that was tried, has half as much error again as bilinear.
 
-Simplifications: every transfer curve is taken for that of sRGB, PQ and HLG included (H.273 transfer 16 and 18: their
-colours come out weaker than asked for); primaries are those of BT.2020 (H.273 primaries 9) or else of sRGB.
+HDR films (PQ and HLG) get the colour that the same light has in SDR; see :mod:`vidcolor.transfer` for what counts as
+white there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 
-from vidcolor import color
+from vidcolor.chroma_table import ChromaTable, chroma_table, table_for
+from vidcolor.flow import flow_estimator, flow_to, to_levels, warp
 from vidcolor.frames import ChromaFormat, FloatArray, Frame, Picture, Plane, VideoSpec
-from vidcolor.luma import expand_range, quarter_turns, resize_plane
+from vidcolor.luma import expand_range, moment, quarter_turns, resize_plane, seen
 from vidcolor.luma_weights import BT601, LumaWeights, luma_weights
-
-BT2020_PRIMARIES = 9
-
-BT709_TO_BT2020 = ((0.6274, 0.3293, 0.0433), (0.0691, 0.9195, 0.0114), (0.0164, 0.0880, 0.8956))
-"""Linear light (ITU-R BT.2087)."""
+from vidcolor.transfer import grey_to_signal
 
 BLACK_FADE, WHITE_FADE = 0.065, 0.028
 """How far from black and from white, in [0, 1] of luma, chroma has risen to 1 − 1/e of its strength.
@@ -42,20 +35,6 @@ that leaves the least error, by luma, on 483 photographs: .17 below .01, .35 at 
 but white, where they leave less."""
 FADE_STEPS = 1024
 
-TABLE_AB_SPAN = 110.0  # Lab units; sRGB reaches from -108 to 98
-TABLE_AB_STEPS = 111  # one every 2 Lab units
-TABLE_LUMA_STEPS = 65
-TABLE_LIGHTNESS_STEPS = 256
-
-
-@dataclass(frozen=True)
-class ChromaTable:
-    """Cb and Cr for every (Y', a, b) on a lattice, for one matrix and one set of primaries."""
-
-    weights: LumaWeights
-    lattice: Tensor
-    """(1, 2, b, a, Y') float32: Cb and Cr; a and b run from -TABLE_AB_SPAN to TABLE_AB_SPAN, Y' from 0 to 1."""
-
 
 def render(
     frames: Iterator[Frame], spec: VideoSpec, chroma: ChromaFormat, *, saturation: float
@@ -65,7 +44,7 @@ def render(
     ``saturation`` is a factor on ab. Raises InputError, before any frame is asked for, where the film's matrix is not
     one of R'G'B' weights.
     """
-    table = chroma_table(luma_weights(spec), spec.primaries == BT2020_PRIMARIES)
+    table = table_for(spec)
     return ((frame, *render_frame(frame, spec, chroma, table, saturation)) for frame in frames)
 
 
@@ -75,11 +54,45 @@ def render_frame(
     """The Cb and Cr planes of one frame; raises ValueError where it has no ab."""
     if frame.ab is None:
         raise ValueError(f"expected ab on every frame, got none at {frame.picture.pts = }")
-    upright = ab_to_chroma(frame.grey, frame.ab * (fade(frame.grey) * np.float32(saturation)), table)
-    small = np.rot90(upright, -quarter_turns(spec), axes=(1, 2))
-    luma = expand_range(resize_plane(frame.picture.luma, (chroma.width, chroma.height)), spec)
-    cb, cr = limit_to_gamut(luma, upsample(small, spec, chroma), table.weights)
-    return quantize(cb, chroma.bit_depth, spec.full_range), quantize(cr, chroma.bit_depth, spec.full_range)
+    if frame.picture.first_field is not None and chroma.height > 1:
+        planes = _of_two_fields(frame, frame.ab, spec, chroma, table, saturation)
+    else:
+        luma = expand_range(resize_plane(frame.picture.luma, (chroma.width, chroma.height)), spec)
+        small = _small_chroma(frame.grey, frame.ab, spec, table, saturation)
+        planes = limit_to_gamut(luma, upsample(small, spec, chroma), table.weights)
+    cb, cr = (quantize(plane, chroma.bit_depth, spec.full_range) for plane in planes)
+    return cb, cr
+
+
+def _small_chroma(
+    grey: FloatArray, ab: FloatArray, spec: VideoSpec, table: ChromaTable, saturation: float
+) -> FloatArray:
+    """Cb, Cr at render size, as stored, from what is upright."""
+    faded = ab * (fade(grey) * np.float32(saturation))
+    upright = ab_to_chroma(grey_to_signal(grey, spec.transfer), faded, table)
+    return np.rot90(upright, -quarter_turns(spec), axes=(1, 2))
+
+
+def _of_two_fields(
+    frame: Frame, ab: FloatArray, spec: VideoSpec, chroma: ChromaFormat, table: ChromaTable, saturation: float
+) -> FloatArray:
+    """Cb, Cr at chroma size of an interlaced picture: each field's lines from that field alone.
+
+    ``ab`` is that of the first field, which is what was coloured; to the second it is carried along the motion.
+    """
+    picture = frame.picture
+    height, width = np.rot90(frame.grey, -quarter_turns(spec)).shape
+    second = seen(moment(picture, second=True), (width, height), spec)
+    flow = flow_to(to_levels(frame.grey), to_levels(second), flow_estimator())
+    planes = np.empty((2, chroma.height, chroma.width), np.float32)
+    for grey, field_ab, is_second in ((frame.grey, ab, False), (second, warp(ab, flow), True)):
+        parity = int((picture.first_field == "bottom") != is_second)
+        lines = planes[:, parity::2]
+        luma = resize_plane(moment(picture, second=is_second), (chroma.width, lines.shape[1]))
+        small = _small_chroma(grey, field_ab, spec, table, saturation)
+        upsampled = upsample_field(small, spec, chroma, parity)
+        lines[...] = limit_to_gamut(expand_range(luma, spec), upsampled, table.weights)
+    return planes
 
 
 def colorize_grey(grey: FloatArray, ab: FloatArray, *, saturation: float) -> FloatArray:
@@ -87,7 +100,7 @@ def colorize_grey(grey: FloatArray, ab: FloatArray, *, saturation: float) -> Flo
 
     The BT.601 luma of the result is ``grey``. ``saturation`` is a factor on ab.
     """
-    table = chroma_table(BT601, False)
+    table = chroma_table(BT601)
     small_grey = resize(grey, (ab.shape[2], ab.shape[1]), cv2.INTER_AREA)
     small = ab_to_chroma(small_grey, ab * (fade(small_grey) * np.float32(saturation)), table)
     full = np.stack([resize(plane, (grey.shape[1], grey.shape[0]), cv2.INTER_CUBIC) for plane in small])
@@ -119,58 +132,9 @@ def _fades() -> FloatArray:
     return np.asarray((1 - np.exp(-luma / BLACK_FADE)) * (1 - np.exp((luma - 1) / WHITE_FADE)), np.float32)
 
 
-@lru_cache(maxsize=4)
-def chroma_table(weights: LumaWeights, bt2020_primaries: bool) -> ChromaTable:
-    """Tabulate which Cb, Cr give the wanted a and b at a given luma.
-
-    Lab's L follows luminance, not luma, so which L a coloured pixel has is only known once its colour is. For every a
-    and b the table therefore runs through L, notes Y', Cb and Cr, and reads Cb and Cr off where Y' is the one wanted.
-    Out-of-gamut colours stay out of gamut.
-    """
-    ab_axis = torch.linspace(-TABLE_AB_SPAN, TABLE_AB_SPAN, TABLE_AB_STEPS, dtype=torch.float64)
-    L_axis = torch.linspace(0, 100, TABLE_LIGHTNESS_STEPS, dtype=torch.float64)
-    luma_axis = torch.linspace(0, 1, TABLE_LUMA_STEPS, dtype=torch.float64)
-    slices = []
-    for b in ab_axis:
-        a, L = torch.meshgrid(ab_axis, L_axis, indexing="ij")
-        luma, chroma = _lab_to_ycbcr(torch.stack((L, a, b.expand_as(a))), weights, bt2020_primaries)
-        slices.append(_read_off(luma, chroma, luma_axis))
-    lattice = torch.stack(slices, dim=1)[None].float()
-    middle = TABLE_AB_STEPS // 2
-    lattice[:, :, middle, middle] = 0  # the sRGB matrix has six digits only, which shows in 16-bit neutrals
-    return ChromaTable(weights, lattice)
-
-
-def _lab_to_ycbcr(lab: Tensor, weights: LumaWeights, bt2020_primaries: bool) -> tuple[Tensor, Tensor]:
-    """Lab (3, H, W) to Y' (H, W) and Cb, Cr (2, H, W)."""
-    linear = color.lab_to_linear_rgb(lab)
-    if bt2020_primaries:
-        linear = torch.einsum("ij,jhw->ihw", linear.new_tensor(BT709_TO_BT2020), linear)
-    red, green, blue = color.linear_to_srgb(linear)
-    luma = weights.kr * red + (1 - weights.kr - weights.kb) * green + weights.kb * blue
-    return luma, torch.stack(((blue - luma) / (2 - 2 * weights.kb), (red - luma) / (2 - 2 * weights.kr)))
-
-
-def _read_off(luma: Tensor, chroma: Tensor, wanted: Tensor) -> Tensor:
-    """The chroma (2, N, W) at the ``wanted`` (W,) luma, linearly from rows of rising ``luma`` (N, S) and ``chroma``
-    (2, N, S).
-    """
-    after = torch.searchsorted(luma, wanted.expand(len(luma), -1).contiguous()).clamp(1, luma.shape[1] - 1)
-    low, high = luma.gather(1, after - 1), luma.gather(1, after)
-    weight = ((wanted - low) / (high - low)).clamp(0, 1)
-    return torch.stack([torch.lerp(plane.gather(1, after - 1), plane.gather(1, after), weight) for plane in chroma])
-
-
-def ab_to_chroma(grey: FloatArray, ab: FloatArray, table: ChromaTable) -> FloatArray:
-    """(h, w) grey levels, taken as luma, and (2, h, w) ab to Cb, Cr (2, h, w) inside the gamut.
-
-    Within 1 code value at 8 bits of the exact colour up to chroma 50, within 2 for all of sRGB.
-    """
-    largest = np.abs(ab).max(axis=0)
-    a, b = ab / np.maximum(largest, np.float32(TABLE_AB_SPAN))  # what leaves the table keeps its hue
-    grid = torch.from_numpy(np.stack((2 * grey - 1, a, b), axis=-1))[None, None]
-    found = F.grid_sample(table.lattice, grid, mode="bilinear", padding_mode="border", align_corners=True)
-    return limit_to_gamut(grey, found[0, :, 0].numpy(), table.weights)
+def ab_to_chroma(luma: FloatArray, ab: FloatArray, table: ChromaTable) -> FloatArray:
+    """(h, w) luma in [0, 1] and (2, h, w) ab to Cb, Cr (2, h, w) inside the gamut; see :meth:`ChromaTable.chroma`."""
+    return limit_to_gamut(luma, table.chroma(luma, ab), table.weights)
 
 
 def channel_offsets(chroma: FloatArray, weights: LumaWeights) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -196,6 +160,29 @@ def upsample(chroma: FloatArray, spec: VideoSpec, layout: ChromaFormat) -> Float
     # A sample on the first of its luma pixels: resize to the luma's own grid, and keep the first of every two.
     size = (spec.width if step_x > 1 else layout.width, spec.height if step_y > 1 else layout.height)
     return np.stack([resize(plane, size, cv2.INTER_CUBIC)[::step_y, ::step_x] for plane in chroma])
+
+
+def upsample_field(chroma: FloatArray, spec: VideoSpec, layout: ChromaFormat, parity: int) -> FloatArray:
+    """Cb, Cr (2, h, w) of the top (0) or bottom field (1) to its lines of ``layout``, (2, H / 2, W), bicubic.
+
+    Chroma lines lie where those of a progressive frame lie (ITU-T H.264, 6.2; MPEG-2 likewise). Among the lines of its
+    own field that is, in 4:2:0, a quarter below the first of two in the top field and three quarters in the bottom one.
+    """
+    step_x, step_y = layout.subsampling_x, layout.subsampling_y
+    first_x = (step_x - 1) / 2 if layout.siting == "center" else 0.0
+    offset = 0.0 if layout.siting == "topleft" else (step_y - 1) / 2
+    first_y = (step_y * parity + offset - parity) / 2
+    scale_x, scale_y = chroma.shape[2] / spec.width, chroma.shape[1] / (-(-(spec.height - parity) // 2))
+    places = np.array(
+        [
+            [step_x * scale_x, 0, (first_x + 0.5) * scale_x - 0.5],
+            [0, step_y * scale_y, (first_y + 0.5) * scale_y - 0.5],
+        ]
+    )
+    size = (layout.width, -(-(layout.height - parity) // 2))
+    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    planes = [cv2.warpAffine(plane, places, size, flags=flags, borderMode=cv2.BORDER_REPLICATE) for plane in chroma]
+    return np.asarray(np.stack(planes), np.float32)
 
 
 def resize(plane: FloatArray, size: tuple[int, int], interpolation: int) -> FloatArray:

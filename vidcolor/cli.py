@@ -236,12 +236,14 @@ def colorize_path(session: Session, source: Path, dest: Path, colorizer: Coloriz
 def colorize_film(
     session: Session, source: FilmInput, dest: FilmOutput, colorizer: Colorizer, options: ColorizeOptions
 ) -> None:
-    """Colour a film and say what became of it."""
+    """Colour a film and say what became of it; ends the command with exit code 1 if damage in it was gone over."""
     from vidcolor.pipeline import colorize_video
 
     with session.display.film(name_of(source).name) as on_progress:
         report = colorize_video(source, dest, colorizer=colorizer, options=options, on_progress=on_progress)
     session.display.film_done(name_of(dest), report)
+    if report.errors:
+        raise click.exceptions.Exit(FAILED)
 
 
 def colorize_tree(session: Session, source: Path, dest: Path, colorizer: Colorizer, options: ColorizeOptions) -> None:

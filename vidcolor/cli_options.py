@@ -102,15 +102,25 @@ def anchor_spacing(ctx: click.Context, parameter: click.Parameter, value: str) -
         raise click.BadParameter(f"expected a number of frames or auto, got {value!r}") from None
 
 
+def render_size(ctx: click.Context, parameter: click.Parameter, value: str) -> int | None:
+    """``auto`` or a whole number."""
+    if value == "auto":
+        return None
+    try:
+        return int(value)
+    except ValueError:
+        raise click.BadParameter(f"expected a number of pixels or auto, got {value!r}") from None
+
+
 colour = partial(option, "Colour")
 colour_options = stacked(
     (
         colour(
             "--render-size",
-            type=int,
-            default=ColorizeOptions.render_size,
-            metavar="PIXELS",
-            help="Short side of what the network sees.",
+            callback=render_size,
+            default=str(ColorizeOptions.render_size),
+            metavar="PIXELS|auto",
+            help="Short side of what the network sees. auto: less than that of a film if memory does not suffice.",
         ),
         colour(
             "--smoothing",
@@ -160,6 +170,25 @@ network_options = stacked(
             metavar="N",
             show_default="chosen for the device",
             help="Pictures in one call of the network.",
+        ),
+    )
+)
+
+reading = partial(option, "Reading of films")
+reading_options = stacked(
+    (
+        reading(
+            "--deinterlace",
+            type=click.Choice(["frame", "field"]),
+            show_default="fields stay as they are",
+            help="Make whole pictures of interlaced ones: one of each frame, or one of each field at twice the rate.",
+        ),
+        reading(
+            "--on-error",
+            type=click.Choice(["stop", "keep-grey"]),
+            default=ColorizeOptions.on_error,
+            help="Where a film is damaged: stop; or go on, with the picture before in place of one that cannot be "
+            "decoded, and end with exit code 1.",
         ),
     )
 )
@@ -222,6 +251,8 @@ def records_from_options(command: Callable[..., Any]) -> Callable[..., Any]:
         def taken(record: type[Any]) -> dict[str, Any]:
             return {name: values.pop(name) for name in [field.name for field in fields(record)] if name in values}
 
+        if values["render_size"] is None:
+            values |= {"render_size": ColorizeOptions.render_size, "fit_render_size": True}
         encode = EncodeOptions(**taken(EncodeOptions))
         options = ColorizeOptions(encode=encode, **taken(ColorizeOptions))
         return command(*args, options=options, network=NetworkChoice(**taken(NetworkChoice)), **values)
@@ -282,7 +313,8 @@ overwrite_option = click.option("--overwrite", is_flag=True, help="Replace an ou
 
 def colorize_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """All options on how to colour; the command gets ``options: ColorizeOptions`` and ``network: NetworkChoice``."""
-    return stacked((overwrite_option, colour_options, network_options, encode_options))(records_from_options(command))
+    groups = (overwrite_option, colour_options, network_options, reading_options, encode_options)
+    return stacked(groups)(records_from_options(command))
 
 
 def message_flag(name: str, help_line: str, *, log_level: int | None = None) -> Decorator:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import nn
 
-from vidcolor.errors import OptionError
+from vidcolor.errors import OptionError, ResourceError
 from vidcolor.frames import FloatArray
+from vidcolor.luma import MIN_SHORT_SIDE
 from vidcolor.networks.folding import fold_batch_norm
 from vidcolor.networks.network import HINT_CHANNELS
 from vidcolor.precision import fastest_dtype
+
+log = logging.getLogger(__name__)
 
 BATCH_SIZES = {"cpu": 4, "cuda": 32, "mps": 8}  # on a CPU more pictures only leave the cache
 
@@ -85,13 +89,46 @@ class Colorizer:
 
         Raises:
             OptionError: hints, and the network takes none.
+            ResourceError: memory does not suffice for one picture; for fewer than a batch it is halved.
             ValueError: hints of another shape.
         """
         if hints is not None:
             self._check_hints(hints, (len(grey), HINT_CHANNELS, *grey.shape[1:]))
-        starts = range(0, len(grey), self.batch_size)
-        batches = [slice(start, start + self.batch_size) for start in starts]
-        return np.concatenate([self._predict_batch(grey[i], None if hints is None else hints[i]) for i in batches])
+        coloured: list[FloatArray] = []
+        start = 0
+        while start < len(grey):
+            batch = slice(start, start + self.batch_size)
+            ab = self._try_batch(grey[batch], None if hints is None else hints[batch])
+            if ab is not None:
+                coloured.append(ab)
+                start += len(ab)
+        return np.concatenate(coloured)
+
+    def _try_batch(self, grey: FloatArray, hints: FloatArray | None) -> FloatArray | None:
+        """None where memory does not suffice: the batch size is halved then, for this call and all others."""
+        try:
+            return self._predict_batch(grey, hints)
+        except (MemoryError, RuntimeError) as exc:
+            if not is_out_of_memory(exc):
+                raise
+            shape = f"{grey.shape[2]}×{grey.shape[1]}"
+            if len(grey) == 1:
+                hint = "choose a smaller --render-size, or --render-size auto"
+                raise ResourceError(
+                    f"the memory of {self.device} does not hold one picture of {shape}; {hint}"
+                ) from exc
+        halved = len(grey) // 2
+        log.warning(
+            "the memory of %s does not hold %d pictures of %s: %d at a time from here",
+            self.device,
+            len(grey),
+            shape,
+            halved,
+        )
+        self.batch_size = halved
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return None
 
     def _check_hints(self, hints: FloatArray, expected: tuple[int, ...]) -> None:
         if not self.takes_hints:
@@ -119,6 +156,35 @@ def fingerprint(network: nn.Module) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().data)
     return digest.hexdigest()
+
+
+def is_out_of_memory(exc: BaseException) -> bool:
+    """Whether an exception of torch says that memory does not suffice: on a CPU it is a plain RuntimeError."""
+    says_so = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
+    return isinstance(exc, MemoryError | torch.OutOfMemoryError) or any(words in str(exc) for words in says_so)
+
+
+def largest_render_size(colorizer: Predictor, wanted: int, aspect: float) -> int:
+    """The largest short side, up to ``wanted``, of which one picture fits into memory: that, or smaller by quarters.
+
+    Args:
+        aspect: width over height, of which the longer side counts.
+
+    Raises:
+        ResourceError: not even the smallest fits.
+    """
+    size = wanted
+    while True:
+        long_side = round(size * max(aspect, 1 / aspect))
+        try:
+            colorizer.predict(np.zeros((1, size, long_side), np.float32))
+        except ResourceError:
+            smaller = size * 3 // 4
+            if smaller < MIN_SHORT_SIDE:
+                raise
+            size = smaller
+        else:
+            return size
 
 
 def resolve_device(name: str) -> torch.device:

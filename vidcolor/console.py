@@ -5,7 +5,7 @@ one JSON object a line and nothing else:
 
     progress  frames, total_frames, fps, eta_seconds, seconds, shots, bottleneck    a film, once a second
     file      path, index (from 1), total                                           a folder, before each file
-    done      output, output_bytes, seconds, frames, shots, fps, warnings           a film; the last line
+    done      output, output_bytes, seconds, frames, shots, fps, warnings, errors   a film; the last line
     done      output, output_bytes, seconds                                         a picture; the last line
     done      output, seconds, done, finished (before), skipped, failed and warnings: [{path, message}]
                                                                                     a folder; the last line
@@ -123,6 +123,8 @@ class TextDisplay:
     def film_done(self, output: Path, report: Report) -> None:
         for warning in report.warnings:
             self._warn(warning)
+        for error in report.errors:
+            self._complain(error)
         parts = (
             counted(report.frames, "frame"),
             counted(report.shots, "shot"),
@@ -246,6 +248,7 @@ class JsonDisplay:
             "shots": report.shots,
             "fps": rounded(mean_fps(report)),
             "warnings": list(report.warnings),
+            "errors": list(report.errors),
         }
         self._emit("done", facts)
 

@@ -15,6 +15,7 @@ from av.codec.context import CodecContext, Flags
 from av.video.codeccontext import VideoCodecContext
 
 from vidcolor.errors import OptionError
+from vidcolor.fields import FIELD_CODECS, ORDER_CODES
 from vidcolor.frames import ChromaFormat, VideoSpec
 from vidcolor.options import EncodeOptions
 from vidcolor.pixel_formats import RANGE_FULL, RANGE_LIMITED, RAW_PIXEL_FORMATS, PlanarFormat
@@ -33,6 +34,8 @@ AVX512_SKX = 256  # CPU_AVX512_SKX of OpenCV, with all parts of AVX-512 that x26
 RAW_CODEC = "rawvideo"
 RAW_FORMATS = frozenset({"yuv4mpegpipe", "rawvideo"})
 """Containers of pictures as they are: without a codec, and without times."""
+
+X265_LEAST = 64  # pixels a side: in smaller pictures x265 writes beyond its memory (48×32 with ultrafast, for one)
 
 Siting = Literal["left", "center", "topleft"]
 
@@ -182,7 +185,8 @@ def _default_format(codec: Codec, settings: dict[str, str], spec: VideoSpec, *, 
         for planar in known
         if planar.bit_depth >= enough and (spec.full_range or not planar.name.startswith("yuvj"))
     ]
-    even = spec.width % 2 == 0 and spec.height % 2 == 0
+    rows = 4 if spec.first_field is not None else 2  # each field has chroma lines of its own
+    even = spec.width % 2 == 0 and spec.height % rows == 0
     order = [(2, 2), (2, 1), (1, 1)] if even else [(2, 2), (1, 1), (2, 1)]
     usable.sort(key=lambda planar: (planar.bit_depth, _rank(planar, order), planar.name.startswith("yuvj")))
     if not usable:
@@ -200,6 +204,8 @@ def _rank(planar: PlanarFormat, order: list[tuple[int, int]]) -> int:
 
 
 def _opens(codec: Codec, planar: PlanarFormat, settings: dict[str, str], spec: VideoSpec) -> bool:
+    if _is_too_small(codec, spec):
+        return False
     context = cast(VideoCodecContext, CodecContext.create(codec, "w"))
     configure(context, EncoderChoice(codec, planar, settings, "left"), spec)
     try:
@@ -207,6 +213,10 @@ def _opens(codec: Codec, planar: PlanarFormat, settings: dict[str, str], spec: V
     except av.FFmpegError:
         return False
     return True
+
+
+def _is_too_small(codec: Codec, spec: VideoSpec) -> bool:
+    return codec.name == "libx265" and min(spec.width, spec.height) < X265_LEAST
 
 
 def configure(context: VideoCodecContext, choice: EncoderChoice, spec: VideoSpec) -> None:
@@ -222,6 +232,9 @@ def configure(context: VideoCodecContext, choice: EncoderChoice, spec: VideoSpec
     context.colorspace = spec.matrix
     context.color_primaries = spec.primaries
     context.color_trc = spec.transfer
+    if spec.first_field is not None and choice.codec.name in FIELD_CODECS:
+        context.flags |= Flags.interlaced_dct | Flags.interlaced_me
+        context.field_order = ORDER_CODES[spec.first_field]
     context.flags |= Flags.frame_duration  # a packet lasts as long as its picture, also with a variable rate
     # PyAV asks for slice threads only, and x264 would cut every picture into slices for them.
     context.thread_type = "AUTO"
@@ -245,6 +258,9 @@ def open_encoder(context: VideoCodecContext, choice: EncoderChoice, spec: VideoS
     Raises:
         OptionError: it refuses the size, the time base or a setting, or does not know one.
     """
+    if _is_too_small(choice.codec, spec):
+        least = f"expected at least {X265_LEAST}×{X265_LEAST} pixels, found {spec.width}×{spec.height}"
+        raise OptionError(f"--codec libx265: {least}; leave it out (libx264 takes any size)")
     try:
         # What it logs on a refusal would be the better reason. But while libav's log is listened to, a decoder's thread
         # that logs waits for the interpreter's lock, and whoever frees that decoder holds it and waits for the thread.

@@ -4,6 +4,7 @@
     ├── InputError         1   the input is missing, damaged, or holds no picture
     ├── OutputError        1   the output cannot be written, or would overwrite something
     ├── WeightsError       1   a weights file is not what it says it is
+    ├── ResourceError      1   the machine's memory does not suffice
     ├── TrainingError      1   a training cannot go on
     ├── StoppedError     130   a signal has ended the work in an orderly way; it can be resumed
     └── OptionError        2   the caller asked for something that does not exist or fit together
@@ -38,6 +39,10 @@ class OutputError(VidcolorError):
 
 class WeightsError(VidcolorError):
     """A weights file is not what it says it is."""
+
+
+class ResourceError(VidcolorError):
+    """The machine's memory does not suffice."""
 
 
 class TrainingError(VidcolorError):

@@ -299,6 +299,8 @@ def _colorize_films(
             report = colorize_video(job.source, job.dest, colorizer=colorizer, options=options, on_progress=on_progress)
             tally.coloured += 1
             tally.warnings += [(job.source, warning) for warning in report.warnings]
+            for error in report.errors:
+                tally.fail(job, error)
         except VidcolorError as exc:
             tally.fail(job, told(exc))
 

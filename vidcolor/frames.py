@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 """(H, W), code values; uint16 holds 9 to 16 bits in the low bits."""
 FloatArray = npt.NDArray[np.float32]
+FirstField = Literal["top", "bottom"]
+"""Of the two moments in an interlaced frame, that of the even or that of the odd lines is the earlier one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +41,8 @@ class VideoSpec:
     """Degrees counter-clockwise, as the display matrix asks for; the planes are stored unrotated."""
     estimated_frames: int | None
     """What the container announces or what duration and rate suggest; for progress only."""
+    first_field: FirstField | None = None
+    """Of an interlaced film, as its first picture or its header has it; None: the film is progressive."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +73,8 @@ class Picture:
     """(height, width): the Y plane as decoded. Never written to."""
     packets: tuple[Packet[Any], ...] = field(default=(), repr=False)
     """Audio, subtitles and data that lie before this picture in the file."""
+    first_field: FirstField | None = None
+    """Of an interlaced picture; None: it is one moment."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +83,8 @@ class Frame:
 
     picture: Picture
     grey: FloatArray
-    """(h, w): the luma at render size, upright, with square pixels, range-expanded to [0, 1]: what the network and the
-    optical flow see.
+    """(h, w): the luma at render size, upright, with square pixels, range-expanded to [0, 1], in HDR films
+    tone-mapped: what the network and the optical flow see. Of an interlaced picture it is the first field alone.
     """
     opens_shot: bool = False
     """True for the first frame of a shot: no state of any kind may cross it."""

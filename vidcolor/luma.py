@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from vidcolor.frames import FloatArray, Frame, Picture, Plane, VideoSpec
+from vidcolor.transfer import signal_to_grey
 
 MIN_SHORT_SIDE = 32  # optical flow and the network's strides need this much; smaller sources are enlarged
 MAX_ASPECT = 4  # a 10,000 × 2 banner would otherwise become 160,000 × 32
@@ -17,15 +18,25 @@ def shrink(pictures: Iterator[Picture], spec: VideoSpec, render_size: int) -> It
     """Give every picture its grey copy at render size, upright, range-expanded to [0, 1].
 
     The network knows upright pictures only, so the film's rotation is undone here; the planes themselves stay as they
-    are stored, and :func:`vidcolor.chroma.render` turns the colour back. The transfer curve is taken to be that of
-    ordinary video: PQ and HLG luma (H.273 transfer 16 and 18) goes through as it is, which looks flat to the network
-    but keeps its order of tones.
+    are stored, and :func:`vidcolor.chroma.render` turns the colour back. It knows sRGB's greys only, so PQ and HLG are
+    shown to it as those (:mod:`vidcolor.transfer`).
     """
     size = stored_render_size(spec, render_size)
-    turns = quarter_turns(spec)
     for picture in pictures:
-        grey = expand_range(resize_plane(picture.luma, size), spec)
-        yield Frame(picture, np.ascontiguousarray(np.rot90(grey, turns)))
+        yield Frame(picture, seen(moment(picture), size, spec))
+
+
+def moment(picture: Picture, *, second: bool = False) -> Plane:
+    """The luma of one moment: the whole plane, or (h, W) one field of an interlaced picture."""
+    if picture.first_field is None:
+        return picture.luma
+    return picture.luma[int((picture.first_field == "bottom") != second) :: 2]
+
+
+def seen(luma: Plane, size: tuple[int, int], spec: VideoSpec) -> FloatArray:
+    """A plane of luma as the network sees it: (h, w) grey in [0, 1], upright; ``size`` = (width, height) as stored."""
+    grey = signal_to_grey(expand_range(resize_plane(luma, size), spec), spec.transfer)
+    return np.ascontiguousarray(np.rot90(grey, quarter_turns(spec)))
 
 
 def quarter_turns(spec: VideoSpec) -> int:

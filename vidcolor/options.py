@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from vidcolor.errors import OptionError
 
+OnError = Literal["stop", "keep-grey"]
 MAX_ANCHOR_SPACING = 64  # frames between two anchors wait in memory, at full size
 
 
@@ -35,6 +37,8 @@ class ColorizeOptions:
 
     render_size: int = 256
     """Short side of what the network sees, in pixels."""
+    fit_render_size: bool = False
+    """Let the network see a film smaller than ``render_size`` where the machine's memory does not suffice for it."""
     smoothing: float = 0.8
     """0 to 1: how far back and ahead the colour of a thing is averaged. 0: the raw network."""
     anchor_every: int | None = None
@@ -45,6 +49,14 @@ class ColorizeOptions:
     """Factor on ab."""
     scenes: Path | None = None
     """When each shot begins, as :mod:`vidcolor.scenes` has it. A file that exists is obeyed, another one is written."""
+    deinterlace: Literal["frame", "field"] | None = None
+    """Make whole pictures of interlaced ones, by libavfilter's bwdif: one of each frame, at its time, or one of each
+    field, at twice the rate. ``None``: the fields stay as they are, and are coloured each for itself.
+    """
+    on_error: OnError = "stop"
+    """What to do where a film is damaged in its midst. ``keep-grey``: the picture before stands for one that cannot be
+    decoded, damaged packets of sound are left out, and the report tells of each.
+    """
     overwrite: bool = False
     """Replace an output that exists; unfinished work on it, too, unless ``resume`` goes on with that."""
     resume: bool = False

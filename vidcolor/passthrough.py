@@ -12,8 +12,10 @@ import av
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import AttachmentStream, Discard, Disposition, Stream
+from av.video.frame import VideoFrame
 
 from vidcolor._version import __version__
+from vidcolor.damage import Damage
 from vidcolor.errors import OutputError
 from vidcolor.fates import Fate
 from vidcolor.frames import VideoSpec
@@ -31,6 +33,8 @@ STALE_KEYS = frozenset({
 MOV_FAMILY = frozenset({"mp4", "mov", "ipod", "3gp", "3g2", "psp"})
 WELL_EQUIPPED = MOV_FAMILY | {"matroska", "webm"}
 """The kinds of file with a place for rotation and for chapters."""
+PICKY = MOV_FAMILY | {"avi", "mpegts"}
+"""Kinds of file that have a place for some metadata only."""
 COVER_NAMES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
 """What Matroska calls an attached cover picture."""
 EMPTY_TEXT = b"\0\0"
@@ -99,7 +103,10 @@ class Passthrough:
     fates: list[Fate]
     """What becomes of each stream that was handed over."""
 
-    def __init__(self, target: OutputContainer, name: str, warnings: list[str]) -> None:
+    def __init__(
+        self, target: OutputContainer, name: str, warnings: list[str], *, damage: Damage | None = None
+    ) -> None:
+        self._damage = damage
         self._target = target
         self._name = name
         self._format_name = target.format.name
@@ -165,6 +172,8 @@ class Passthrough:
     def mux(self, packet: Packet[Any]) -> None:
         """Write a packet of the source, if its stream is carried.
 
+        Where damage is put down instead of ending the work, a packet that the muxer refuses is left out.
+
         Raises:
             OutputError: the muxer refuses it.
         """
@@ -175,10 +184,14 @@ class Passthrough:
         if getattr(source, "name", None) == "mov_text" and bytes(packet) == EMPTY_TEXT:
             return
         self._mend_times(packet)
+        seconds = float((packet.dts or 0) * packet.time_base)
         packet.stream = self._streams[index]
         try:
             self._target.mux_one(packet)
-        except av.ArgumentError as exc:
+        except (av.ArgumentError, av.InvalidDataError) as exc:
+            if self._damage is not None:
+                self._damage.note(f"{describe(source)}: a packet at {seconds:.2f} s is damaged, left out")
+                return
             hint = "another kind of file (.mkv takes nearly everything)"
             what = f"{self._format_name} refuses packets of {describe(source)}"
             raise OutputError(f"{self._name}: {what}; choose {hint}") from exc
@@ -219,6 +232,27 @@ def describe(stream: Stream) -> str:
     if stream.disposition & Disposition.attached_pic:
         facts[0] = "cover picture"
     return f"stream {stream.index} ({', '.join(fact for fact in facts if fact)})"
+
+
+def lost_metadata(metadata: Mapping[str, str], format_name: str) -> list[str]:
+    """The keys that a kind of file has no place for, and drops without a word. Asked of the muxer itself, in memory.
+
+    Matroska takes every key; of kinds that are not in :data:`PICKY` nothing is known here.
+    """
+    if format_name not in PICKY or not metadata:
+        return []
+    file = io.BytesIO()
+    with av.open(file, "w", format=format_name) as trial:
+        trial.metadata.update(metadata)
+        stream = trial.add_stream("mpeg4", rate=25)
+        stream.width = stream.height = 16
+        stream.pix_fmt = "yuv420p"
+        trial.mux(stream.encode(VideoFrame(16, 16, "yuv420p")))
+        trial.mux(stream.encode(None))
+    file.seek(0)
+    with av.open(file, metadata_errors="ignore") as copy:
+        arrived = {key.lower() for key in copy.metadata}
+    return sorted(key for key in metadata if key.lower() not in arrived)
 
 
 def copy_chapters(source: InputContainer, target: OutputContainer) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -15,11 +16,11 @@ import numpy as np
 
 from vidcolor.anchors import mark_anchors
 from vidcolor.chroma import render
-from vidcolor.colorizer import Predictor
+from vidcolor.colorizer import Predictor, largest_render_size
 from vidcolor.destinations import FilmOutput
-from vidcolor.frames import Frame
+from vidcolor.frames import Frame, VideoSpec
 from vidcolor.identity import Identity
-from vidcolor.luma import shrink
+from vidcolor.luma import shrink, stored_render_size
 from vidcolor.options import ColorizeOptions
 from vidcolor.pipes import PipeInput, PipeOutput
 from vidcolor.progress import OnProgress, Progress, Report
@@ -60,20 +61,28 @@ def colorize_video(
     """
     began = time.perf_counter()
     scenes = SceneFile(options.scenes)
-    with (
-        open_reader(source) as reader,
-        open_writer(source, dest, like=reader, colorizer=colorizer, options=options, scenes=scenes) as writer,
-    ):
-        frames, starts = colour_pictures(
-            reader, writer, colorizer=colorizer, options=options, scenes=scenes, on_progress=on_progress, began=began
-        )
+    with open_reader(source, options) as reader:
+        options, fitted = fit_render_size(options, colorizer, reader.spec)
+        with open_writer(source, dest, like=reader, colorizer=colorizer, options=options, scenes=scenes) as writer:
+            frames, starts = colour_pictures(
+                reader,
+                writer,
+                colorizer=colorizer,
+                options=options,
+                scenes=scenes,
+                on_progress=on_progress,
+                began=began,
+            )
     notes = scenes.finish(starts)
     return Report(
         frames=frames,
         shots=len(starts),
         seconds=time.perf_counter() - began,
         output_bytes=writer.bytes_written,
-        warnings=tuple(dict.fromkeys((*finished_in(writer).warnings, *reader.warnings, *writer.warnings, *notes))),
+        warnings=tuple(
+            dict.fromkeys((*finished_in(writer).warnings, *reader.warnings, *writer.warnings, *fitted, *notes))
+        ),
+        errors=() if reader.damage is None else tuple(reader.damage.lines),
     )
 
 
@@ -132,11 +141,27 @@ def colour_pictures(
     return number, [(start - reader.first.pts) * reader.spec.time_base for start in starts]
 
 
-def open_reader(film: FilmInput) -> VideoReader:
+def fit_render_size(
+    options: ColorizeOptions, colorizer: Predictor, spec: VideoSpec
+) -> tuple[ColorizeOptions, tuple[str, ...]]:
+    """The options with a render size that memory holds, if that is asked for, and a line where it is not the wanted."""
+    if not options.fit_render_size:
+        return options, ()
+    width, height = stored_render_size(spec, options.render_size)
+    wanted = min(width, height)
+    size = largest_render_size(colorizer, wanted, width / height)
+    if size == wanted:
+        return options, ()
+    line = f"the network sees the film with a short side of {size} pixels instead of {wanted}: memory holds no more"
+    return replace(options, render_size=size), (line,)
+
+
+def open_reader(film: FilmInput, options: ColorizeOptions) -> VideoReader:
     """Open a film. A pipe is waited for in another thread, because in what libav calls back Ctrl-C would be lost."""
+    read = partial(VideoReader, deinterlace=options.deinterlace, on_error=options.on_error)
     if not isinstance(film, PipeInput):
-        return VideoReader(film)
-    with Stage("open", map(VideoReader, [film]), depth=1) as opening:
+        return read(film)
+    with Stage("open", map(read, [film]), depth=1) as opening:
         try:
             return next(opening)
         except BaseException:
@@ -163,7 +188,6 @@ def open_writer(
     identity = Identity.of(like.source.files, options, scenes=scenes.given, predictor=colorizer)
     return SegmentWriter(
         Path(dest),
-        source=source,
         like=like,
         identity=identity,
         options=options.encode,
@@ -209,7 +233,7 @@ def colorize_anchors(frames: Iterator[Frame], colorizer: Predictor) -> Iterator[
             waiting, anchors = [], 0
         waiting.append(frame)
         anchors += frame.is_anchor
-        if anchors == colorizer.batch_size:
+        if anchors >= colorizer.batch_size:
             yield from _coloured(waiting, colorizer)
             waiting, anchors = [], 0
     yield from _coloured(waiting, colorizer)

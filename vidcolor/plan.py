@@ -109,6 +109,7 @@ def _properties(film: VideoReader) -> dict[str, str | None]:
     return {
         "pixel shape": None if shape in (None, 1) else f"{shape.numerator}:{shape.denominator}",
         "rotation": f"{spec.rotation}°" if spec.rotation else None,
+        "interlacing": f"{spec.first_field} field first" if spec.first_field else None,
         "range": "full" if spec.full_range else "limited",
         "matrix": h273.name_of(spec.matrix, h273.MATRICES),
         "primaries": h273.name_of(spec.primaries, h273.PRIMARIES),

@@ -143,9 +143,6 @@ def _estimated_frames(stream: VideoStream, container: InputContainer, rate: Frac
 def lost_features(first: VideoFrame, stream: VideoStream) -> list[Fate]:
     """What the film has and its copy will not."""
     lost = []
-    if first.interlaced_frame:
-        why = "the film is interlaced; it is coloured and encoded frame by frame, as progressive"
-        lost.append(Fate("interlacing", "changed", why))
     if any(component.is_alpha for component in first.format.components):
         lost.append(Fate("transparency", "dropped", "the film has transparency, which is left out"))
     notes = side_data(first, stream)

@@ -46,6 +46,8 @@ class Report:
     output_bytes: int
     warnings: tuple[str, ...]
     """One line each for what could not be kept as it was."""
+    errors: tuple[str, ...] = ()
+    """One line each for what was damaged and gone over, as asked: the film is whole but for these places."""
 
 
 OnProgress = Callable[[Progress], None]

@@ -36,7 +36,6 @@ from vidcolor.segment_file import (
     read_packets,
 )
 from vidcolor.segments import MOST_FRAMES, Finished
-from vidcolor.sources import FilmInput
 from vidcolor.video import VideoReader, VideoWriter
 from vidcolor.work_folder import WorkFolder
 
@@ -49,8 +48,7 @@ class SegmentWriter:
 
     Args:
         dest: the film.
-        source: what it is made of, which is opened again at the end.
-        like: the same, open.
+        like: what it is made of, which is opened again at the end.
         identity: of the source, the settings and the weights.
         resume: go on from what an earlier run has finished.
         overwrite: replace a film that exists, and give up unfinished work unless that is to go on.
@@ -70,7 +68,6 @@ class SegmentWriter:
         self,
         dest: Path,
         *,
-        source: FilmInput,
         like: VideoReader,
         identity: Identity,
         options: EncodeOptions,
@@ -78,7 +75,6 @@ class SegmentWriter:
         overwrite: bool,
     ) -> None:
         self._dest = dest
-        self._source = source
         self._like = like
         self._identity = identity
         self._options = options
@@ -228,8 +224,10 @@ class SegmentWriter:
         check_unchanged(self._like.source.files, self._identity.input)
         self._check_segments()
         # Opened again, because what a source says of itself can grow while it is read.
-        with VideoReader(self._source) as like, self._open(like, overwrite=self._overwrite) as film:
+        with self._like.again() as like, self._open(like, overwrite=self._overwrite) as film:
             film.splice(self._packets(), like.other_packets())
+            if self._like.damage is not None and like.damage is not None:
+                self._like.damage.also(like.damage)
         self.warnings += [warning for warning in film.warnings if warning not in self.warnings]
 
     def _check_segments(self) -> None:

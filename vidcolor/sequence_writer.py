@@ -9,7 +9,9 @@ from typing import Self
 import numpy as np
 from av.stream import Discard
 
-from vidcolor.chroma import BT2020_PRIMARIES, film_to_rgb
+from vidcolor import h273
+from vidcolor.chroma import film_to_rgb
+from vidcolor.chroma_table import FROM_BT709
 from vidcolor.encoder import FALLBACK_RATE
 from vidcolor.errors import OptionError, OutputError
 from vidcolor.frames import ChromaFormat, Picture, Plane
@@ -21,6 +23,7 @@ from vidcolor.picture_writer import DEEP, ENCODERS, write_picture
 from vidcolor.sequences import PicturePattern, check_numbered
 from vidcolor.sources import SequenceSource
 from vidcolor.times import CountedTimes, OwnTimes, Times
+from vidcolor.transfer import HDR_NAMES, is_hdr
 from vidcolor.video import VideoReader
 
 FIRST_NUMBER = 1  # of a film's pictures, as in ffmpeg
@@ -116,8 +119,18 @@ class SequenceWriter:
         spec = like.spec
         if spec.bit_depth > 8 and suffix not in DEEP:
             self.warnings.append(f"the luma's {spec.bit_depth} bits are rounded to 8 ('{suffix}' holds no more)")
-        if spec.primaries == BT2020_PRIMARIES:
-            self.warnings.append("the film's colours are those of BT.2020; in the pictures they are taken for sRGB")
+        if spec.first_field is not None:
+            self.warnings.append(
+                "the film is interlaced: each picture holds two moments; --deinterlace makes whole ones"
+            )
+        if spec.primaries in FROM_BT709:
+            primaries = h273.PRIMARIES[spec.primaries]
+            self.warnings.append(f"the film's primaries are {primaries}; in the pictures they are taken for sRGB's")
+        if is_hdr(spec.transfer):
+            name = HDR_NAMES[spec.transfer]
+            self.warnings.append(
+                f"the film is HDR ({name}); the pictures hold its values, and do not say what they are"
+            )
         if spec.sample_aspect_ratio not in (None, 1):
             ratio = spec.sample_aspect_ratio
             self.warnings.append(f"the film's pixels are {ratio} times as wide as high, which the pictures do not say")

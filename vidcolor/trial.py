@@ -26,6 +26,7 @@ from av.stream import AttachmentStream, Disposition
 
 from vidcolor.chroma import render
 from vidcolor.colorizer import Predictor
+from vidcolor.fields import Deinterlacing
 from vidcolor.film_info import Timing
 from vidcolor.frames import ChromaFormat, Picture, VideoSpec
 from vidcolor.luma import quarter_turns, stored_render_size
@@ -96,8 +97,8 @@ class Excerpts(VideoReader):
     whole_film: bool
     """Whether every picture of the film was read."""
 
-    def __init__(self, path: Path, timing: Timing) -> None:
-        super().__init__(path)
+    def __init__(self, path: Path, timing: Timing, *, deinterlace: Deinterlacing | None) -> None:
+        super().__init__(path, deinterlace=deinterlace)
         self._starts, self._length = spread(timing, self.spec)
         self.firsts = []
         self.whole_film = False
@@ -135,7 +136,7 @@ class Excerpts(VideoReader):
         except av.FFmpegError:
             return False  # and what the decoder still holds belongs to the piece before
         self._frames.close()
-        self._frames = self._decode()
+        self._frames = self._read()
         return True
 
 
@@ -167,7 +168,7 @@ def try_film(path: Path, timing: Timing, suffix: str, *, colorizer: Predictor, o
     with tempfile.TemporaryDirectory(prefix="vidcolor-") as folder:
         output = Path(folder) / f"trial{suffix}"
         with (
-            Excerpts(path, timing) as reader,
+            Excerpts(path, timing, deinterlace=options.deinterlace) as reader,
             VideoWriter(output, like=reader, options=options.encode, overwrite=False) as writer,
         ):
             warm_up(colorizer, reader.spec, writer.chroma, options)

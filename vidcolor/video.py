@@ -14,6 +14,7 @@ import heapq
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
+from itertools import chain
 from math import inf
 from pathlib import Path
 from types import TracebackType
@@ -28,19 +29,23 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from vidcolor.damage import Damage
 from vidcolor.destinations import HiddenPlace, destination_of
 from vidcolor.encoder import RAW_FORMATS, choose_encoder, configure, fit_container, open_encoder, shares_bits
 from vidcolor.errors import InputError, OptionError, OutputError
 from vidcolor.fates import Fate, warnings_of
+from vidcolor.fields import FIELD_CODECS, HEADER_ORDERS, Deinterlacing, FieldMarks, FirstFields, deinterlaced
 from vidcolor.frames import Picture, Plane, VideoSpec
-from vidcolor.options import EncodeOptions
+from vidcolor.options import EncodeOptions, OnError
 from vidcolor.passthrough import (
     Passthrough,
     container_metadata,
     container_options,
     copy_chapters,
+    describe,
     kept_metadata,
     lost_by_container,
+    lost_metadata,
 )
 from vidcolor.pipes import PipeOutput
 from vidcolor.pixel_formats import RANGE_FULL, RANGE_LIMITED, luma_layout, plane_view, read_luma
@@ -52,6 +57,8 @@ from vidcolor.times import CountedTimes, OwnTimes, Times
 # the duration is written down; elsewhere it is a guess from the bit rate.
 INDEXED_FORMATS = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"})
 GLOBAL_HEADER = 0x40  # AVFMT_GLOBALHEADER: the encoder's headers go to the beginning, not to every key frame
+Decoded = Generator[tuple[VideoFrame, "tuple[Packet[Any], ...]"], None, None]
+"""Frames, with the packets of other streams that lie before each."""
 SHORT_BY_SECONDS = 1  # how much earlier than announced a file may end before it is called cut short
 
 
@@ -59,13 +66,18 @@ class VideoReader:
     """A film, read once from beginning to end.
 
     The picture is the best video stream, never a cover picture. The first picture is decoded at once, so that
-    :attr:`spec` and every error about the file as a whole come before any work.
+    :attr:`spec` and every error about the file as a whole come before any work. Interlaced pictures stay as they are,
+    with both their fields; ``deinterlace`` makes whole ones, one of each frame, or one of each field at twice the rate.
+    With ``on_error`` "keep-grey" damage after the first picture is put down in :attr:`damage`: a picture that cannot be
+    decoded is replaced by the one before it, and packets of other streams that are cut off are left out.
 
     Raises:
         InputError: the file is missing, empty, no media, damaged or holds no picture.
     """
 
     spec: VideoSpec
+    damage: Damage | None
+    """Where ``on_error`` is ``keep-grey``: what was gone over; grows while the film is read and written."""
     first: Picture
     """The first picture; :meth:`pictures` begins with it."""
     display_matrix: tuple[int, ...] | None
@@ -77,19 +89,29 @@ class VideoReader:
     warnings: list[str]
     """One line each for what is odd about the file or will be lost; grows while it is read."""
 
-    def __init__(self, film: FilmInput) -> None:
+    def __init__(
+        self, film: FilmInput, *, deinterlace: Deinterlacing | None = None, on_error: OnError = "stop"
+    ) -> None:
+        self._film = film
         self.source = source_of(film)
+        self.damage = Damage() if on_error == "keep-grey" else None
+        self._guessed: list[float] = []
+        self._deinterlace = deinterlace
         self.warnings = list(self.source.warnings)
         self.tail = ()
         self.container = self.source.open()
         try:
             self.stream = choose_video(self.container, self.source.name)
-            if self.source.is_scan:
+            if self.source.is_scan or self.damage is not None:
                 self.stream.codec_context.thread_type = "SLICE"  # or else an error is heard of some pictures later
             self._clock = _Clock()
+            self._first_fields = FirstFields()
             self._frames = self._decode()
             frame, packets = self._decode_first()
             self._inspect(frame)
+            if self._deinterlace is not None:
+                self._frames = self._deinterlaced(chain([(frame, packets)], self._frames))
+                frame, packets = next(self._frames)
             self.first = self._picture(frame, packets)
         except BaseException:
             self.container.close()
@@ -108,6 +130,11 @@ class VideoReader:
         self._frames.close()
         self.container.close()
 
+    def again(self) -> VideoReader:
+        """The same film, opened once more in the same way; not one that comes through a pipe."""
+        on_error: OnError = "stop" if self.damage is None else "keep-grey"
+        return VideoReader(self._film, deinterlace=self._deinterlace, on_error=on_error)
+
     def interrupt(self) -> None:
         """End the film here: what waits for a pipe in another thread stops waiting."""
         self.source.interrupt()
@@ -121,21 +148,44 @@ class VideoReader:
         Raises:
             InputError: the file is damaged, or its pictures change in size or depth.
         """
-        yield self.first
+        picture = self.first
+        yield picture
         for frame, packets in self._frames:
-            yield self._picture(frame, packets)
+            if frame.pts is not None:
+                yield from self._stand_ins(picture, frame.pts)
+            picture = self._picture(frame, packets)
+            yield picture
+        yield from self._stand_ins(picture, None)
         self._note_if_cut_short()
+        self._note_guesses()
+
+    def _stand_ins(self, latest: Picture, before: int | None) -> Iterator[Picture]:
+        """The latest picture again, for each that is missing before the next one."""
+        if self.damage is None or self._deinterlace is not None:
+            return
+        assert self.stream.time_base is not None  # choose_video
+        for time in self.damage.missing(before, self.stream.time_base):
+            if self._clock.advance(time):
+                yield replace(latest, pts=time, packets=())
 
     def other_packets(self) -> Iterator[Packet[Any]]:
-        """All packets of other streams, without decoding the pictures; to be called once, instead of :meth:`pictures`.
+        """All packets of other streams; to be called once, instead of :meth:`pictures`.
+
+        Pictures are not decoded for it, if the film is not deinterlaced on the way: that reads ahead.
 
         Raises:
             InputError: the file is damaged.
         """
+        if len(self.container.streams) == 1:
+            return
+        if self._deinterlace is not None:
+            for picture in self.pictures():
+                yield from picture.packets
+            yield from self.tail
+            return
         yield from self.first.packets
-        if len(self.container.streams) > 1:
-            self._frames.close()  # it holds back no packet: those before the first picture came with it
-            yield from (packet for packet in self._demux() if self._is_other(packet))
+        self._frames.close()  # it holds back no packet: those before the first picture came with it
+        yield from (packet for packet in self._demux() if self._is_other(packet))
 
     def _is_other(self, packet: Packet[Any]) -> bool:
         return packet.stream.index != self.stream.index and packet.size > 0  # empty ones end a stream, for decoders
@@ -148,15 +198,31 @@ class VideoReader:
             )
         return first
 
-    def _decode(self) -> Generator[tuple[VideoFrame, tuple[Packet[Any], ...]], None, None]:
+    def _read(self) -> Decoded:
+        """The frames from here on, as they are to be coloured."""
+        return self._decode() if self._deinterlace is None else self._deinterlaced(self._decode())
+
+    def _deinterlaced(self, frames: Iterable[tuple[VideoFrame, tuple[Packet[Any], ...]]]) -> Decoded:
+        assert self._deinterlace is not None  # asked for by the caller
+        return deinterlaced(((self._stamped(frame), packets) for frame, packets in frames), self._deinterlace, ())
+
+    def _stamped(self, frame: VideoFrame) -> VideoFrame:
+        frame.pts = self._stamp(frame)
+        return frame
+
+    def _decode(self) -> Decoded:
         """Every decoded frame, with the packets of other streams that came before it."""
         self._decoded = 0
         self._undecodable = 0
         waiting: list[Packet[Any]] = []
         for packet in self._demux():
             if packet.stream.index == self.stream.index:
+                if self.damage is not None:
+                    self.damage.went_in(packet)
                 for frame in self._decode_packet(packet):
                     self._decoded += 1
+                    if frame.is_corrupt:
+                        self._note_guess(frame)
                     packets, waiting = tuple(waiting), []
                     yield frame, packets
             elif self._is_other(packet):
@@ -168,17 +234,31 @@ class VideoReader:
         try:
             for packet in self.source.packets(self.container, self.stream):
                 if packet.is_corrupt and self.container.format.name in INDEXED_FORMATS:
-                    raise self._damaged("a packet is cut off")
+                    if self.damage is None:
+                        raise self._damaged("a packet is cut off")
+                    self.damage.note(
+                        f"{describe(packet.stream)}: a packet after {float(self._reached):.2f} s is cut off"
+                    )
+                    if packet.stream.index != self.stream.index:
+                        continue
                 if packet.pts is not None:
                     self._reached = max(self._reached, (packet.pts + (packet.duration or 0)) * packet.time_base)
                 yield packet
         except av.FFmpegError as exc:
-            raise self._damaged(str(exc.strerror)) from exc
+            if self.damage is None:
+                raise self._damaged(str(exc.strerror)) from exc
+            self.damage.note(f"the file cannot be read beyond {float(self._reached):.2f} s ({exc.strerror})")
+            end: Packet[Any] = Packet()
+            end.stream = self.stream
+            yield end
 
     def _decode_packet(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
         try:
             return packet.decode()
         except av.FFmpegError as exc:
+            if self.damage is not None and self._decoded:
+                self.damage.failed(str(exc.strerror))
+                return []
             if self._decoded or self.source.is_scan:
                 raise self._damaged(str(exc.strerror)) from exc
             # A recording that begins between two key frames: what comes before the first cannot be decoded by anyone.
@@ -189,19 +269,53 @@ class VideoReader:
         where = f"after {self._clock.seconds(self.stream):.2f} s" if self._decoded else "from its beginning"
         return InputError(f"{self.source.name}: damaged {where} ({how}); use a whole copy, or cut the film there")
 
+    def _note_guess(self, frame: VideoFrame) -> None:
+        """A picture is damaged, and the decoder has made up what is missing of it."""
+        seconds = float((frame.pts or 0) * (self.stream.time_base or 0))
+        if self.damage is not None:
+            self.damage.note(f"the picture at {seconds:.2f} s is damaged, in parts it is the decoder's guess")
+        else:
+            self._guessed.append(seconds)
+
+    def _note_guesses(self) -> None:
+        if self._guessed:
+            pictures = f"{len(self._guessed)} pictures are damaged, in parts they are the decoder's guess"
+            self.warnings.append(f"{pictures}; the first is at {self._guessed[0]:.2f} s")
+
     def _inspect(self, first: VideoFrame) -> None:
         self._layout = luma_layout(first.format)
         self._format_name = first.format.name
         self.display_matrix = display_matrix(first, self.stream)
         spec = video_spec(self.stream, first, self.container)
-        self.spec = replace(spec, estimated_frames=self.source.frames or spec.estimated_frames)
+        first_field = self._first_fields.of(first) or HEADER_ORDERS.get(self.stream.codec_context.field_order)
+        frames = self.source.frames or spec.estimated_frames
+        self.spec = replace(spec, estimated_frames=frames, first_field=first_field)
         if self._undecodable:
             self.warnings.append(f"{self._undecodable} damaged packets before the first picture were skipped")
         self.fates = lost_features(first, self.stream)
+        if self._deinterlace is not None:
+            self._plan_deinterlacing(self._deinterlace)
         self.warnings += warnings_of(self.fates)
 
+    def _plan_deinterlacing(self, mode: Deinterlacing) -> None:
+        spec = self.spec
+        if spec.first_field is None:
+            self._deinterlace = None
+            self.warnings.append("the film is progressive: there is nothing to deinterlace")
+            return
+        self.fates.append(Fate("interlacing", "changed", f"deinterlaced by bwdif, one picture of each {mode}"))
+        self.spec = replace(spec, first_field=None)
+        if mode == "field":
+            self.spec = replace(
+                self.spec,
+                time_base=spec.time_base / 2,
+                frame_rate=spec.frame_rate and 2 * spec.frame_rate,
+                estimated_frames=spec.estimated_frames and 2 * spec.estimated_frames,
+            )
+
     def _picture(self, frame: VideoFrame, packets: tuple[Packet[Any], ...]) -> Picture:
-        pts = self._stamp(frame)
+        pts = self._stamp(frame) if self._deinterlace is None else frame.pts
+        assert pts is not None  # deinterlaced frames have theirs already
         size = (frame.width, frame.height)
         if size != (self.spec.width, self.spec.height):
             expected = f"{self.spec.width}×{self.spec.height}"
@@ -216,7 +330,8 @@ class VideoReader:
             luma = read_luma(frame, self._layout)
         except av.FFmpegError as exc:
             raise InputError(f"{self.source.name}: the pixel format {frame.format.name} cannot be converted") from exc
-        return Picture(pts, frame.duration, luma, packets)
+        first_field = self._first_fields.of(frame) if self._deinterlace is None else None
+        return Picture(pts, frame.duration, luma, packets, first_field)
 
     def _stamp(self, frame: VideoFrame) -> int:
         was_faulty = self._clock.faulty
@@ -261,6 +376,13 @@ class _Clock:
         self._last = next(later, guess)
         self._duration = frame.duration
         return self._last
+
+    def advance(self, time: int) -> bool:
+        """Take a time as the latest; False where it is no later."""
+        if self._last is not None and time <= self._last:
+            return False
+        self._last = time
+        return True
 
     def seconds(self, stream: VideoStream) -> float:
         """The time of the latest picture."""
@@ -309,6 +431,7 @@ class VideoWriter:
         self._choice = choose_encoder(options, like.spec, may_round=like.source.is_scan)
         self.chroma = self._choice.chroma(like.spec)
         self._note_depth(options)
+        self._note_fields()
         self._is_encoding = False
         self._dest.begin()
         start = like.first.pts * like.spec.time_base
@@ -399,13 +522,20 @@ class VideoWriter:
             why = "as asked" if options.pix_fmt else "the encoder takes no more; --codec ffv1 does"
             self._note("bit depth", f"the luma's {source} bits are rounded to {target} ({name}), {why}")
 
+    def _note_fields(self) -> None:
+        first, codec = self._like.spec.first_field, self._choice.codec.name
+        self._marks = FieldMarks()
+        if first is not None and codec not in FIELD_CODECS:
+            hint = "--codec libx264 does, --deinterlace makes whole pictures"
+            self._note("interlacing", f"the film is interlaced, {codec} cannot say so: players will show combs; {hint}")
+
     def _note(self, what: str, why: str) -> None:
         self.fates.append(Fate(what, "changed", why))
         self.warnings.append(why)
 
     def _add_everything(self, format_name: str) -> None:
         like = self._like
-        self._passthrough = Passthrough(self._container, self._dest.name, self.warnings)
+        self._passthrough = Passthrough(self._container, self._dest.name, self.warnings, damage=like.damage)
         for stream in like.container.streams:
             if stream.index == like.stream.index:
                 self._stream = self._add_picture_stream(format_name)
@@ -414,6 +544,10 @@ class VideoWriter:
         self._container.metadata.update(container_metadata(like.container.metadata, format_name))
         copy_chapters(like.container, self._container)
         lost = lost_by_container(like.container, like.spec, format_name)
+        keys = lost_metadata(kept_metadata(like.container.metadata), format_name)
+        if keys:
+            why = f"metadata {', '.join(keys)}: {format_name} has no place for it, left out"
+            lost.append(Fate("further metadata", "dropped", why))
         self.warnings += warnings_of(lost)
         self.fates += [*self._passthrough.fates, *lost]
         with self.naming_errors():
@@ -445,6 +579,9 @@ class VideoWriter:
         """What the encoder is given for the next picture; arguments as for :meth:`write`."""
         spec, depth = self._spec, self.chroma.bit_depth
         frame = VideoFrame(spec.width, spec.height, self._choice.pixel_format.name)
+        first_field = picture.first_field or spec.first_field
+        if first_field is not None:
+            frame = self._marks.marked(frame, first_field)
         luma = at_depth(picture.luma, spec.bit_depth, depth)
         for plane, values in zip(frame.planes, (luma, cb, cr), strict=True):
             plane_view(plane, depth)[...] = values
