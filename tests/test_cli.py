@@ -479,6 +479,21 @@ def test_interrupted(library: Library, extra: list[str]) -> None:
     assert [line["exit_code"] for line in json_lines(result.stdout)] == [130] * len(extra)
 
 
+@pytest.mark.parametrize("extra", [[], ["--json"]])
+def test_nothing_left_to_resume(library: Library, folder: Path, extra: list[str]) -> None:
+    """A film that is under its name is whole: ``--resume`` leaves it as it is, and that is no error."""
+    (folder / "out.mp4").write_bytes(b"whole")
+    result = run("film.mp4", "-o", "out.mp4", "--resume", *extra)
+    assert (result.exit_code, library.calls) == (0, [])
+    if extra:
+        assert json_lines(result.stdout) == [{"event": "done", "output": "out.mp4", "output_bytes": 5, "finished": 1}]
+    else:
+        assert result.stdout == "out.mp4: was there already, and is left as it is\n"
+    (folder / ".out.mp4.vidcolor").mkdir()
+    assert run("film.mp4", "-o", "out.mp4", "--resume").exit_code == 0
+    assert len(library.calls) == 1
+
+
 def test_notes_are_told(library: Library) -> None:
     """What the library has to say beside an error stands behind it, on the same line."""
     library.error = KeyboardInterrupt()

@@ -13,7 +13,6 @@ from vidcolor.cli import main
 from vidcolor.errors import InputError, OptionError, OutputError
 from vidcolor.places import find_job, name_of
 from vidcolor.sequences import PicturePattern, PictureSequence
-from vidcolor.unfinished import folder_of
 
 
 @pytest.fixture(autouse=True)
@@ -83,16 +82,14 @@ def test_what_cannot_be_resumed(source: str, dest: str, words: str) -> None:
         find_job(Path(source), dest if dest == "-" else Path(dest), None, overwrite=False, resume=True)
 
 
-def test_a_film_that_is_there_is_only_resumed_where_work_is_left(tmp_path: Path) -> None:
-    """A film under its name is whole; unless a process ended before it could clear up, there is nothing to be done."""
+def test_what_is_finished_may_be_there(tmp_path: Path) -> None:
+    """With ``--resume`` an output may exist, but it may not be the input."""
     (tmp_path / "in.mkv").touch()
-    dest = tmp_path / "out.mkv"
-    dest.touch()
-    with pytest.raises(OutputError, match="exists already"):
-        find_job(tmp_path / "in.mkv", dest, None, overwrite=False, resume=True)
-    folder_of(dest).mkdir()
-    (folder_of(dest) / "000000.segment").touch()
-    assert find_job(tmp_path / "in.mkv", dest, None, overwrite=False, resume=True).dest == dest
+    (tmp_path / "out.mkv").touch()
+    job = find_job(tmp_path / "in.mkv", tmp_path / "out.mkv", None, overwrite=False, resume=True)
+    assert job.dest == tmp_path / "out.mkv"
+    with pytest.raises(OutputError, match="is the input itself"):
+        find_job(tmp_path / "in.mkv", tmp_path / "in.mkv", None, overwrite=False, resume=True)
 
 
 @pytest.mark.parametrize(("name", "kind"), [("photos", "folder"), ("photo_%d.png", "picture")])

@@ -35,6 +35,7 @@ from vidcolor.cli_options import (
 from vidcolor.paths import check_destination, is_anything, is_folder
 from vidcolor.places import find_job, name_of
 from vidcolor.session import FAILED, Session, exit_codes, signals_raise
+from vidcolor.unfinished import is_finished
 
 if TYPE_CHECKING:
     from vidcolor.colorizer import Colorizer
@@ -132,11 +133,12 @@ def colorize(
 ) -> None:
     """Colour a film, a picture or a folder (the default)."""
     job = find_job(source, dest, rate, overwrite=options.overwrite, resume=options.resume)
+    if options.resume and not options.overwrite and isinstance(job.dest, Path) and is_finished(job.dest):
+        return session.display.finished_before(job.dest)
     colorizer = load(session, network)
     if job.paths is not None:
-        colorize_path(session, *job.paths, colorizer, options)
-    else:
-        colorize_film(session, job.source, job.dest, colorizer, options)
+        return colorize_path(session, *job.paths, colorizer, options)
+    return colorize_film(session, job.source, job.dest, colorizer, options)
 
 
 @main.command(cls=SectionCommand)

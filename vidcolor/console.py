@@ -7,6 +7,7 @@ one JSON object a line and nothing else:
     file      path, index (from 1), total                                           a folder, before each file
     done      output, output_bytes, seconds, frames, shots, fps, warnings, errors   a film; the last line
     done      output, output_bytes, seconds                                         a picture; the last line
+    done      output, output_bytes, finished: 1             ``--resume``, and it was there already; the last line
     done      output, seconds, done, finished (before), skipped, failed and warnings: [{path, message}]
                                                                                     a folder; the last line
     done      kind, path, bytes, picture, plan, ...    info: the one line; :mod:`vidcolor.info` has all keys
@@ -62,6 +63,9 @@ class Display(Protocol):
 
     def picture_done(self, output: Path, seconds: float) -> None:
         """Say what became of a picture."""
+
+    def finished_before(self, output: Path) -> None:
+        """Say that there was nothing left to do."""
 
     def folder_done(self, output: Path, report: FolderReport) -> None:
         """Say what became of a folder, and what went wrong with which file."""
@@ -136,6 +140,9 @@ class TextDisplay:
 
     def picture_done(self, output: Path, seconds: float) -> None:
         self._say(f"{output}: {seconds:.1f} s, {decimal(output.stat().st_size)}")
+
+    def finished_before(self, output: Path) -> None:
+        self._say(f"{output}: was there already, and is left as it is")
 
     def folder_done(self, output: Path, report: FolderReport) -> None:
         for path, message in report.warnings:
@@ -255,6 +262,9 @@ class JsonDisplay:
     def picture_done(self, output: Path, seconds: float) -> None:
         facts = {"output": str(output), "output_bytes": output.stat().st_size, "seconds": rounded(seconds)}
         self._emit("done", facts)
+
+    def finished_before(self, output: Path) -> None:
+        self._emit("done", {"output": str(output), "output_bytes": output.stat().st_size, "finished": 1})
 
     def folder_done(self, output: Path, report: FolderReport) -> None:
         facts = {

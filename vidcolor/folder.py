@@ -23,7 +23,7 @@ from vidcolor.picture_writer import check_output
 from vidcolor.progress import OnFile, OnProgress
 from vidcolor.stages import Stage
 from vidcolor.suffixes import FILM_SUFFIXES, is_picture, output_name
-from vidcolor.unfinished import folder_of, has_segments
+from vidcolor.unfinished import is_finished
 
 READ_AHEAD = 2  # pictures
 WAITING_BYTES = 1 << 30
@@ -74,8 +74,8 @@ class Plan:
 
     def unfinished(self) -> Plan:
         """Without what has been written: an output is under its name only when it is whole."""
-        pictures = tuple(job for job in self.pictures if not is_anything(job.dest))
-        films = tuple(job for job in self.films if not is_anything(job.dest) or has_segments(folder_of(job.dest)))
+        pictures = tuple(job for job in self.pictures if not is_finished(job.dest))
+        films = tuple(job for job in self.films if not is_finished(job.dest))
         return replace(self, pictures=pictures, films=films)
 
 

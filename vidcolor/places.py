@@ -13,7 +13,7 @@ from vidcolor.errors import InputError, OptionError
 from vidcolor.paths import check_destination, is_folder
 from vidcolor.pipes import PipeInput, PipeOutput
 from vidcolor.sequences import DEFAULT_RATE, PicturePattern, PictureSequence, check_numbered, given_pattern
-from vidcolor.unfinished import check_resumable, folder_of, has_segments
+from vidcolor.unfinished import check_resumable
 
 if TYPE_CHECKING:
     from vidcolor.destinations import FilmOutput
@@ -41,7 +41,7 @@ def find_job(
     Args:
         source, dest: a path, or a string for standard input and output.
         rate: what was asked for, in numbered pictures a second.
-        resume: unfinished work is to be gone on with; a film that is all but cleared up may exist.
+        resume: unfinished work is to be gone on with; what is finished may exist.
 
     Raises:
         InputError: the source is missing or cannot be looked at, or a terminal.
@@ -56,8 +56,8 @@ def find_job(
         first = found.numbers[0] if isinstance(found, PictureSequence) else 1
         check_numbered(job.dest, first=first, overwrite=overwrite)
     elif isinstance(job.dest, Path) and not (isinstance(found, Path) and is_folder(found)):
-        replaces = overwrite or (resume and has_segments(folder_of(job.dest)))
-        check_destination(job.dest, source=found if isinstance(found, Path) else None, overwrite=replaces)
+        may_exist = overwrite or resume
+        check_destination(job.dest, source=found if isinstance(found, Path) else None, overwrite=may_exist)
     return job
 
 

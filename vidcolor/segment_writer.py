@@ -82,8 +82,8 @@ class SegmentWriter:
         self._draft: SegmentDraft | None = None
         self._work = WorkFolder(dest, identity, resume=resume, overwrite=overwrite)
         try:
-            published = self._work.is_published()
-            check_destination(dest, source=like.source.path, overwrite=overwrite or published)
+            self._is_published = resume and self._work.is_published()
+            check_destination(dest, source=like.source.path, overwrite=overwrite or self._is_published)
             self._muxer = self._open(
                 like, overwrite=True
             )  # tells whether the film can be written; then it only encodes
@@ -92,12 +92,13 @@ class SegmentWriter:
             self.warnings = [*self._work.warnings, *self._muxer.warnings]
             self._is_divisible = self._note_division()
             self._check_headers()
-            self._work.begin()
+            if not self._is_published:
+                self._work.begin()
         except BaseException as exc:
             self._leave(exc)
             raise
         finished = self._work.finished()
-        self.finished = replace(finished, is_whole=finished.is_whole or published)
+        self.finished = replace(finished, is_whole=finished.is_whole or self._is_published)
         self._muxer.skip(self.finished.frames)
 
     def _open(self, like: VideoReader, *, overwrite: bool) -> VideoWriter:
@@ -211,7 +212,7 @@ class SegmentWriter:
         self._work.segments.append(facts)
 
     def _finish(self) -> None:
-        if not self._work.is_published():
+        if not self._is_published:
             if self._draft is not None:
                 self._finish_segment(next_opens_shot=None)
             self._join()

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from vidcolor.errors import OptionError
-from vidcolor.paths import is_folder
+from vidcolor.paths import is_file, is_folder
 from vidcolor.pipes import PipeInput, PipeOutput
 from vidcolor.sequences import PicturePattern, PictureSequence
 
@@ -31,6 +31,11 @@ def segment_paths(folder: Path) -> list[Path]:
 def has_segments(folder: Path) -> bool:
     """Whether there is work to be lost in the folder."""
     return bool(segment_paths(folder))
+
+
+def is_finished(dest: Path) -> bool:
+    """Whether a film or picture is there and nothing of it is left to do: under its name it is whole."""
+    return is_file(dest) and not is_folder(folder_of(dest))
 
 
 def check_resumable(
