@@ -12,7 +12,6 @@ import shutil
 from array import array
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -82,11 +81,10 @@ class SegmentWriter:
         self._draft: SegmentDraft | None = None
         self._work = WorkFolder(dest, identity, resume=resume, overwrite=overwrite)
         try:
-            self._is_published = resume and self._work.is_published()
+            published = self._work.published() if resume else None
+            self._is_published = published is not None
             check_destination(dest, source=like.source.path, overwrite=overwrite or self._is_published)
-            self._muxer = self._open(
-                like, overwrite=True
-            )  # tells whether the film can be written; then it only encodes
+            self._muxer = self._open(like, overwrite=True)  # tells whether the film can be written; then only encodes
             self._muxer.abandon()
             self.chroma = self._muxer.chroma
             self.warnings = [*self._work.warnings, *self._muxer.warnings]
@@ -97,8 +95,7 @@ class SegmentWriter:
         except BaseException as exc:
             self._leave(exc)
             raise
-        finished = self._work.finished()
-        self.finished = replace(finished, is_whole=finished.is_whole or self._is_published)
+        self.finished = published or self._work.finished()
         self._muxer.skip(self.finished.frames)
 
     def _open(self, like: VideoReader, *, overwrite: bool) -> VideoWriter:

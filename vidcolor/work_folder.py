@@ -141,13 +141,17 @@ class WorkFolder:
         """See to it that ``film`` is safely on the disk, and remember that it is about to get its name."""
         with self.naming_errors():
             sync_file(film)
-            write_durably(self.path / PUBLISHED, json.dumps(_looks(film)).encode())
+            facts = {"looks": _looks(film), "frames": self.finished().frames, "starts": self.finished().starts}
+            write_durably(self.path / PUBLISHED, json.dumps(facts).encode())
 
-    def is_published(self) -> bool:
-        """Whether the output is the film of this work: the process ended before it could clear up."""
-        with contextlib.suppress(OSError, ValueError):
-            return bool(json.loads((self.path / PUBLISHED).read_text()) == _looks(self.dest))
-        return False
+    def published(self) -> Finished | None:
+        """What was finished, if the output is the film of this work: the process ended before it could clear up."""
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            facts = json.loads((self.path / PUBLISHED).read_text())
+            if facts["looks"] == _looks(self.dest):
+                frames = int(facts["frames"])
+                return Finished(frames=frames, settled=frames, starts=tuple(facts["starts"]), is_whole=True)
+        return None
 
     def release(self) -> None:
         """Let others have the folder; nothing in it changes."""
