@@ -638,7 +638,7 @@ def test_kill_minus_nine(film: Path, tiny_weights: Path, tmp_path: Path) -> None
         ticks = moments.randrange(2 * FILM.frames)
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as victim:
             assert victim.stdout is not None
-            if kills < KILLS and len(victim.stdout.read(ticks)) == ticks:
+            if (kills < KILLS or not any(left)) and len(victim.stdout.read(ticks)) == ticks:
                 time.sleep(moments.uniform(0, 0.03))
                 victim.kill()
             _, complaint = victim.communicate()
@@ -649,8 +649,7 @@ def test_kill_minus_nine(film: Path, tiny_weights: Path, tmp_path: Path) -> None
         assert victim.returncode == 0, complaint
         assert dest.read_bytes() == expected
         assert names(dest.parent) == {dest.name}
-        if kills == KILLS:
+        if kills >= KILLS and any(left):
             break
         dest.unlink()
-    assert any(left)
     logging.getLogger(__name__).info("%d kills, which left so many segments: %s", kills, left)
