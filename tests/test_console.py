@@ -277,6 +277,7 @@ def test_json_is_at_most_one_object_a_second(capsys: pytest.CaptureFixture[str])
         "shots": 3,
         "fps": 20.0,
         "warnings": ["two chapters were dropped"],
+        "errors": [],
     }
     assert stream.getvalue() == ""
 

@@ -279,8 +279,9 @@ class VideoReader:
 
     def _note_guesses(self) -> None:
         if self._guessed:
-            pictures = f"{len(self._guessed)} pictures are damaged, in parts they are the decoder's guess"
-            self.warnings.append(f"{pictures}; the first is at {self._guessed[0]:.2f} s")
+            count, first = len(self._guessed), f"{self._guessed[0]:.2f} s"
+            which = f"{count} damaged pictures, the first" if count > 1 else "a damaged picture"
+            self.warnings.append(f"{which} at {first}: what is missing there is the decoder's guess")
 
     def _inspect(self, first: VideoFrame) -> None:
         self._layout = luma_layout(first.format)
