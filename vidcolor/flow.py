@@ -19,6 +19,7 @@ Levels = npt.NDArray[np.uint8]
 """(h, w), 0 to 255: grey as the flow estimator takes it."""
 
 AGREEMENT_WINDOW = 5  # pixels; single pixels agree by chance
+GRAIN_WINDOW = 3  # pixels; grain differs to both sides, and its mean hardly
 
 
 def to_levels(grey: FloatArray) -> Levels:
@@ -61,8 +62,8 @@ def agreement(present: Levels, other: Levels, flow: FloatArray, *, tolerance: fl
     """
     # Old film flickers as a whole, which says nothing about where things are.
     exposure = (float(present.mean()) + 1) / (float(other.mean()) + 1)
-    difference = np.abs(warp(other * np.float32(exposure), flow) - present)
-    mismatch = np.asarray(cv2.blur(difference, (AGREEMENT_WINDOW, AGREEMENT_WINDOW)), dtype=np.float32)
+    difference = cv2.blur(warp(other * np.float32(exposure), flow) - present, (GRAIN_WINDOW, GRAIN_WINDOW))
+    mismatch = np.asarray(cv2.blur(np.abs(difference), (AGREEMENT_WINDOW, AGREEMENT_WINDOW)), dtype=np.float32)
     trust: FloatArray = np.exp(-np.square(mismatch / np.float32(tolerance)))
     return trust
 
