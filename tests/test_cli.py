@@ -490,6 +490,7 @@ def test_nothing_left_to_resume(library: Library, folder: Path, extra: list[str]
     else:
         assert result.stdout == "out.mp4: was there already, and is left as it is\n"
     (folder / ".out.mp4.vidcolor").mkdir()
+    (folder / ".out.mp4.vidcolor" / "000000.segment").touch()
     assert run("film.mp4", "-o", "out.mp4", "--resume").exit_code == 0
     assert len(library.calls) == 1
 

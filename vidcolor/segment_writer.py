@@ -79,23 +79,25 @@ class SegmentWriter:
         self._options = options
         self._overwrite = overwrite
         self._draft: SegmentDraft | None = None
+        check_destination(dest, source=like.source.path, overwrite=True)  # what is there may be this very film
         self._work = WorkFolder(dest, identity, resume=resume, overwrite=overwrite)
         try:
-            published = self._work.published() if resume else None
-            self._is_published = published is not None
-            check_destination(dest, source=like.source.path, overwrite=overwrite or self._is_published)
-            self._muxer = self._open(like, overwrite=True)  # tells whether the film can be written; then only encodes
+            self._published = self._work.published() if resume else None
+            check_destination(dest, overwrite=overwrite or self._published is not None)
+            self._muxer = self._open(
+                like, overwrite=True
+            )  # tells whether the film can be written; then it only encodes
             self._muxer.abandon()
             self.chroma = self._muxer.chroma
             self.warnings = [*self._work.warnings, *self._muxer.warnings]
             self._is_divisible = self._note_division()
             self._check_headers()
-            if not self._is_published:
+            if self._published is None:
                 self._work.begin()
         except BaseException as exc:
             self._leave(exc)
             raise
-        self.finished = published or self._work.finished()
+        self.finished = self._published or self._work.finished()
         self._muxer.skip(self.finished.frames)
 
     def _open(self, like: VideoReader, *, overwrite: bool) -> VideoWriter:
@@ -209,7 +211,7 @@ class SegmentWriter:
         self._work.segments.append(facts)
 
     def _finish(self) -> None:
-        if not self._is_published:
+        if self._published is None:
             if self._draft is not None:
                 self._finish_segment(next_opens_shot=None)
             self._join()

@@ -11,6 +11,8 @@ from vidcolor.paths import is_file, is_folder
 from vidcolor.pipes import PipeInput, PipeOutput
 from vidcolor.sequences import PicturePattern, PictureSequence
 
+PUBLISHED = "published.json"
+"""Is in the folder from just before its film gets its name until all else in the folder is removed."""
 SEGMENT_SUFFIX = ".segment"
 MAX_NAME_BYTES = 255  # of a name in nearly all file systems
 
@@ -35,7 +37,8 @@ def has_segments(folder: Path) -> bool:
 
 def is_finished(dest: Path) -> bool:
     """Whether a film or picture is there and nothing of it is left to do: under its name it is whole."""
-    return is_file(dest) and not is_folder(folder_of(dest))
+    folder = folder_of(dest)
+    return is_file(dest) and not has_segments(folder) and not is_file(folder / PUBLISHED)
 
 
 def check_resumable(

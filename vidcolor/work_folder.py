@@ -2,7 +2,7 @@
 
 film.json        the :class:`~vidcolor.identity.Identity`, written first
 000000.segment   finished segments, in order, each whole (:mod:`vidcolor.segment_file`)
-published.json   what the output looks like, written just before it gets its name
+published.json   what the output looks like and what is in it, written just before it gets its name
 lock             held by the process that works here; the system frees it when that ends, however it ends
 *.part           in the making, and worth nothing when the process has ended
 """
@@ -16,6 +16,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,9 @@ from vidcolor.identity import Identity
 from vidcolor.paths import is_folder
 from vidcolor.segment_file import DamagedSegmentError, Facts, read_facts
 from vidcolor.segments import NOTHING, Finished
-from vidcolor.unfinished import folder_of, has_segments, segment_paths
+from vidcolor.unfinished import PUBLISHED, folder_of, has_segments, segment_paths
 
 IDENTITY = "film.json"
-PUBLISHED = "published.json"
 LOCK = "lock"
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -141,17 +141,19 @@ class WorkFolder:
         """See to it that ``film`` is safely on the disk, and remember that it is about to get its name."""
         with self.naming_errors():
             sync_file(film)
-            facts = {"looks": _looks(film), "frames": self.finished().frames, "starts": self.finished().starts}
-            write_durably(self.path / PUBLISHED, json.dumps(facts).encode())
+            content = {"film": _looks(film), "finished": asdict(self.finished())}
+            write_durably(self.path / PUBLISHED, json.dumps(content).encode())
 
     def published(self) -> Finished | None:
-        """What was finished, if the output is the film of this work: the process ended before it could clear up."""
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            facts = json.loads((self.path / PUBLISHED).read_text())
-            if facts["looks"] == _looks(self.dest):
-                frames = int(facts["frames"])
-                return Finished(frames=frames, settled=frames, starts=tuple(facts["starts"]), is_whole=True)
-        return None
+        """All of the film, where the output is that already: the process ended before it could clear up."""
+        try:
+            content = json.loads((self.path / PUBLISHED).read_text())
+            if content["film"] != _looks(self.dest):
+                return None
+        except (OSError, ValueError):
+            return None
+        lists = {name: tuple(content["finished"][name]) for name in ("starts", "warnings")}
+        return Finished(**{**content["finished"], **lists})
 
     def release(self) -> None:
         """Let others have the folder; nothing in it changes."""
@@ -174,8 +176,9 @@ class WorkFolder:
         """Remove the folder with all that is in it; last of all what says that the film is published, if it is."""
         self.release()
         with contextlib.suppress(OSError):
-            for path in segment_paths(self.path):
-                path.unlink()
+            for path in self.path.iterdir():
+                if path.name != PUBLISHED:
+                    path.unlink()
         shutil.rmtree(self.path, ignore_errors=True)
 
     @contextlib.contextmanager
