@@ -84,9 +84,7 @@ class SegmentWriter:
         try:
             self._published = self._work.published() if resume else None
             check_destination(dest, overwrite=overwrite or self._published is not None)
-            self._muxer = self._open(
-                like, overwrite=True
-            )  # tells whether the film can be written; then it only encodes
+            self._muxer = self._open(like, overwrite=True)  # tells whether the film can be written; then only encodes
             self._muxer.abandon()
             self.chroma = self._muxer.chroma
             self.warnings = [*self._work.warnings, *self._muxer.warnings]
