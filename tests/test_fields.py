@@ -173,4 +173,4 @@ def test_soft_telecine_keeps_its_times(shared_clips: Path) -> None:
     with VideoReader(shared_clips / "odd" / "v_telecine_raw.m2v") as reader:
         times = [picture.pts * reader.spec.time_base for picture in reader.pictures()]
     fields = [round((later - earlier) * 60) for earlier, later in pairwise(times)]
-    assert fields == [2, 3, 2, 3, 2, 3]
+    assert fields[:-1] == [2, 3, 2, 3, 2]  # the last one's time the stream does not say; ffprobe has none either
