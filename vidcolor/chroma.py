@@ -4,8 +4,8 @@ The way is: ab at render size, weaker where it is nearly black or white → Cb, 
 chroma size (bicubic, at the place where the format has its samples) → scaled into the gamut of the full luma → codes.
 
 Why in this order: against the true chroma of 17 colour clips, converting first and enlarging then is as exact as
-enlarging ab and converting at chroma size, and costs a quarter. Bicubic has 27 % less error than bilinear; a guided
-filter (He & Sun 2015), at any radius and regularisation that was tried, has half as much error again as bilinear.
+enlarging ab and converting at chroma size, and costs a quarter. Bicubic has 27 % less error than bilinear;
+guided and joint bilateral filters have more than bilinear (``benchmarks/upsampling.py``).
 
 HDR films (PQ and HLG) get the colour that the same light has in SDR; see :mod:`vidcolor.transfer` for what counts as
 white there.
