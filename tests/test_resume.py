@@ -199,16 +199,22 @@ class TestGoingOn:
         assert (report.frames, report.shots) == (FILM.frames, SHOTS)
         assert dest.read_bytes() == expected
 
-    def test_when_only_the_clearing_up_is_left(self, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("removed", ["nothing", "film.json", "*.segment", "[!p]*"])
+    def test_when_only_the_clearing_up_is_left(
+        self, source: Path, monkeypatch: pytest.MonkeyPatch, removed: str
+    ) -> None:
         """A process that ended when the film had its name already: nothing is left to do, and that is done."""
         dest = source.with_name("out.mkv")
         with monkeypatch.context() as patch:
-            patch.setattr("vidcolor.work_folder.shutil.rmtree", _interrupted)
+            patch.setattr("vidcolor.work_folder.WorkFolder.remove", _interrupted)
             with pytest.raises(InterruptedHereError):
                 colour(source, dest)
-        expected, when = dest.read_bytes(), dest.stat().st_mtime_ns
-        report = colour(source, dest, resume=True)
-        assert (dest.read_bytes(), dest.stat().st_mtime_ns, report.frames) == (expected, when, FILM.frames)
+        for path in folder_of(dest).glob(removed):
+            path.unlink()
+        expected, when, painter = dest.read_bytes(), dest.stat().st_mtime_ns, Faithful()
+        report = colour(source, dest, resume=True, painter=painter)
+        assert (dest.read_bytes(), dest.stat().st_mtime_ns) == (expected, when)
+        assert (report.frames, report.shots, painter.seen) == (FILM.frames, SHOTS, [])
         assert names(source.parent) == {"in.mkv", "out.mkv"}
 
     def test_shots_and_times_are_known_from_before(self, source: Path) -> None:

@@ -66,7 +66,7 @@ class WorkFolder:
             raise
 
     def _take_up(self, *, resume: bool, overwrite: bool) -> None:
-        if not has_segments(self.path):
+        if not has_segments(self.path) or (resume and self.published() is not None):
             return
         if resume:
             self._compare()
