@@ -111,17 +111,20 @@ def without_a_header(number: int) -> Callable[..., Iterator[Packet[Any]]]:
 
 
 def test_damaged_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A packet of sound that the muxer refuses ends the work with a line, or is left out with one."""
+    """A packet of sound that the muxer refuses ends the work with a line, or is left out with one.
+
+    What is finished by then is kept, and can be gone on with over the damage.
+    """
     source = make_clip(tmp_path / "in.ts", Clip(audio=("eng",)))
     whole = timeline(source, "audio")[0]
     monkeypatch.setattr(FileSource, "packets", without_a_header(6))
     options = {"encode": EncodeOptions(preset="ultrafast")}
     with pytest.raises(OutputError, match=r"stream 1 \(audio, aac.*choose another kind of file"):
         colorize_video(source, tmp_path / "out.mp4", colorizer=Blue(), options=ColorizeOptions(**options))
-    assert list(tmp_path.iterdir()) == [source]
-    report = colorize_video(
-        source, tmp_path / "out.mp4", colorizer=Blue(), options=ColorizeOptions(on_error="keep-grey", **options)
-    )
+    assert not (tmp_path / "out.mp4").exists()
+    over = ColorizeOptions(on_error="keep-grey", resume=True, **options)
+    report = colorize_video(source, tmp_path / "out.mp4", colorizer=Blue(), options=over)
+    assert {path.name for path in tmp_path.iterdir()} == {"in.ts", "out.mp4"}
     (line,) = report.errors
     assert "a packet at" in line
     assert "damaged, left out" in line

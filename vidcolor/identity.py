@@ -23,8 +23,9 @@ from vidcolor.errors import InputError
 from vidcolor.options import ColorizeOptions, EncodeOptions
 
 SAMPLE_BYTES = 1 << 20  # read from the beginning and from the end of the input
-APART = frozenset({"overwrite", "resume", "scenes", "encode"})
-"""Fields of the options that do not reach the pictures as they stand."""
+APART = frozenset({"overwrite", "resume", "scenes", "encode", "on_error"})
+"""Fields of the options that do not reach the pictures as they stand. What is finished before damage stops the work is
+the same as where it is gone over."""
 
 
 @runtime_checkable
