@@ -113,11 +113,17 @@ def join(before: Memory, after: Memory, own: FloatArray) -> FloatArray:
     total: FloatArray = before.colour * before.weight + after.colour * after.weight - with_strength(own)
     total /= before.weight + after.weight - 1
     ab, strength = total[:2], total[2]
-    gain = strength / np.maximum(np.hypot(*ab), np.float32(LEAST_CHROMA))
+    gain = strength / np.maximum(strength_of(ab), np.float32(LEAST_CHROMA))
     joined: FloatArray = ab * np.clip(gain, 1, np.float32(MOST_GAIN))
     return joined
 
 
 def with_strength(ab: FloatArray) -> FloatArray:
     """ab (2, h, w) and its strength, as a third plane."""
-    return np.concatenate((ab, np.hypot(*ab)[None]))
+    return np.concatenate((ab, strength_of(ab)[None]))
+
+
+def strength_of(ab: FloatArray) -> FloatArray:
+    """√(a² + b²), (h, w): faster than ``np.hypot``, and unlike ``cv2.magnitude`` the same wherever the array lies."""
+    strength: FloatArray = np.sqrt(ab[0] * ab[0] + ab[1] * ab[1])
+    return strength
