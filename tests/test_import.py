@@ -34,6 +34,16 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     assert not modules_after(code) & HEAVY
 
 
+def test_colouring_does_not_load_a_compiler() -> None:
+    """A network is laid out, loaded and asked without torch's compiler and its algebra, which take two seconds."""
+    code = """
+import numpy as np, torch
+from vidcolor import Colorizer, load_generator
+Colorizer(load_generator(), device="cpu", dtype=torch.float32).predict(np.zeros((1, 32, 32), np.float32))
+"""
+    assert not modules_after(code) & {"sympy", "triton", "torchvision"}
+
+
 def test_promised_names_are_listed() -> None:
     """``__all__`` is exactly the public interface, and ``dir()`` shows it."""
     assert set(vidcolor.__all__) == {

@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
+from torch.overrides import TorchFunctionMode
 
 from vidcolor.atomic import atomic_file
 from vidcolor.errors import WeightsError, one_line
@@ -109,8 +110,22 @@ def _lay_out(network: str, config: dict[str, Any], tensors: int) -> ColorNetwork
     """The network without memory for its parameters, of which there may be no more than tensors in the file."""
     if not all(number <= LARGEST_NUMBER for number in _numbers(config)):
         raise ValueError(f"a number in it is above {LARGEST_NUMBER}, more channels or layers than a network may have")
-    with torch.device("meta"), _parameters_counted(tensors):
+    with torch.device("meta"), _Unfilled(), _parameters_counted(tensors):
         return build(network, config)
+
+
+class _Unfilled(TorchFunctionMode):
+    """Parameters are not given values as long as the context lasts. There is no memory for them; and torch loads its
+    compiler, which takes two seconds, to find out what random numbers without memory would be.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", None) == nn.init.__name__:
+            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+        return func(*args, **kwargs)
 
 
 def _numbers(value: object) -> Iterator[float]:
