@@ -15,6 +15,7 @@ from vidcolor.frames import FloatArray
 from vidcolor.luma import MIN_SHORT_SIDE
 from vidcolor.networks.folding import fold_batch_norm
 from vidcolor.networks.network import HINT_CHANNELS
+from vidcolor.networks.packing import pack
 from vidcolor.precision import fastest_dtype
 
 log = logging.getLogger(__name__)
@@ -74,7 +75,8 @@ class Colorizer:
         folded = fold_batch_norm(generator.eval())
         self.fingerprint = fingerprint(folded)
         self.runs_on = f"{self.device.type} in {str(self.dtype).removeprefix('torch.')}"
-        self.generator = folded.to(self.device, self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = folded.to(self.device, self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.generator = pack(network) if self.device.type == "cpu" else network
 
     def predict(self, grey: FloatArray, hints: FloatArray | None = None) -> FloatArray:
         """Colour grey pictures, each on its own.

@@ -68,12 +68,16 @@ def scaled_stages(name: str) -> tuple[StageShape, ...]:
 class SameConv2d(nn.Conv2d):
     """A convolution with TensorFlow's SAME padding: output size = ceil(input size / stride), the odd pixel last."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def padded(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) with zeros around it, as many as it takes."""
         padding = []
         for size, kernel, stride in zip(x.shape[:1:-1], self.kernel_size[::-1], self.stride[::-1], strict=True):
             total = max((math.ceil(size / stride) - 1) * stride + kernel - size, 0)
             padding += [total // 2, total - total // 2]
-        return super().forward(F.pad(x, padding))
+        return F.pad(x, padding)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(self.padded(x))
 
 
 def conv_bn(inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1) -> list[nn.Module]:

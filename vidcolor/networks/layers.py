@@ -35,10 +35,17 @@ class ResidualBlock(nn.Module):
 
 def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Scaled dot-product attention of (N, heads, places, channels)."""
-    if q.device.type == "cpu" and torch.is_grad_enabled():  # the fused kernel's backward is three to five times slower
-        weights = (q * q.shape[-1] ** -0.5 @ k.transpose(-1, -2)).softmax(dim=-1)
-        return torch.matmul(weights, v)
-    return F.scaled_dot_product_attention(q, k, v)
+    if q.device.type != "cpu":
+        return F.scaled_dot_product_attention(q, k, v)
+    # On a CPU two matrix products take half the time of the fused kernel, and its backward three to five times theirs.
+    if torch.is_grad_enabled():
+        return _weigh(q, k, v)
+    return torch.stack([_weigh(*picture) for picture in zip(q, k, v, strict=True)])  # of one, the weights stay in cache
+
+
+def _weigh(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    weights = (q * q.shape[-1] ** -0.5 @ k.transpose(-1, -2)).softmax(dim=-1)
+    return torch.matmul(weights, v)
 
 
 class SelfAttention(nn.Module):

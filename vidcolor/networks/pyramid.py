@@ -39,17 +39,25 @@ class DetailPath(nn.Module):
             conv_bn_relu(fine + HINT_CHANNELS, coarse, stride=2) for fine, coarse in pairwise(channels)
         )
 
-    def forward(self, grey: Tensor, hints: Tensor) -> list[Tensor]:
+    def forward(self, grey: Tensor, hints: Tensor | None) -> list[Tensor]:
         """Maps at strides 2, 4, 8, 16 and 32."""
-        cells = F.avg_pool2d(hints, 2)
-        x = self.first(torch.cat((F.pixel_unshuffle(grey, 2), known_colours(cells)), dim=1))
+        cells = None if hints is None else F.avg_pool2d(hints.contiguous(memory_format=torch.channels_last), 2)
+        x = self.first(with_colours(F.pixel_unshuffle(grey, 2).contiguous(memory_format=torch.channels_last), cells))
         maps = [x]
         for level, down in enumerate(self.down):
-            x = down(torch.cat((x, known_colours(cells)), dim=1))
+            x = down(with_colours(x, cells))
             maps.append(x)
-            if level + 1 < len(self.down):
+            if cells is not None and level + 1 < len(self.down):
                 cells = F.avg_pool2d(cells, 2)
         return maps
+
+
+def with_colours(x: Tensor, cells: Tensor | None) -> Tensor:
+    """(N, C, h, w) and, as three further channels, what hints say there; None: nothing."""
+    n, _, h, w = x.shape
+    # As channels last, as all maps are in use: or else they are all rearranged here.
+    colours = x.new_zeros(n, h, w, HINT_CHANNELS).movedim(-1, 1) if cells is None else known_colours(cells)
+    return torch.cat((x, colours), dim=1)
 
 
 def known_colours(cells: Tensor) -> Tensor:
@@ -129,8 +137,6 @@ class Pyramid(ColorNetwork):
         self, grey: Tensor, hints: Tensor | None = None, semantics: Sequence[Tensor] | None = None
     ) -> Prediction:
         """ab at the stride :attr:`finest`; see :meth:`ColorNetwork.predict`."""
-        if hints is None:
-            hints = grey.new_zeros(grey.shape[0], HINT_CHANNELS, *grey.shape[-2:])
         s4, s8, s16, s32, half16, half32 = semantics or self.encode(grey)
         d2, d4, d8, d16, d32 = self.detail(grey, hints)
         size = s32.shape[-2:]
@@ -142,7 +148,7 @@ class Pyramid(ColorNetwork):
             x = block(x, skip)
             if stride == self.strides[0]:
                 x = self.attention16(x)
-            level = to_ab(x)
+            level = to_ab(x).contiguous()  # two channels are enlarged faster as planes
             if ab is not None:
                 level = level + F.interpolate(ab, scale_factor=2.0, mode="bilinear", align_corners=False)
             ab = level

@@ -1,0 +1,67 @@
+"""Networks packed for the CPU say what they said before."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from vidcolor.networks import NETWORKS, build
+from vidcolor.networks.efficientnet_lite import SameConv2d
+from vidcolor.networks.folding import fold_batch_norm
+from vidcolor.networks.packing import SIZES, PackedConv2d, PackedSameConv2d, pack
+
+pytestmark = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this build of torch has no oneDNN")
+
+
+def same(ours: Tensor, theirs: Tensor) -> bool:
+    """Up to the order in which a library adds."""
+    return torch.allclose(ours, theirs, rtol=1e-4, atol=1e-4 * float(theirs.abs().max()))
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_every_network_predicts_as_before(name):
+    torch.manual_seed(1)
+    network = fold_batch_norm(build(name, {}).eval()).to(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        for parameter in network.parameters():
+            parameter += 0.02 * torch.randn_like(parameter)  # biases and last layers begin at zero
+        short, long = max(64, network.multiple), max(64, network.multiple) + network.multiple
+        pictures = [torch.rand(2, 1, short, long), torch.rand(1, 1, long, short)]
+        before = [network(grey) for grey in pictures]
+        packed = pack(network)
+        after = [packed(grey) for grey in pictures]
+    assert any(isinstance(layer, PackedConv2d) for layer in packed.modules())
+    assert not any(type(layer) is nn.Conv2d for layer in packed.modules())
+    assert all(same(ours, theirs) for ours, theirs in zip(after, before, strict=True))
+    assert all(float(theirs.std()) > 0 for theirs in before)
+
+
+@pytest.mark.parametrize("kernel", [3, 5])
+@pytest.mark.parametrize("size", [(16, 24), (15, 24), (16, 23), (7, 9)])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_same_padding_without_a_copy(kernel, size, stride):
+    layer = SameConv2d(6, 6, kernel, stride=stride, groups=6).eval()
+    packed = pack(nn.Sequential(layer, nn.ReLU6()))
+    assert [type(part) for part in packed] == [PackedSameConv2d]
+    x = 5 * torch.randn(1, 6, *size)
+    with torch.inference_mode():
+        assert same(packed(x), nn.functional.relu6(layer(x)))
+
+
+def test_activation_is_part_of_the_convolution_before_it_alone():
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(), nn.Sigmoid(), nn.ReLU6(), nn.Conv2d(4, 2, 1), nn.GELU())
+    x = torch.randn(1, 3, 8, 8)
+    with torch.inference_mode():
+        expected = network(x)
+        packed = pack(network)
+        assert [type(part) for part in packed] == [PackedConv2d, nn.Sigmoid, nn.ReLU6, PackedConv2d, nn.GELU]
+        assert same(packed(x), expected)
+
+
+def test_weights_are_laid_out_for_few_sizes_at_once():
+    packed = pack(nn.Sequential(nn.Conv2d(3, 4, 3)))
+    with torch.inference_mode():
+        for width in range(8, 8 + SIZES + 2):
+            packed(torch.randn(1, 3, 8, width))
+    assert len(packed[0]._packed) == SIZES

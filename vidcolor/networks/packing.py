@@ -1,0 +1,137 @@
+"""Convolutions the way a CPU wants them: weights laid out once, activations made part of them.
+
+What PyTorch's compiler does when it freezes a network for a CPU, without a compiler, which few users have: oneDNN's
+own layout of the weights, and a ReLU where the results of a convolution still are in registers.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vidcolor.networks.efficientnet_lite import SameConv2d
+
+ACTIVATIONS: dict[type[nn.Module], tuple[str, list[float]]] = {
+    nn.ReLU: ("relu", []),
+    nn.ReLU6: ("hardtanh", [0.0, 6.0]),
+}
+"""In oneDNN's words, with their numbers."""
+SIZES = 2
+"""Of pictures, for which a layer keeps its weights laid out."""
+IDENTITY: tuple[str, list[float]] = ("none", [])
+
+
+def pack(module: nn.Module) -> nn.Module:
+    """Replace the convolutions of a network for the CPU by packed ones, each with its activation.
+
+    Works in place on a module in eval mode, folded, of its final data type, and gives it back. Nothing is done where
+    this build of torch has no oneDNN.
+    """
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return module
+    if isinstance(module, nn.Sequential):
+        return _packed_sequence(module)
+    _pack_children(module)
+    return module
+
+
+def _pack_children(module: nn.Module) -> None:
+    for name, child in module.named_children():
+        if isinstance(child, nn.Sequential):
+            setattr(module, name, _packed_sequence(child))
+        elif (packed := _packed_layer(child, IDENTITY)) is not None:
+            setattr(module, name, packed)
+        else:
+            _pack_children(child)
+
+
+def _packed_sequence(sequence: nn.Sequential) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    given = list(sequence)
+    while given:
+        layer = given.pop(0)
+        activation = ACTIVATIONS.get(type(given[0])) if given else None
+        packed = _packed_layer(layer, activation or IDENTITY)
+        if packed is not None:
+            layers.append(packed)
+            del given[: activation is not None]
+        elif isinstance(layer, nn.Sequential):
+            layers.append(_packed_sequence(layer))
+        else:
+            _pack_children(layer)
+            layers.append(layer)
+    return nn.Sequential(*layers)
+
+
+def _packed_layer(layer: nn.Module, activation: tuple[str, list[float]]) -> nn.Module | None:
+    """None for a layer of another kind."""
+    if isinstance(layer, SameConv2d):
+        return PackedSameConv2d(layer, activation)
+    if isinstance(layer, nn.Conv2d) and layer.padding_mode == "zeros" and not isinstance(layer.padding, str):
+        return PackedConv2d(layer, layer.weight, layer.padding, activation)
+    return None
+
+
+class PackedConv2d(nn.Module):
+    """What ``like`` does with another ``weight`` and ``padding``, and an activation after it.
+
+    Which layout is the best depends on the size of the picture, so the weights are laid out when the first one comes.
+    They are kept for :data:`SIZES` sizes: an encoder sees every picture in two.
+    """
+
+    def __init__(
+        self, like: nn.Conv2d, weight: Tensor, padding: Sequence[int], activation: tuple[str, list[float]]
+    ) -> None:
+        super().__init__()
+        self.padding, self.stride, self.dilation, self.groups = padding, like.stride, like.dilation, like.groups
+        self.activation, self.numbers = activation
+        self.weight, self.bias = weight.detach(), like.bias
+        self._packed: OrderedDict[torch.Size, Tensor] = OrderedDict()
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = torch.ops.mkldnn._convolution_pointwise(
+            x.contiguous(memory_format=torch.channels_last), self._packed_for(x), self.bias,
+            self.padding, self.stride, self.dilation, self.groups, self.activation, self.numbers, "",
+        )  # fmt: skip
+        return made
+
+    def _packed_for(self, x: Tensor) -> Tensor:
+        size = x.shape[2:]
+        if size in self._packed:
+            return self._packed[size]
+        if len(self._packed) == SIZES:
+            self._packed.popitem(last=False)
+        self._packed[size] = torch.ops.mkldnn._reorder_convolution_weight(
+            self.weight, self.padding, self.stride, self.dilation, self.groups, list(x.shape)
+        )
+        return self._packed[size]
+
+
+class PackedSameConv2d(nn.Module):
+    """:class:`SameConv2d` without a padded copy of the picture, wherever that can be had.
+
+    A picture of even size is padded by one pixel more behind than before. As much before, and a kernel that begins with
+    a row and a column of zeros, come to the same.
+    """
+
+    def __init__(self, like: SameConv2d, activation: tuple[str, list[float]]) -> None:
+        super().__init__()
+        self.padded_size = like.padded
+        self.any_size = PackedConv2d(like, like.weight, (0, 0), activation)
+        height, width = like.kernel_size
+        self.even_size = None
+        if like.stride == (2, 2) and height % 2 == width % 2 == 1:
+            self.even_size = PackedConv2d(
+                like, F.pad(like.weight.detach(), (1, 0, 1, 0)), ((height - 1) // 2, (width - 1) // 2), activation
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.even_size is not None and x.shape[2] % 2 == x.shape[3] % 2 == 0:
+            made: Tensor = self.even_size(x)
+        else:
+            made = self.any_size(self.padded_size(x))
+        return made
