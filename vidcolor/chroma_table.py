@@ -14,9 +14,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from vidcolor import color
@@ -38,7 +38,11 @@ AB_STEP = 5 / 3  # Lab units
 FINE_FROM = 50.0
 """From here to positive a and to negative b the step is half as wide: in strong blue the light of red and green hardly
 leaves zero, and their curves bend most there."""
+COARSE_STEPS = round((AB_SPAN + FINE_FROM) / AB_STEP)
+FINE_STEPS = round((AB_SPAN - FINE_FROM) / AB_STEP * 2)
+AXIS_LENGTH = COARSE_STEPS + FINE_STEPS + 1
 LUMA_STEPS = 65
+TILES_ACROSS = 8
 LIGHTNESS_STEPS = 128
 HIGHLIGHT_STEPS = 96
 HIGHLIGHTS = 4.0  # how far beyond the peak of neutral light: a strong colour has less luma
@@ -49,8 +53,9 @@ class ChromaTable:
     """Cb and Cr for every (Y', a, b) on a lattice, for one matrix, one set of primaries and one transfer curve."""
 
     weights: LumaWeights
-    lattice: Tensor
-    """(1, 2, b, a, Y') float32: Cb and Cr; Y' runs from 0 to 1, a and b along :func:`_axis`."""
+    tiles: FloatArray
+    """(B, A, 4): squares of b (down) and a (across) along :func:`_axis`, side by side in rows of :data:`TILES_ACROSS`,
+    one for each step of Y' but the last: Cb and Cr at this step, and at the next one."""
 
     def chroma(self, luma: FloatArray, ab: FloatArray) -> FloatArray:
         """(h, w) luma in [0, 1] and (2, h, w) ab to Cb, Cr (2, h, w), not limited to the gamut.
@@ -60,9 +65,16 @@ class ChromaTable:
         """
         span = np.float32(AB_SPAN)
         a, b = ab * (span / np.maximum(np.abs(ab).max(axis=0), span))  # what leaves the table keeps its hue
-        grid = torch.from_numpy(np.stack((2 * luma - 1, _place(a), -_place(-b)), axis=-1))[None, None]
-        found = F.grid_sample(self.lattice, grid, mode="bilinear", padding_mode="border", align_corners=True)
-        planes: FloatArray = found[0, :, 0].numpy()
+        steps = luma * np.float32(LUMA_STEPS - 1)
+        below = np.minimum(steps.astype(np.uint8), LUMA_STEPS - 2)
+        above = steps - below
+        side = np.float32(AXIS_LENGTH)
+        places = np.empty((*luma.shape, 2), np.float32)
+        np.add(_place(a), below % TILES_ACROSS * side, out=places[..., 0])
+        np.subtract(below // TILES_ACROSS * side + (side - 1), _place(-b), out=places[..., 1])
+        found = cv2.remap(self.tiles, places, None, cv2.INTER_LINEAR)  # type: ignore[call-overload]
+        low_cb, low_cr, high_cb, high_cr = (found[..., channel] for channel in range(4))
+        planes: FloatArray = np.stack((low_cb + above * (high_cb - low_cb), low_cr + above * (high_cr - low_cr)))
         return planes
 
 
@@ -85,27 +97,31 @@ def chroma_table(weights: LumaWeights, primaries: int = 1, transfer: int = SRGB_
         light = color.lab_to_linear_rgb(torch.stack((L, a, b.expand_as(a)))) * gain
         luma, chroma = _light_to_ycbcr(light, weights, primaries, transfer)
         slices.append(_read_off(luma, chroma, lumas))
-    lattice = torch.stack(slices, dim=1)[None].float()
+    lattice = torch.stack(slices).permute(3, 0, 2, 1).float().numpy()  # Y', b, a, and Cb with Cr
     # The sRGB matrix has six digits only, which shows in 16-bit neutrals.
-    lattice[:, :, b_axis.abs().argmin(), a_axis.abs().argmin()] = 0
-    return ChromaTable(weights, lattice)
+    lattice[:, b_axis.abs().argmin(), a_axis.abs().argmin()] = 0
+    return ChromaTable(weights, _tiled(np.concatenate((lattice[:-1], lattice[1:]), axis=-1)))
+
+
+def _tiled(squares: FloatArray) -> FloatArray:
+    """(N, B, A, C) to (N / TILES_ACROSS · B, TILES_ACROSS · A, C)."""
+    count, height, width, channels = squares.shape
+    rows = squares.reshape(count // TILES_ACROSS, TILES_ACROSS, height, width, channels)
+    return np.ascontiguousarray(rows.swapaxes(1, 2)).reshape(-1, TILES_ACROSS * width, channels)
 
 
 def _axis() -> Tensor:
     """a on the lattice, from -AB_SPAN to AB_SPAN; b is the same backwards, with the other sign."""
-    coarse = round((AB_SPAN + FINE_FROM) / AB_STEP)
-    fine = round((AB_SPAN - FINE_FROM) / AB_STEP * 2)
     return torch.cat((
-        torch.linspace(-AB_SPAN, FINE_FROM, coarse + 1, dtype=torch.float64)[:-1],
-        torch.linspace(FINE_FROM, AB_SPAN, fine + 1, dtype=torch.float64),
+        torch.linspace(-AB_SPAN, FINE_FROM, COARSE_STEPS + 1, dtype=torch.float64)[:-1],
+        torch.linspace(FINE_FROM, AB_SPAN, FINE_STEPS + 1, dtype=torch.float64),
     ))  # fmt: skip
 
 
 def _place(a: FloatArray) -> FloatArray:
-    """Where values of a lie along :func:`_axis`, from -1 to 1."""
+    """Where values of a lie along :func:`_axis`, from 0 to AXIS_LENGTH - 1."""
     stretched = a + np.maximum(a - np.float32(FINE_FROM), 0)
-    length = 3 * AB_SPAN - FINE_FROM
-    placed: FloatArray = (stretched + np.float32(AB_SPAN)) * np.float32(2 / length) - np.float32(1)
+    placed: FloatArray = (stretched + np.float32(AB_SPAN)) * np.float32(1 / AB_STEP)
     return placed
 
 
