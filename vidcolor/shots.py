@@ -68,9 +68,7 @@ def exceeds(earlier: Levels, later: Levels, limit: float, estimator: cv2.DISOpti
 
 def thumbnail_flow() -> cv2.DISOpticalFlow:
     """A flow estimator for thumbnails."""
-    estimator = flow_estimator()
-    estimator.setFinestScale(0)  # the preset would halve the thumbnail twice more
-    return estimator
+    return flow_estimator(finest=0)
 
 
 def structure_loss(one: FloatArray, other: FloatArray) -> float:

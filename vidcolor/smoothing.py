@@ -23,7 +23,7 @@ from vidcolor.flow import Levels, agreement, flow_estimator, flow_to, to_levels,
 from vidcolor.frames import FloatArray, Frame
 
 WINDOW = 32  # frames that wait, at full size; the first half of them is then settled
-TOLERANCE = 10.0  # grey levels of 255: more strict than where colour must come from somewhere
+TOLERANCE = 8.0  # grey levels of 255: more strict than where colour must come from somewhere
 MAX_KEEP = 0.95  # at strength 1: about the last twenty anchors
 MOST_GAIN = 1.5  # where opinions differ in hue, little is left of the mean, and what is left is chance
 LEAST_CHROMA = 1e-3  # Lab units: grey has no hue to be brought out
@@ -74,7 +74,7 @@ def smooth(frames: Iterator[Frame], *, strength: float) -> Iterator[Frame]:
         yield from frames
         return
     keep = MAX_KEEP * strength
-    averager = Averager(keep / (1 - keep), flow_estimator())
+    averager = Averager(keep / (1 - keep), flow_estimator(finest=1))
     waiting: list[Frame] = []
     memory: Memory | None = None
     for frame in frames:

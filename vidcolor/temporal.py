@@ -1,5 +1,9 @@
 """Steady colour: ab smoothed over the anchors of a shot, then carried along the optical flow to the frames between.
 
+Both happen at half of the render size, for which the network's own colour is no coarser. There they take half the time,
+and the mean of four pixels has less grain to be misled by: on six clips the flicker stays (.52 of the truth's instead
+of .50), and what drifts over 8 and 24 frames is less (.32 for .33, .38 for .40).
+
 Smoothing comes first because that is better as well as cheaper: with blobs of noise on true ab and anchors at every
 fourth frame it leaves less error and less flicker than carrying first (37 against 51 % of the energy of ab at
 strength 0.5), at half the cost.
@@ -7,6 +11,7 @@ strength 0.5), at half the cost.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,6 +20,7 @@ import numpy as np
 
 from vidcolor.flow import Levels, agreement, flow_estimator, flow_to, to_levels, warp
 from vidcolor.frames import FloatArray, Frame
+from vidcolor.luma import MIN_SHORT_SIDE
 from vidcolor.smoothing import smooth
 
 TOLERANCE = 15.0  # grey levels of 255; see vidcolor.flow.agreement
@@ -22,8 +28,41 @@ LEAST_TRUST = 1e-3  # where no anchor agrees, they share by distance
 
 
 def steady(frames: Iterator[Frame], *, strength: float) -> Iterator[Frame]:
-    """Give ab to every frame, given anchors that have it: :func:`vidcolor.smoothing.smooth`, then :func:`carry`."""
-    return carry(smooth(frames, strength=strength))
+    """Give ab to every frame, given anchors that have it: :func:`vidcolor.smoothing.smooth`, then :func:`carry`.
+
+    What neither of them changes passes untouched.
+    """
+    waiting: deque[tuple[Frame, Frame]] = deque()
+
+    def halved() -> Iterator[Frame]:
+        for frame in frames:
+            small = at_half_size(frame)
+            waiting.append((frame, small))
+            yield small
+
+    for small in carry(smooth(halved(), strength=strength)):
+        frame, before = waiting.popleft()
+        assert small.ab is not None  # carry
+        yield frame if small.ab is before.ab else replace(frame, ab=resized(small.ab, frame.grey.shape))
+
+
+def at_half_size(frame: Frame) -> Frame:
+    """The frame with a grey and an ab of half the size, where that leaves enough for optical flow."""
+    height, width = frame.grey.shape
+    if min(height, width) < 2 * MIN_SHORT_SIDE:
+        return frame
+    size = round(height / 2), round(width / 2)
+    grey = np.asarray(cv2.resize(frame.grey, size[::-1], interpolation=cv2.INTER_AREA))
+    ab = None if frame.ab is None else resized(frame.ab, size)
+    return replace(frame, grey=grey, ab=ab)
+
+
+def resized(ab: FloatArray, size: tuple[int, ...]) -> FloatArray:
+    """ab (2, h, w) to ``size`` (height, width): mean over the area where it shrinks, bilinear where it grows."""
+    if ab.shape[1:] == size:
+        return ab
+    interpolation = cv2.INTER_AREA if size[0] < ab.shape[1] else cv2.INTER_LINEAR
+    return np.stack([cv2.resize(plane, size[::-1], interpolation=interpolation) for plane in ab])
 
 
 @dataclass(frozen=True)
@@ -41,7 +80,7 @@ def carry(frames: Iterator[Frame]) -> Iterator[Frame]:
 
     Holds back the frames between two anchors. Raises ValueError where a frame has no anchor before it in its shot.
     """
-    estimator = flow_estimator()
+    estimator = flow_estimator(finest=1)
     previous: Anchor | None = None
     between: list[Frame] = []
     for frame in frames:
