@@ -38,7 +38,7 @@ from vidcolor.session import FAILED, Session, exit_codes, signals_raise
 from vidcolor.unfinished import is_finished
 
 if TYPE_CHECKING:
-    from vidcolor.colorizer import Colorizer
+    from vidcolor.colorizer import Predictor
     from vidcolor.destinations import FilmOutput
     from vidcolor.options import ColorizeOptions
     from vidcolor.sources import FilmInput
@@ -215,13 +215,13 @@ def models(session: Session) -> None:
     session.display.listing(contents)
 
 
-def load(session: Session, network: NetworkChoice) -> Colorizer:
+def load(session: Session, network: NetworkChoice) -> Predictor:
     """The network, with something to look at meanwhile."""
     with session.display.loading("Loading the network"):
         return network.load()
 
 
-def colorize_path(session: Session, source: Path, dest: Path, colorizer: Colorizer, options: ColorizeOptions) -> None:
+def colorize_path(session: Session, source: Path, dest: Path, colorizer: Predictor, options: ColorizeOptions) -> None:
     """Colour a folder, a film, or a picture if the name says that it is one."""
     if is_folder(source):
         return colorize_tree(session, source, dest, colorizer, options)
@@ -236,7 +236,7 @@ def colorize_path(session: Session, source: Path, dest: Path, colorizer: Coloriz
 
 
 def colorize_film(
-    session: Session, source: FilmInput, dest: FilmOutput, colorizer: Colorizer, options: ColorizeOptions
+    session: Session, source: FilmInput, dest: FilmOutput, colorizer: Predictor, options: ColorizeOptions
 ) -> None:
     """Colour a film and say what became of it; ends the command with exit code 1 if damage in it was gone over."""
     from vidcolor.pipeline import colorize_video
@@ -248,7 +248,7 @@ def colorize_film(
         raise click.exceptions.Exit(FAILED)
 
 
-def colorize_tree(session: Session, source: Path, dest: Path, colorizer: Colorizer, options: ColorizeOptions) -> None:
+def colorize_tree(session: Session, source: Path, dest: Path, colorizer: Predictor, options: ColorizeOptions) -> None:
     """Colour a folder; ends the command with exit code 1 if any file failed."""
     from vidcolor.folder import colorize_folder
 

@@ -35,6 +35,7 @@ from vidcolor.pipeline import colour_pictures
 from vidcolor.probe import choose_video, open_film
 from vidcolor.progress import Progress
 from vidcolor.scenes import SceneFile
+from vidcolor.team import members_of
 from vidcolor.video import VideoReader, VideoWriter
 
 PIECES = 3
@@ -202,7 +203,8 @@ def warm_up(colorizer: Predictor, spec: VideoSpec, chroma: ChromaFormat, options
     render(iter(()), spec, chroma, saturation=options.saturation)
     width, height = stored_render_size(spec, options.render_size)
     shape = (height, width) if quarter_turns(spec) % 2 == 0 else (width, height)
-    colorizer.predict(np.zeros((colorizer.batch_size, *shape), np.float32))
+    for member in members_of(colorizer):
+        member.predict(np.zeros((colorizer.batch_size, *shape), np.float32))
 
 
 class _Cuts:
