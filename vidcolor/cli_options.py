@@ -197,6 +197,13 @@ reading_options = stacked(
             help="Where a film is damaged: stop; or go on, with the picture before in place of one that cannot be "
             "decoded, and end with exit code 1.",
         ),
+        reading(
+            "--hwaccel",
+            default=ColorizeOptions.hwaccel,
+            metavar="NAME|auto|none",
+            help="Decode by hardware, as ffmpeg names it: cuda, vaapi, videotoolbox, d3d11va ... The pictures are the "
+            "same; auto: if there is any that can.",
+        ),
     )
 )
 

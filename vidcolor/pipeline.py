@@ -19,6 +19,7 @@ from vidcolor.chroma import render
 from vidcolor.colorizer import Predictor, largest_render_size
 from vidcolor.destinations import FilmOutput
 from vidcolor.frames import FloatArray, Frame, VideoSpec
+from vidcolor.hardware import read_film
 from vidcolor.identity import Identity
 from vidcolor.luma import shrink, stored_render_size
 from vidcolor.options import ColorizeOptions
@@ -161,7 +162,11 @@ def fit_render_size(
 
 def open_reader(film: FilmInput, options: ColorizeOptions) -> VideoReader:
     """Open a film. A pipe is waited for in another thread, because in what libav calls back Ctrl-C would be lost."""
-    read = partial(VideoReader, deinterlace=options.deinterlace, on_error=options.on_error)
+
+    def read(film: FilmInput) -> VideoReader:
+        by = partial(VideoReader, film, deinterlace=options.deinterlace, on_error=options.on_error)
+        return read_film(lambda accelerator: by(accelerator=accelerator), options.hwaccel)
+
     if not isinstance(film, PipeInput):
         return read(film)
     with Stage("open", map(read, [film]), depth=1) as opening:
