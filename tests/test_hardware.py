@@ -244,7 +244,7 @@ def test_a_machine_without(tiny_weights: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not has_device(), reason="this machine decodes nothing by hardware")
-def test_a_machine_with(tmp_path: Path) -> None:
+def test_real_hardware(tmp_path: Path) -> None:
     """Real hardware: every picture is the one that software decodes."""
     source = make_clip(tmp_path / "in.mkv", Clip(size=(640, 480), frames=60))
 

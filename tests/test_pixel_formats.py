@@ -12,6 +12,7 @@ from vidcolor.pixel_formats import (
     PLANAR_KIN,
     PlanarFormat,
     as_planar,
+    fill,
     luma_layout,
     planar_name,
     plane_view,
@@ -105,6 +106,20 @@ def test_what_hardware_gives(name: str, size: tuple[int, int]) -> None:
     for found, expected in zip(rearranged.planes, planar.planes, strict=True):
         np.testing.assert_array_equal(plane_view(found, bits), plane_view(expected, bits))
     assert as_planar(planar) is planar
+
+
+@pytest.mark.parametrize("name", [*PLANAR_KIN, "yuv420p", "yuv422p10le"])
+@pytest.mark.parametrize("size", [(37, 22), (64, 48), (5, 3)])
+def test_what_encoders_get(name: str, size: tuple[int, int]) -> None:
+    """Three planes in one frame of any of these formats: nothing is lost, nor written beside its place."""
+    bits = av.VideoFormat(name).components[0].bits
+    planar = random_frame(PLANAR_KIN.get(name, name), bits, size=size)
+    filled = av.VideoFrame(*size, name)
+    fill(filled, tuple(plane_view(plane, bits) for plane in planar.planes), bits)
+    expected = semi_planar_frame(planar, name) if name in PLANAR_KIN else planar
+    assert filled.format.name == expected.format.name
+    for found, wanted in zip(as_planar(filled).planes, as_planar(expected).planes, strict=True):
+        np.testing.assert_array_equal(plane_view(found, bits), plane_view(wanted, bits))
 
 
 def test_grey_rgb_keeps_its_code_values() -> None:

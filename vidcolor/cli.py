@@ -7,6 +7,7 @@ used, because they load torch, PyAV and OpenCV, and ``--help`` must not wait for
 from __future__ import annotations
 
 import difflib
+import os
 import time
 from collections.abc import Mapping
 from fractions import Fraction
@@ -77,6 +78,7 @@ class VidcolorGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         session = ctx.obj = Session()
+        os.environ.setdefault("SVT_LOG", "1")  # errors only: SVT-AV1 writes to the terminal past libav's log
         with console.logging_to(session.err), signals_raise(), exit_codes(session):
             return super().invoke(ctx)
 

@@ -220,14 +220,14 @@ encode_options = stacked(
             "--codec",
             default=EncodeOptions.codec,
             metavar="NAME",
-            help="Encoder, as ffmpeg names it.",
+            help="Encoder, as ffmpeg names it: libx265, libsvtav1, ffv1, prores_ks, hevc_nvenc, hevc_qsv ...",
         ),
         encoding(
             "--crf",
             type=float,
             metavar="NUMBER",
             show_default="18 where the encoder has it",
-            help="Constant rate factor: less is better and larger.",
+            help="Constant rate factor: less is better and larger. For hardware, what it has in its place.",
         ),
         encoding(
             "--preset",

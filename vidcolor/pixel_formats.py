@@ -133,11 +133,28 @@ def _convert(frame: VideoFrame, name: str, *, from_rgb: bool) -> VideoFrame:
     return frame.reformat(format=name, src_color_range=same, dst_color_range=same, dst_colorspace=matrix, threads=1)
 
 
+def fill(frame: VideoFrame, planes: tuple[Plane, Plane, Plane], bit_depth: int) -> None:
+    """Write code values of Y', Cb and Cr into a planar or semi-planar frame of that depth.
+
+    Semi-planar ones are not left to libswscale: it loses the last chroma column of P010 where the width is odd.
+    """
+    if frame.format.name not in PLANAR_KIN:
+        for plane, values in zip(frame.planes, planes, strict=True):
+            plane_view(plane, bit_depth)[...] = values
+        return
+    luma, cb, cr = (values << (16 - bit_depth if bit_depth > 8 else 0) for values in planes)
+    plane_view(frame.planes[0], bit_depth)[...] = luma
+    both = _lines(frame.planes[1], bit_depth)[:, : 2 * frame.planes[1].width]
+    both[:, 0::2], both[:, 1::2] = cb, cr
+
+
 def plane_view(plane: VideoPlane, bit_depth: int) -> Plane:
     """(height, width) over the plane's own memory, without the padding at the end of its lines."""
+    return _lines(plane, bit_depth)[:, : plane.width]
+
+
+def _lines(plane: VideoPlane, bit_depth: int) -> Plane:
     memory = memoryview(plane)
     values: Plane = np.frombuffer(memory, np.uint8) if bit_depth <= 8 else np.frombuffer(memory, np.uint16)
     rows = values.reshape(plane.height, -1)
-    if plane.line_size < 0:  # stored bottom-up
-        rows = rows[::-1]
-    return rows[:, : plane.width]
+    return rows[::-1] if plane.line_size < 0 else rows  # stored bottom-up

@@ -49,7 +49,7 @@ from vidcolor.passthrough import (
     lost_metadata,
 )
 from vidcolor.pipes import PipeOutput
-from vidcolor.pixel_formats import RANGE_FULL, RANGE_LIMITED, as_planar, luma_layout, plane_view, read_luma
+from vidcolor.pixel_formats import RANGE_FULL, RANGE_LIMITED, as_planar, fill, luma_layout, read_luma
 from vidcolor.probe import choose_video, display_matrix, lost_features, video_spec
 from vidcolor.sources import FilmInput, source_of
 from vidcolor.times import CountedTimes, OwnTimes, Times
@@ -598,13 +598,12 @@ class VideoWriter:
     def frame(self, picture: Picture, cb: Plane, cr: Plane) -> VideoFrame:
         """What the encoder is given for the next picture; arguments as for :meth:`write`."""
         spec, depth = self._spec, self.chroma.bit_depth
-        frame = VideoFrame(spec.width, spec.height, self._choice.pixel_format.name)
+        frame = VideoFrame(spec.width, spec.height, self._choice.frame_format)
         first_field = picture.first_field or spec.first_field
         if first_field is not None:
             frame = self._marks.marked(frame, first_field)
         luma = at_depth(picture.luma, spec.bit_depth, depth)
-        for plane, values in zip(frame.planes, (luma, cb, cr), strict=True):
-            plane_view(plane, depth)[...] = values
+        fill(frame, (luma, cb, cr), depth)
         frame.pts, frame.duration = self._times.stamp(picture)
         frame.time_base = spec.time_base
         frame.color_range = RANGE_FULL if spec.full_range else RANGE_LIMITED
