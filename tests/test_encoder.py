@@ -19,10 +19,10 @@ from tests import samples
 from tests.clips import Clip, decoded, make_clip, timeline
 from tests.test_pipeline import Painter
 from vidcolor import encoder
-from vidcolor.chips import chip_of
 from vidcolor.cli import main
 from vidcolor.encoder import choose_encoder, configure, open_encoder, shares_bits
 from vidcolor.errors import OptionError
+from vidcolor.hardware_encoders import hardware_encoder
 from vidcolor.options import ColorizeOptions, EncodeOptions
 from vidcolor.pipeline import colorize_video
 from vidcolor.pixel_formats import PlanarFormat
@@ -139,15 +139,15 @@ def test_quality_of_hardware(options: EncodeOptions, expected: dict[str, str]) -
 @pytest.mark.parametrize(("crf", "quality"), [(0, 100), (18, 65), (51, 1), (80, 1)])
 def test_quality_of_videotoolbox(crf: float, quality: int) -> None:
     """Its scale goes the other way; from end to end."""
-    chip = chip_of("hevc_videotoolbox")
-    assert chip is not None
-    assert chip.quality(crf) == {"global_quality": str(118 * quality)}
+    found = hardware_encoder("hevc_videotoolbox")
+    assert found is not None
+    assert found.quality(crf) == {"global_quality": str(118 * quality)}
 
 
 @pytest.mark.parametrize("given", [{"crf": 20.0}, {"encoder_options": {"b": "8M"}}])
 def test_qscale_goes_with_its_quality(given: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """VideoToolbox looks at the quality only where that flag is set, and at the bit rate only where it is not."""
-    monkeypatch.setattr(encoder, "chip_of", lambda name: chip_of("h264_videotoolbox"))
+    monkeypatch.setattr(encoder, "hardware_encoder", lambda name: hardware_encoder("h264_videotoolbox"))
     choice = choose_encoder(EncodeOptions(codec="mpeg4", **given), SPEC)
     context = CodecContext.create(choice.codec, "w")
     configure(context, choice, SPEC)
@@ -159,7 +159,7 @@ def test_qscale_goes_with_its_quality(given: dict[str, Any], monkeypatch: pytest
 @pytest.mark.parametrize("codec", ["prores_videotoolbox", "mpeg2_qsv", "h264_amf", "libx264", "h264_nvenc_"])
 def test_other_encoders_are_as_they_say(codec: str) -> None:
     """Nothing is assumed of encoders that are not known."""
-    assert chip_of(codec) is None
+    assert hardware_encoder(codec) is None
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,10 @@ from av.codec.codec import UnknownCodecError
 from av.codec.context import CodecContext, Flags
 from av.video.codeccontext import VideoCodecContext
 
-from vidcolor.chips import chip_of
 from vidcolor.errors import OptionError
 from vidcolor.fields import FIELD_CODECS, ORDER_CODES
 from vidcolor.frames import ChromaFormat, VideoSpec
+from vidcolor.hardware_encoders import hardware_encoder
 from vidcolor.options import EncodeOptions
 from vidcolor.pixel_formats import PLANAR_KIN, RANGE_FULL, RANGE_LIMITED, RAW_PIXEL_FORMATS, PlanarFormat
 
@@ -116,12 +116,12 @@ def _settings(codec: Codec, options: EncodeOptions) -> dict[str, str]:
     supported = CodecContext.create(codec, "w").supported_options
     private = {option.name for option in supported.private}
     known = private | {option.name for option in supported.generic}
-    chip, crf = chip_of(codec.name), options.crf
-    if crf is None and (chip or "crf" in private) and not RATE_CONTROL & options.encoder_options.keys():
+    hardware, crf = hardware_encoder(codec.name), options.crf
+    if crf is None and (hardware or "crf" in private) and not RATE_CONTROL & options.encoder_options.keys():
         crf = DEFAULT_CRF
     settings: dict[str, str] = {}
     if crf is not None:
-        settings = chip.quality(crf) if chip else {"crf": f"{crf:g}"}
+        settings = hardware.quality(crf) if hardware else {"crf": f"{crf:g}"}
     if options.preset is not None:
         settings["preset"] = options.preset
     for key in ("crf", "preset"):
@@ -162,11 +162,11 @@ def _siting(codec: Codec, settings: dict[str, str]) -> Siting:
 
 def _frame_formats(codec: Codec) -> dict[PlanarFormat, str]:
     """What code values an encoder takes, and the format that it wants each in: planar where it can be had."""
-    listed, chip = codec.video_formats, chip_of(codec.name)
+    listed, hardware = codec.video_formats, hardware_encoder(codec.name)
     names = RAW_PIXEL_FORMATS if listed is None else [pixel_format.name for pixel_format in listed]
     planar = {PlanarFormat.parse(name): name for name in names}
     kin = {PlanarFormat.parse(PLANAR_KIN[name]): name for name in names if name in PLANAR_KIN}
-    deepest = inf if chip is None else chip.deepest
+    deepest = inf if hardware is None else hardware.deepest
     both = {**planar, **{found: name for found, name in kin.items() if found not in planar}}
     return {found: name for found, name in both.items() if found is not None and found.bit_depth <= deepest}
 
@@ -248,8 +248,8 @@ def configure(context: VideoCodecContext, choice: EncoderChoice, spec: VideoSpec
         context.flags |= Flags.interlaced_dct | Flags.interlaced_me
         context.field_order = ORDER_CODES[spec.first_field]
     context.flags |= Flags.frame_duration  # a packet lasts as long as its picture, also with a variable rate
-    chip = chip_of(choice.codec.name)
-    if chip is not None and chip.is_by_qscale and "global_quality" in choice.settings:
+    hardware = hardware_encoder(choice.codec.name)
+    if hardware is not None and hardware.is_by_qscale and "global_quality" in choice.settings:
         context.flags |= Flags.qscale
     # PyAV asks for slice threads only, and x264 would cut every picture into slices for them.
     context.thread_type = "AUTO"
@@ -284,9 +284,11 @@ def open_encoder(context: VideoCodecContext, choice: EncoderChoice, spec: VideoS
         film = f"{choice.pixel_format.name} of {spec.width}×{spec.height}, time base {spec.time_base}"
         settings = " ".join(f"{key}={value}" for key, value in choice.settings.items()) or "its defaults"
         what = f"--codec {choice.codec.name}: refuses {film}, with {settings} ({exc.strerror})"
-        chip = chip_of(choice.codec.name)
-        if chip is not None:
-            raise OptionError(f"{what}; it needs {chip.needs}; --codec {chip.stand_in} works everywhere") from exc
+        hardware = hardware_encoder(choice.codec.name)
+        if hardware is not None:
+            raise OptionError(
+                f"{what}; it needs {hardware.needs}; --codec {hardware.stand_in} works everywhere"
+            ) from exc
         raise OptionError(f"{what}; change the settings or choose another --codec") from exc
     if context.options:
         raise OptionError(f"--encoder-option {next(iter(context.options))}: {choice.codec.name} did not take it")

@@ -59,7 +59,7 @@ class ColorizeOptions:
     """
     hwaccel: str = "none"
     """Hardware that decodes films in files, as ``ffmpeg -hwaccels`` names it (``cuda``, ``vaapi``, ``videotoolbox``);
-    ``auto``: what there is, and software otherwise. The pictures are the same (:mod:`vidcolor.hardware`).
+    ``auto``: what there is, and software otherwise. The pictures are the same (:mod:`vidcolor.hwaccel`).
     """
     overwrite: bool = False
     """Replace an output that exists; unfinished work on it, too, unless ``resume`` goes on with that."""

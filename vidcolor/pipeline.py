@@ -19,7 +19,7 @@ from vidcolor.chroma import render
 from vidcolor.colorizer import Predictor, largest_render_size
 from vidcolor.destinations import FilmOutput
 from vidcolor.frames import FloatArray, Frame, VideoSpec
-from vidcolor.hardware import read_film
+from vidcolor.hwaccel import read_film
 from vidcolor.identity import Identity
 from vidcolor.luma import shrink, stored_render_size
 from vidcolor.options import ColorizeOptions

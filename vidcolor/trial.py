@@ -30,7 +30,7 @@ from vidcolor.colorizer import Predictor
 from vidcolor.fields import Deinterlacing
 from vidcolor.film_info import Timing
 from vidcolor.frames import ChromaFormat, Picture, VideoSpec
-from vidcolor.hardware import read_film
+from vidcolor.hwaccel import read_film
 from vidcolor.luma import quarter_turns, stored_render_size
 from vidcolor.options import ColorizeOptions
 from vidcolor.pipeline import colour_pictures

@@ -71,7 +71,7 @@ class VideoReader:
     with both their fields; ``deinterlace`` makes whole ones, one of each frame, or one of each field at twice the rate.
     With ``on_error`` "keep-grey" damage after the first picture is put down in :attr:`damage`: a picture that cannot be
     decoded is replaced by the one before it, and packets of other streams that are cut off are left out.
-    ``accelerator`` is hardware that decodes a film in a file (:mod:`vidcolor.hardware`), or as much of it as it can.
+    ``accelerator`` is hardware that decodes a film in a file (:mod:`vidcolor.hwaccel`), or as much of it as it can.
 
     Raises:
         InputError: the file is missing, empty, no media, damaged or holds no picture.

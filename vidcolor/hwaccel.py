@@ -1,4 +1,4 @@
-"""Decoding by hardware, where that gives the very bits that software gives.
+"""``--hwaccel``: decoding by hardware, where that gives the very bits that software gives.
 
 Nothing is believed: the film is opened in software and once more with the device, and its first picture must come from
 the device and be the same, with all that is known of it. The device's pictures are fetched into memory, in semi-planar

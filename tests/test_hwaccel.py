@@ -18,10 +18,9 @@ from PIL import Image
 from tests.clips import Clip, make_clip
 from tests.test_pipeline import LOSSLESS, Painter
 from tests.test_pixel_formats import semi_planar_frame
-from vidcolor import hardware
 from vidcolor.cli import main
 from vidcolor.errors import InputError, OptionError
-from vidcolor.hardware import UnacceleratedError, find_device, read_film
+from vidcolor.hwaccel import UnacceleratedError, find_device, read_film
 from vidcolor.identity import Identity
 from vidcolor.options import ColorizeOptions
 from vidcolor.pipeline import colorize_video
@@ -98,7 +97,7 @@ def plug_in(monkeypatch: pytest.MonkeyPatch) -> Any:
 
         kind.pictures_decoded = 0
         monkeypatch.setattr("vidcolor.pipeline.VideoReader", read)
-        monkeypatch.setattr(hardware, "find_device", lambda name, codec: ("chip", HWAccel("cuda")))
+        monkeypatch.setattr("vidcolor.hwaccel.find_device", lambda name, codec: ("chip", HWAccel("cuda")))
 
     return plug
 

@@ -1,12 +1,12 @@
 """Encoders in hardware: what they need, what they really take, and how a quality is said to each kind.
 
 None of them has a ``crf``. The scales that stand for it here are those of FFmpeg's wrappers (``libavcodec/nvenc.c``,
-``qsvenc.c``, ``videotoolboxenc.c``, as of FFmpeg 8):
+``qsvenc.c``, ``videotoolboxenc.c``):
 
 ==============  ========================================================================================================
 NVENC           ``rc=vbr`` with ``cq``, 1 to 51 (AV1: 63), less is better; 0 would be automatic. Bit rates are ignored
                 then. What is deeper than 10 bits is cut off to 10 without a word.
-Quick Sync      ``global_quality``, 1 to 51, less is better: "intelligent constant quality", unless a bit rate is given
+Quick Sync      ``global_quality``, 1 to 51, less is better: "intelligent constant quality", without a largest bit rate
 VideoToolbox    ``global_quality`` in units of ``FF_QP2LAMBDA`` with the flag ``qscale``, 1 to 100, more is better; on
                 Apple silicon only. The whole of one scale is laid on the whole of the other.
 ==============  ========================================================================================================
@@ -25,7 +25,7 @@ _NAME = re.compile(rf"(?P<codec>{'|'.join(STAND_INS)})_(?P<kind>nvenc|qsv|videot
 
 
 @dataclass(frozen=True)
-class Chip:
+class HardwareEncoder:
     """What there is to know of one encoder in hardware."""
 
     needs: str
@@ -35,23 +35,23 @@ class Chip:
     quality: Callable[[float], dict[str, str]]
     """The settings that stand for a constant rate factor."""
     deepest: int
-    """Bits: of deeper pictures it takes as many only."""
+    """Bits that it encodes, however many a format has that it takes."""
     is_by_qscale: bool = False
     """Whether the flag ``qscale`` goes with ``global_quality``."""
 
 
-def chip_of(codec_name: str) -> Chip | None:
+def hardware_encoder(codec_name: str) -> HardwareEncoder | None:
     """None for encoders in software, and for hardware of which nothing is known here."""
     match = _NAME.fullmatch(codec_name)
     if match is None:
         return None
     stand_in = STAND_INS[match["codec"]]
     if match["kind"] == "nvenc":
-        return Chip("an NVIDIA card with its driver", stand_in, _nvenc_quality, deepest=10)
+        return HardwareEncoder("an NVIDIA card with its driver", stand_in, _nvenc_quality, deepest=10)
     if match["kind"] == "qsv":
-        return Chip("Intel graphics with its driver", stand_in, _quick_sync_quality, deepest=12)
+        return HardwareEncoder("Intel graphics with its driver", stand_in, _quick_sync_quality, deepest=12)
     apple = "Apple silicon, or on other Apple computers a bit rate (--encoder-option b=8M)"
-    return Chip(apple, stand_in, _videotoolbox_quality, deepest=10, is_by_qscale=True)
+    return HardwareEncoder(apple, stand_in, _videotoolbox_quality, deepest=10, is_by_qscale=True)
 
 
 def _nvenc_quality(crf: float) -> dict[str, str]:
