@@ -22,6 +22,7 @@ from vidcolor.folder import FolderReport, colorize_folder
 from vidcolor.frames import FloatArray
 from vidcolor.options import ColorizeOptions
 from vidcolor.progress import OnProgress, Progress, Report
+from vidcolor.team import Team
 
 OPTIONS = ColorizeOptions(render_size=32)
 
@@ -135,6 +136,30 @@ def test_pictures_of_one_size_share_a_batch(tree: Path, tmp_path: Path) -> None:
     assert len(alone.shapes) == 12
     for name in files_below(tmp_path / "out"):
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "one by one" / name).read_bytes()
+
+
+def test_several_devices(tree: Path, tmp_path: Path) -> None:
+    """They share the pictures, every file is that of one device, and every file is told of once."""
+    for index in range(9):
+        picture(tree / f"a{index}.png", 20 * index, (40 + 4 * index % 3, 30))
+    told: list[str] = []
+
+    class Member(Batches):
+        fingerprint, runs_on = "means", "paper"
+
+    members = [Member(2), Member(2)]
+    out = tmp_path / "out"
+    report = colorize_folder(
+        tree, out, colorizer=Team(members), options=OPTIONS, on_file=lambda path, *_: told.append(path.name)
+    )
+    assert report.pictures == 9
+    assert sorted(told) == files_below(tree)
+    assert all(member.shapes for member in members)
+    alone = Batches(2)
+    run(tree, tmp_path / "alone", alone)
+    assert sorted(alone.shapes) == sorted(members[0].shapes + members[1].shapes)
+    for name in files_below(tmp_path / "out"):
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
 
 
 def test_waiting_pictures_are_bounded(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,15 +8,24 @@ import av
 import numpy as np
 import pytest
 
-from vidcolor.pixel_formats import PlanarFormat, luma_layout, planar_name, plane_view, read_luma
+from vidcolor.pixel_formats import (
+    PLANAR_KIN,
+    PlanarFormat,
+    as_planar,
+    fill,
+    luma_layout,
+    planar_name,
+    plane_view,
+    read_luma,
+)
 
 SIZE = (37, 22)
 LIMITED = 1
 
 
-def random_frame(name: str, depth: int, seed: int = 0) -> av.VideoFrame:
+def random_frame(name: str, depth: int, seed: int = 0, size: tuple[int, int] = SIZE) -> av.VideoFrame:
     """A frame of noise in a planar format."""
-    frame = av.VideoFrame(*SIZE, name)
+    frame = av.VideoFrame(*size, name)
     for plane in frame.planes:
         view = plane_view(plane, depth)
         view[...] = np.random.default_rng(seed).integers(0, 2**depth, view.shape)
@@ -47,7 +56,6 @@ def test_luma_is_read_in_place(name: str) -> None:
     [
         ("yuv422p", "yuyv422"),
         ("yuv422p", "uyvy422"),
-        ("yuv420p10le", "p010le"),
         ("yuv420p10le", "yuv420p10be"),
         ("yuv422p10le", "y210le"),
         ("yuv422p10le", "nv20le"),
@@ -65,6 +73,53 @@ def test_other_layouts_keep_every_code_value(planar: str, packed: str) -> None:
     layout = luma_layout(arranged.format)
     assert layout.convert_to == planar
     np.testing.assert_array_equal(read_luma(arranged, layout), plane_view(frame.planes[0], bits))
+
+
+def semi_planar_frame(planar: av.VideoFrame, name: str) -> av.VideoFrame:
+    """The code values of a planar frame in another arrangement: Cb and Cr by turns, in the high bits of words."""
+    bits = planar.format.components[0].bits
+    frame = av.VideoFrame(planar.width, planar.height, name)
+    luma, cb, cr = (plane_view(plane, bits) for plane in planar.planes)
+    both = np.stack((cb, cr), axis=-1).reshape(len(cb), -1)
+    for plane, values in zip(frame.planes, (luma, both), strict=True):
+        rows = np.frombuffer(memoryview(plane), values.dtype).reshape(plane.height, -1)
+        rows[:, : values.shape[1]] = values << (16 - bits if bits > 8 else 0)
+    frame.color_range = LIMITED
+    frame.pts = 7
+    return frame
+
+
+@pytest.mark.parametrize("name", PLANAR_KIN)
+@pytest.mark.parametrize("size", [(37, 22), (64, 48), (5, 3)])
+def test_what_hardware_gives(name: str, size: tuple[int, int]) -> None:
+    """Semi-planar pictures: the luma, and all planes where they are rearranged, are those that were put in."""
+    planar = random_frame(PLANAR_KIN[name], av.VideoFormat(name).components[0].bits, size=size)
+    bits = planar.format.components[0].bits
+    frame = semi_planar_frame(planar, name)
+    layout = luma_layout(frame.format)
+    assert (layout.bit_depth, layout.convert_to) == (bits, None)
+    luma = read_luma(frame, layout)
+    np.testing.assert_array_equal(luma, plane_view(planar.planes[0], bits))
+    assert not luma.flags.writeable
+    rearranged = as_planar(frame)
+    assert (rearranged.format.name, rearranged.pts) == (planar.format.name, 7)
+    for found, expected in zip(rearranged.planes, planar.planes, strict=True):
+        np.testing.assert_array_equal(plane_view(found, bits), plane_view(expected, bits))
+    assert as_planar(planar) is planar
+
+
+@pytest.mark.parametrize("name", [*PLANAR_KIN, "yuv420p", "yuv422p10le"])
+@pytest.mark.parametrize("size", [(37, 22), (64, 48), (5, 3)])
+def test_what_encoders_get(name: str, size: tuple[int, int]) -> None:
+    """Three planes in one frame of any of these formats: nothing is lost, nor written beside its place."""
+    bits = av.VideoFormat(name).components[0].bits
+    planar = random_frame(PLANAR_KIN.get(name, name), bits, size=size)
+    filled = av.VideoFrame(*size, name)
+    fill(filled, tuple(plane_view(plane, bits) for plane in planar.planes), bits)
+    expected = semi_planar_frame(planar, name) if name in PLANAR_KIN else planar
+    assert filled.format.name == expected.format.name
+    for found, wanted in zip(as_planar(filled).planes, as_planar(expected).planes, strict=True):
+        np.testing.assert_array_equal(plane_view(found, bits), plane_view(wanted, bits))
 
 
 def test_grey_rgb_keeps_its_code_values() -> None:

@@ -40,6 +40,7 @@ from vidcolor.pipes import PipeInput
 from vidcolor.progress import Progress, Report
 from vidcolor.segment_file import read_facts
 from vidcolor.sequences import PicturePattern
+from vidcolor.team import Team
 from vidcolor.unfinished import folder_of, segment_paths
 from vidcolor.video import VideoReader
 from vidcolor.weights import load_generator
@@ -229,6 +230,14 @@ class TestGoingOn:
         interrupt(source, dest, at=70, scenes=cuts, overwrite=True)
         colour(source, dest, scenes=cuts, overwrite=True, resume=True)
         assert dest.read_bytes() == given
+
+    def test_on_another_number_of_devices(self, source: Path, whole: dict[str, bytes]) -> None:
+        """Begun by one, gone on with by three, ended by two: nobody can tell."""
+        dest = source.with_name("out.mkv")
+        interrupt(source, dest, at=30)
+        interrupt(source, dest, at=70, resume=True, painter=Team([Faithful(), Faithful(), Faithful()]))
+        colour(source, dest, resume=True, painter=Team([Faithful(), Faithful()]))
+        assert dest.read_bytes() == whole[".mkv"]
 
     def test_numbered_pictures(self, tmp_path: Path) -> None:
         """A film from scans goes on as one from a file does; a container that counts goes on counting."""

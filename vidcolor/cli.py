@@ -7,6 +7,7 @@ used, because they load torch, PyAV and OpenCV, and ``--help`` must not wait for
 from __future__ import annotations
 
 import difflib
+import os
 import time
 from collections.abc import Mapping
 from fractions import Fraction
@@ -38,7 +39,7 @@ from vidcolor.session import FAILED, Session, exit_codes, signals_raise
 from vidcolor.unfinished import is_finished
 
 if TYPE_CHECKING:
-    from vidcolor.colorizer import Colorizer
+    from vidcolor.colorizer import Predictor
     from vidcolor.destinations import FilmOutput
     from vidcolor.options import ColorizeOptions
     from vidcolor.sources import FilmInput
@@ -77,6 +78,7 @@ class VidcolorGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         session = ctx.obj = Session()
+        os.environ.setdefault("SVT_LOG", "1")  # errors only: SVT-AV1 writes to the terminal past libav's log
         with console.logging_to(session.err), signals_raise(), exit_codes(session):
             return super().invoke(ctx)
 
@@ -215,13 +217,13 @@ def models(session: Session) -> None:
     session.display.listing(contents)
 
 
-def load(session: Session, network: NetworkChoice) -> Colorizer:
+def load(session: Session, network: NetworkChoice) -> Predictor:
     """The network, with something to look at meanwhile."""
     with session.display.loading("Loading the network"):
         return network.load()
 
 
-def colorize_path(session: Session, source: Path, dest: Path, colorizer: Colorizer, options: ColorizeOptions) -> None:
+def colorize_path(session: Session, source: Path, dest: Path, colorizer: Predictor, options: ColorizeOptions) -> None:
     """Colour a folder, a film, or a picture if the name says that it is one."""
     if is_folder(source):
         return colorize_tree(session, source, dest, colorizer, options)
@@ -236,7 +238,7 @@ def colorize_path(session: Session, source: Path, dest: Path, colorizer: Coloriz
 
 
 def colorize_film(
-    session: Session, source: FilmInput, dest: FilmOutput, colorizer: Colorizer, options: ColorizeOptions
+    session: Session, source: FilmInput, dest: FilmOutput, colorizer: Predictor, options: ColorizeOptions
 ) -> None:
     """Colour a film and say what became of it; ends the command with exit code 1 if damage in it was gone over."""
     from vidcolor.pipeline import colorize_video
@@ -248,7 +250,7 @@ def colorize_film(
         raise click.exceptions.Exit(FAILED)
 
 
-def colorize_tree(session: Session, source: Path, dest: Path, colorizer: Colorizer, options: ColorizeOptions) -> None:
+def colorize_tree(session: Session, source: Path, dest: Path, colorizer: Predictor, options: ColorizeOptions) -> None:
     """Colour a folder; ends the command with exit code 1 if any file failed."""
     from vidcolor.folder import colorize_folder
 

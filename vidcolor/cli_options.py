@@ -18,7 +18,7 @@ from vidcolor.options import ColorizeOptions, EncodeOptions
 from vidcolor.session import Session
 
 if TYPE_CHECKING:
-    from vidcolor.colorizer import Colorizer
+    from vidcolor.colorizer import Predictor
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -60,9 +60,10 @@ def key_values(ctx: click.Context, param: click.Parameter, values: tuple[str, ..
 
 
 def device_name(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    """The name of a device; whether there is one, only torch can say."""
-    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", value):
-        raise click.BadParameter(f"expected auto, cpu, cuda, cuda:N or mps, got {value!r}", ctx, param)
+    """The name of a device, or of several; whether there is one, only torch can say."""
+    if not re.fullmatch(r"auto|all|mps|(cpu|cuda(:\d+)?)(,(cpu|cuda(:\d+)?))*", value):
+        several = "several such as cuda:0,cuda:1"
+        raise click.BadParameter(f"expected auto, all, cpu, cuda, cuda:N, mps or {several}, got {value!r}", ctx, param)
     return value
 
 
@@ -74,12 +75,17 @@ class NetworkChoice:
     device: str
     batch_size: int | None
 
-    def load(self) -> Colorizer:
+    def load(self) -> Predictor:
         """The network, ready to run; takes seconds. Raises WeightsError and OptionError."""
         from vidcolor.colorizer import Colorizer
         from vidcolor.weights import load_generator
 
-        return Colorizer(load_generator(self.weights), device=self.device, batch_size=self.batch_size)
+        generator = load_generator(self.weights)
+        if self.device != "all" and "," not in self.device:
+            return Colorizer(generator, device=self.device, batch_size=self.batch_size)
+        from vidcolor.team import assemble
+
+        return assemble(generator, self.device, batch_size=self.batch_size)
 
 
 def option(section: str, *names: str, **settings: Any) -> Decorator:
@@ -161,8 +167,9 @@ network_options = stacked(
             "--device",
             callback=device_name,
             default="auto",
-            metavar="NAME",
-            help="Where the network runs: auto, cpu, cuda, cuda:N or mps.",
+            metavar="NAME[,NAME...]|all",
+            help="Where the network runs: auto, cpu, cuda, cuda:N or mps. Several, such as cuda:0,cuda:1, share the "
+            "work; all: every CUDA device there is.",
         ),
         network(
             "--batch-size",
@@ -190,6 +197,13 @@ reading_options = stacked(
             help="Where a film is damaged: stop; or go on, with the picture before in place of one that cannot be "
             "decoded, and end with exit code 1.",
         ),
+        reading(
+            "--hwaccel",
+            default=ColorizeOptions.hwaccel,
+            metavar="NAME|auto|none",
+            help="Decode by hardware, as ffmpeg names it: cuda, vaapi, videotoolbox, d3d11va ... The pictures are the "
+            "same; auto: if there is any that can.",
+        ),
     )
 )
 
@@ -206,14 +220,14 @@ encode_options = stacked(
             "--codec",
             default=EncodeOptions.codec,
             metavar="NAME",
-            help="Encoder, as ffmpeg names it.",
+            help="Encoder, as ffmpeg names it: libx265, libsvtav1, ffv1, prores_ks, hevc_nvenc, hevc_qsv ...",
         ),
         encoding(
             "--crf",
             type=float,
             metavar="NUMBER",
             show_default="18 where the encoder has it",
-            help="Constant rate factor: less is better and larger.",
+            help="Constant rate factor: less is better and larger. For hardware, what it has in its place.",
         ),
         encoding(
             "--preset",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import inf
 from typing import Literal, cast, get_args
 
 import av
@@ -17,8 +18,9 @@ from av.video.codeccontext import VideoCodecContext
 from vidcolor.errors import OptionError
 from vidcolor.fields import FIELD_CODECS, ORDER_CODES
 from vidcolor.frames import ChromaFormat, VideoSpec
+from vidcolor.hardware_encoders import hardware_encoder
 from vidcolor.options import EncodeOptions
-from vidcolor.pixel_formats import RANGE_FULL, RANGE_LIMITED, RAW_PIXEL_FORMATS, PlanarFormat
+from vidcolor.pixel_formats import PLANAR_KIN, RANGE_FULL, RANGE_LIMITED, RAW_PIXEL_FORMATS, PlanarFormat
 
 DEFAULT_CRF = 18.0  # visually lossless for x264; the other encoders with a crf are at least as careful there
 FALLBACK_RATE = Fraction(25)  # for rate control only, where the source names no rate: times come from the pictures
@@ -46,6 +48,9 @@ class EncoderChoice:
 
     codec: Codec
     pixel_format: PlanarFormat
+    """What code values it takes."""
+    frame_format: str
+    """The format that it wants them in: the same, or its semi-planar kin."""
     settings: dict[str, str]
     siting: Siting
 
@@ -92,7 +97,8 @@ def choose_encoder(options: EncodeOptions, spec: VideoSpec, *, may_round: bool =
         pixel_format = _default_format(codec, settings, spec, may_round=may_round)
     if pixel_format.subsampling_y == 2:
         settings.setdefault("chroma_sample_location", siting)
-    return EncoderChoice(codec, pixel_format, settings, siting)
+    frame_format = _frame_formats(codec).get(pixel_format, pixel_format.name)
+    return EncoderChoice(codec, pixel_format, frame_format, settings, siting)
 
 
 def _find_codec(name: str) -> Codec:
@@ -110,15 +116,16 @@ def _settings(codec: Codec, options: EncodeOptions) -> dict[str, str]:
     supported = CodecContext.create(codec, "w").supported_options
     private = {option.name for option in supported.private}
     known = private | {option.name for option in supported.generic}
+    hardware, crf = hardware_encoder(codec.name), options.crf
+    if crf is None and (hardware or "crf" in private) and not RATE_CONTROL & options.encoder_options.keys():
+        crf = DEFAULT_CRF
     settings: dict[str, str] = {}
-    if options.crf is not None:
-        settings["crf"] = f"{options.crf:g}"
-    elif "crf" in private and not RATE_CONTROL & options.encoder_options.keys():
-        settings["crf"] = f"{DEFAULT_CRF:g}"
+    if crf is not None:
+        settings = hardware.quality(crf) if hardware else {"crf": f"{crf:g}"}
     if options.preset is not None:
         settings["preset"] = options.preset
-    for key in settings:
-        if key not in private:
+    for key in ("crf", "preset"):
+        if key in settings and key not in private:
             raise OptionError(f"--{key} {settings[key]}: the encoder {codec.name} has no {key}; leave it out")
     for key in options.encoder_options:
         if key not in known:
@@ -153,15 +160,20 @@ def _siting(codec: Codec, settings: dict[str, str]) -> Siting:
     return cast(Siting, siting)
 
 
-def _planar_formats(codec: Codec) -> list[PlanarFormat]:
-    listed = codec.video_formats
+def _frame_formats(codec: Codec) -> dict[PlanarFormat, str]:
+    """What code values an encoder takes, and the format that it wants each in: planar where it can be had."""
+    listed, hardware = codec.video_formats, hardware_encoder(codec.name)
     names = RAW_PIXEL_FORMATS if listed is None else [pixel_format.name for pixel_format in listed]
-    return [planar for planar in map(PlanarFormat.parse, names) if planar is not None]
+    planar = {PlanarFormat.parse(name): name for name in names}
+    kin = {PlanarFormat.parse(PLANAR_KIN[name]): name for name in names if name in PLANAR_KIN}
+    deepest = inf if hardware is None else hardware.deepest
+    both = {**planar, **{found: name for found, name in kin.items() if found not in planar}}
+    return {found: name for found, name in both.items() if found is not None and found.bit_depth <= deepest}
 
 
 def _requested_format(codec: Codec, name: str) -> PlanarFormat:
     requested = PlanarFormat.parse(name)
-    supported = _planar_formats(codec)
+    supported = _frame_formats(codec)
     if requested is None:
         raise OptionError(f"--pix-fmt {name}: expected planar Y'CbCr, such as yuv420p, yuv444p or yuv420p10le")
     if codec.video_formats is not None and requested not in supported:
@@ -176,7 +188,7 @@ def _default_format(codec: Codec, settings: dict[str, str], spec: VideoSpec, *, 
     4:2:0 is what players expect. Where width or height is odd and the encoder insists on even ones, a row would be lost
     in 4:2:0, so 4:4:4 is taken.
     """
-    known = _planar_formats(codec)
+    known = _frame_formats(codec)
     deepest = max((planar.bit_depth for planar in known), default=0)
     enough = min(spec.bit_depth, deepest) if may_round else spec.bit_depth
     # The yuvj names are old spellings of full range; an encoder that lists only those takes nothing else.
@@ -207,7 +219,7 @@ def _opens(codec: Codec, planar: PlanarFormat, settings: dict[str, str], spec: V
     if _is_too_small(codec, spec):
         return False
     context = cast(VideoCodecContext, CodecContext.create(codec, "w"))
-    configure(context, EncoderChoice(codec, planar, settings, "left"), spec)
+    configure(context, EncoderChoice(codec, planar, _frame_formats(codec)[planar], settings, "left"), spec)
     try:
         context.open()
     except av.FFmpegError:
@@ -223,7 +235,7 @@ def configure(context: VideoCodecContext, choice: EncoderChoice, spec: VideoSpec
     """Tell an encoder, not yet open, about the film: size, time, colour tags, settings."""
     context.width = spec.width
     context.height = spec.height
-    context.pix_fmt = choice.pixel_format.name
+    context.pix_fmt = choice.frame_format
     context.time_base = spec.time_base
     context.framerate = spec.frame_rate or FALLBACK_RATE
     if spec.sample_aspect_ratio is not None:
@@ -236,6 +248,9 @@ def configure(context: VideoCodecContext, choice: EncoderChoice, spec: VideoSpec
         context.flags |= Flags.interlaced_dct | Flags.interlaced_me
         context.field_order = ORDER_CODES[spec.first_field]
     context.flags |= Flags.frame_duration  # a packet lasts as long as its picture, also with a variable rate
+    hardware = hardware_encoder(choice.codec.name)
+    if hardware is not None and hardware.is_by_qscale and "global_quality" in choice.settings:
+        context.flags |= Flags.qscale
     # PyAV asks for slice threads only, and x264 would cut every picture into slices for them.
     context.thread_type = "AUTO"
     context.options = {**choice.settings, **_for_equal_bytes(choice)}
@@ -269,6 +284,11 @@ def open_encoder(context: VideoCodecContext, choice: EncoderChoice, spec: VideoS
         film = f"{choice.pixel_format.name} of {spec.width}×{spec.height}, time base {spec.time_base}"
         settings = " ".join(f"{key}={value}" for key, value in choice.settings.items()) or "its defaults"
         what = f"--codec {choice.codec.name}: refuses {film}, with {settings} ({exc.strerror})"
+        hardware = hardware_encoder(choice.codec.name)
+        if hardware is not None:
+            raise OptionError(
+                f"{what}; it needs {hardware.needs}; --codec {hardware.stand_in} works everywhere"
+            ) from exc
         raise OptionError(f"{what}; change the settings or choose another --codec") from exc
     if context.options:
         raise OptionError(f"--encoder-option {next(iter(context.options))}: {choice.codec.name} did not take it")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vidcolor.colorizer import Colorizer
+from vidcolor.colorizer import Predictor
 from vidcolor.errors import InputError, OptionError, OutputError, VidcolorError, told
 from vidcolor.frames import FloatArray
 from vidcolor.images import picture_shown, read_picture, render_picture
@@ -23,6 +23,7 @@ from vidcolor.picture_writer import check_output
 from vidcolor.progress import OnFile, OnProgress
 from vidcolor.stages import Stage
 from vidcolor.suffixes import FILM_SUFFIXES, is_picture, output_name
+from vidcolor.team import in_turn
 from vidcolor.unfinished import is_finished
 
 READ_AHEAD = 2  # pictures
@@ -123,7 +124,7 @@ def colorize_folder(
     source: Path,
     dest: Path,
     *,
-    colorizer: Colorizer,
+    colorizer: Predictor,
     options: ColorizeOptions,
     on_file: OnFile | None = None,
     on_progress: OnProgress | None = None,
@@ -228,12 +229,12 @@ def _without_clashes(jobs: list[Job]) -> tuple[list[Job], list[tuple[Path, str]]
 
 
 def _colorize_pictures(
-    jobs: tuple[Job, ...], dest: Path, tally: Tally, colorizer: Colorizer, options: ColorizeOptions
+    jobs: tuple[Job, ...], dest: Path, tally: Tally, colorizer: Predictor, options: ColorizeOptions
 ) -> None:
     reading = Stage("read", _read(jobs, dest, options), depth=READ_AHEAD)
     try:
-        for batch in _batches(reading, colorizer.batch_size, tally):
-            _colorize_batch(batch, tally, colorizer, options)
+        for batch, colours in in_turn(_batches(reading, colorizer, tally), colorizer):
+            _write_batch(batch, colours, tally, options)
     finally:
         reading.close()
 
@@ -250,10 +251,20 @@ def _read(jobs: tuple[Job, ...], dest: Path, options: ColorizeOptions) -> Iterat
 
 
 def _batches(
-    pictures: Iterator[ReadPicture | BadPicture], batch_size: int, tally: Tally
-) -> Iterator[list[ReadPicture]]:
-    """Gather pictures of equal render size, up to ``batch_size`` and within :data:`WAITING_BYTES`."""
+    pictures: Iterator[ReadPicture | BadPicture], colorizer: Predictor, tally: Tally
+) -> Iterator[tuple[list[ReadPicture], FloatArray]]:
+    """Gather pictures of equal render size, as many as are asked for at once and within :data:`WAITING_BYTES`.
+
+    What the network will see of them comes along: (N, h, w).
+    """
     waiting: dict[tuple[int, ...], list[ReadPicture]] = {}
+
+    def batch(shape: tuple[int, ...]) -> tuple[list[ReadPicture], FloatArray]:
+        group = waiting.pop(shape)
+        for item in group:
+            tally.begin(item.job)
+        return group, np.stack([item.shown for item in group])
+
     for item in pictures:
         if isinstance(item, BadPicture):
             tally.begin(item.job)
@@ -261,17 +272,15 @@ def _batches(
             continue
         shape = item.shown.shape
         waiting.setdefault(shape, []).append(item)
-        if len(waiting[shape]) >= batch_size:
-            yield waiting.pop(shape)
+        if len(waiting[shape]) >= colorizer.batch_size:
+            yield batch(shape)
         elif sum(other.picture.grey.nbytes for group in waiting.values() for other in group) > WAITING_BYTES:
-            yield waiting.pop(max(waiting, key=lambda shape: len(waiting[shape])))
-    yield from waiting.values()
+            yield batch(max(waiting, key=lambda shape: len(waiting[shape])))
+    for shape in list(waiting):
+        yield batch(shape)
 
 
-def _colorize_batch(batch: list[ReadPicture], tally: Tally, colorizer: Colorizer, options: ColorizeOptions) -> None:
-    for item in batch:
-        tally.begin(item.job)
-    colours = colorizer.predict(np.stack([item.shown for item in batch]))
+def _write_batch(batch: list[ReadPicture], colours: FloatArray, tally: Tally, options: ColorizeOptions) -> None:
     for item, ab in zip(batch, colours, strict=True):
         try:
             render_picture(item.picture, ab, item.job.dest, options=options)
@@ -284,7 +293,7 @@ def _colorize_films(
     jobs: tuple[Job, ...],
     dest: Path,
     tally: Tally,
-    colorizer: Colorizer,
+    colorizer: Predictor,
     options: ColorizeOptions,
     on_progress: OnProgress | None,
 ) -> None:

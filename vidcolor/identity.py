@@ -23,9 +23,9 @@ from vidcolor.errors import InputError
 from vidcolor.options import ColorizeOptions, EncodeOptions
 
 SAMPLE_BYTES = 1 << 20  # read from the beginning and from the end of the input
-APART = frozenset({"overwrite", "resume", "scenes", "encode", "on_error"})
+APART = frozenset({"overwrite", "resume", "scenes", "encode", "on_error", "hwaccel"})
 """Fields of the options that do not reach the pictures as they stand. What is finished before damage stops the work is
-the same as where it is gone over."""
+the same as where it is gone over, and hardware decodes the same pictures."""
 
 
 @runtime_checkable

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from vidcolor.chroma import colorize_grey
-from vidcolor.colorizer import Colorizer
+from vidcolor.colorizer import Predictor
 from vidcolor.errors import OptionError
 from vidcolor.frames import FloatArray
 from vidcolor.options import ColorizeOptions
@@ -32,7 +32,7 @@ LONGEST_RENDER_SIDE = 4096
 """Bounds what a very long panorama or strip of film asks of the network."""
 
 
-def colorize_image(source: Path, dest: Path, *, colorizer: Colorizer, options: ColorizeOptions) -> None:
+def colorize_image(source: Path, dest: Path, *, colorizer: Predictor, options: ColorizeOptions) -> None:
     """Colour one photograph. The format of ``dest`` is that of its suffix.
 
     What is kept, and what counts as the grey of a picture that has colour, is said by

@@ -57,6 +57,10 @@ class ColorizeOptions:
     """What to do where a film is damaged in its midst. ``keep-grey``: the picture before stands for one that cannot be
     decoded, damaged packets of sound are left out, and the report tells of each.
     """
+    hwaccel: str = "none"
+    """Hardware that decodes films in files, as ``ffmpeg -hwaccels`` names it (``cuda``, ``vaapi``, ``videotoolbox``);
+    ``auto``: what there is, and software otherwise. The pictures are the same (:mod:`vidcolor.hwaccel`).
+    """
     overwrite: bool = False
     """Replace an output that exists; unfinished work on it, too, unless ``resume`` goes on with that."""
     resume: bool = False

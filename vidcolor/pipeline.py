@@ -18,7 +18,8 @@ from vidcolor.anchors import mark_anchors
 from vidcolor.chroma import render
 from vidcolor.colorizer import Predictor, largest_render_size
 from vidcolor.destinations import FilmOutput
-from vidcolor.frames import Frame, VideoSpec
+from vidcolor.frames import FloatArray, Frame, VideoSpec
+from vidcolor.hwaccel import read_film
 from vidcolor.identity import Identity
 from vidcolor.luma import shrink, stored_render_size
 from vidcolor.options import ColorizeOptions
@@ -32,6 +33,7 @@ from vidcolor.sequences import PicturePattern
 from vidcolor.shots import mark_cuts
 from vidcolor.sources import FilmInput
 from vidcolor.stages import Stage, StageClock
+from vidcolor.team import in_turn, members_of
 from vidcolor.temporal import steady
 from vidcolor.unfinished import check_resumable
 from vidcolor.video import VideoReader, VideoWriter
@@ -149,7 +151,9 @@ def fit_render_size(
         return options, ()
     width, height = stored_render_size(spec, options.render_size)
     wanted = min(width, height)
-    size = largest_render_size(colorizer, wanted, width / height)
+    size = wanted
+    for member in members_of(colorizer):
+        size = largest_render_size(member, size, width / height)
     if size == wanted:
         return options, ()
     line = f"the network sees the film with a short side of {size} pixels instead of {wanted}: memory holds no more"
@@ -158,7 +162,11 @@ def fit_render_size(
 
 def open_reader(film: FilmInput, options: ColorizeOptions) -> VideoReader:
     """Open a film. A pipe is waited for in another thread, because in what libav calls back Ctrl-C would be lost."""
-    read = partial(VideoReader, deinterlace=options.deinterlace, on_error=options.on_error)
+
+    def read(film: FilmInput) -> VideoReader:
+        by = partial(VideoReader, film, deinterlace=options.deinterlace, on_error=options.on_error)
+        return read_film(lambda accelerator: by(accelerator=accelerator), options.hwaccel)
+
     if not isinstance(film, PipeInput):
         return read(film)
     with Stage("open", map(read, [film]), depth=1) as opening:
@@ -220,27 +228,34 @@ def colour_frames(
 
 
 def colorize_anchors(frames: Iterator[Frame], colorizer: Predictor) -> Iterator[Frame]:
-    """Ask the network for the anchors among ``frames``, a batch at a time; the others pass through, in order.
+    """Ask the network for the anchors among ``frames``, a batch at a time; the others pass through, in order."""
+    for batch, ab in in_turn(anchor_batches(frames, colorizer), colorizer):
+        colours = iter(ab)
+        for frame in batch:
+            yield replace(frame, ab=next(colours)) if frame.is_anchor else frame
+
+
+def anchor_batches(frames: Iterator[Frame], colorizer: Predictor) -> Iterator[tuple[list[Frame], FloatArray]]:
+    """All ``frames``, in batches for the network, and the grey of the anchors in each: (N, h, w).
 
     A segment that begins with a shot begins a batch: it gets the same batches whether there are frames before or not,
     and so the same colours, to the last bit.
     """
     waiting: list[Frame] = []
-    anchors = 0
+    anchors: list[FloatArray] = []
+
+    def batch() -> tuple[list[Frame], FloatArray]:
+        return waiting, np.stack(anchors) if anchors else np.empty((0, *waiting[0].grey.shape), np.float32)
+
     for frame in frames:
-        if frame.opens_segment and frame.opens_shot:
-            yield from _coloured(waiting, colorizer)
-            waiting, anchors = [], 0
+        if waiting and frame.opens_segment and frame.opens_shot:
+            yield batch()
+            waiting, anchors = [], []
         waiting.append(frame)
-        anchors += frame.is_anchor
-        if anchors >= colorizer.batch_size:
-            yield from _coloured(waiting, colorizer)
-            waiting, anchors = [], 0
-    yield from _coloured(waiting, colorizer)
-
-
-def _coloured(frames: list[Frame], colorizer: Predictor) -> Iterator[Frame]:
-    anchors = [frame.grey for frame in frames if frame.is_anchor]
-    ab = iter(colorizer.predict(np.stack(anchors)) if anchors else ())
-    for frame in frames:
-        yield replace(frame, ab=next(ab)) if frame.is_anchor else frame
+        if frame.is_anchor:
+            anchors.append(frame.grey)
+        if len(anchors) >= colorizer.batch_size:
+            yield batch()
+            waiting, anchors = [], []
+    if waiting:
+        yield batch()

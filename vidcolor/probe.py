@@ -9,6 +9,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.sidedata.sidedata import Type as SideDataType
 from av.stream import Disposition
@@ -38,8 +39,8 @@ DROPPED_SIDE_DATA = {
 """Notes on the decoded picture that cannot be handed to an encoder from here."""
 
 
-def open_film(path: Path) -> InputContainer:
-    """Open a film for reading.
+def open_film(path: Path, accelerator: HWAccel | None = None) -> InputContainer:
+    """Open a film for reading, to be decoded by ``accelerator`` as far as that can.
 
     Raises:
         InputError: it is missing, a folder, empty, not to be read, or no media.
@@ -54,7 +55,7 @@ def open_film(path: Path) -> InputContainer:
         check_announced_samples(path)
     try:
         # The prefix, because libav would take a colon in a name for the end of a protocol's.
-        return av.open(f"file:{path}", "r", metadata_errors="ignore")
+        return av.open(f"file:{path}", "r", metadata_errors="ignore", hwaccel=accelerator)
     except av.PermissionError as exc:
         raise InputError(f"{path}: may not be read ({exc.strerror}); change its permissions") from exc
     except av.FFmpegError as exc:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import av
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
@@ -50,23 +51,24 @@ class Source(Protocol):
 
 
 class FileSource:
-    """A film in a file."""
+    """A film in a file. ``accelerator``: hardware to decode it."""
 
     is_scan = False
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, accelerator: HWAccel | None = None) -> None:
         self.name = str(path)
         self.frames: int | None = None
         self.path: Path | None = path
         self.files: Sequence[Path] = (path,)
         self.warnings: list[str] = []
         self._file = path
+        self._accelerator = accelerator
 
     def interrupt(self) -> None:
         """A file keeps nobody waiting."""
 
     def open(self) -> InputContainer:
-        return open_film(self._file)
+        return open_film(self._file, self._accelerator)
 
     def packets(self, container: InputContainer, stream: VideoStream) -> Iterator[Packet[Any]]:
         return container.demux()
@@ -156,10 +158,10 @@ class SequenceSource:
         return content
 
 
-def source_of(film: FilmInput) -> Source:
-    """What to open."""
+def source_of(film: FilmInput, accelerator: HWAccel | None = None) -> Source:
+    """What to open; ``accelerator`` is for films in files."""
     if isinstance(film, PipeInput):
         return PipeSource(film)
     if isinstance(film, PictureSequence):
         return SequenceSource(film)
-    return FileSource(Path(film))
+    return FileSource(Path(film), accelerator)

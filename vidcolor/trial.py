@@ -22,6 +22,7 @@ from statistics import fmean
 
 import av
 import numpy as np
+from av.codec.hwaccel import HWAccel
 from av.stream import AttachmentStream, Disposition
 
 from vidcolor.chroma import render
@@ -29,12 +30,14 @@ from vidcolor.colorizer import Predictor
 from vidcolor.fields import Deinterlacing
 from vidcolor.film_info import Timing
 from vidcolor.frames import ChromaFormat, Picture, VideoSpec
+from vidcolor.hwaccel import read_film
 from vidcolor.luma import quarter_turns, stored_render_size
 from vidcolor.options import ColorizeOptions
 from vidcolor.pipeline import colour_pictures
 from vidcolor.probe import choose_video, open_film
 from vidcolor.progress import Progress
 from vidcolor.scenes import SceneFile
+from vidcolor.team import members_of
 from vidcolor.video import VideoReader, VideoWriter
 
 PIECES = 3
@@ -97,8 +100,15 @@ class Excerpts(VideoReader):
     whole_film: bool
     """Whether every picture of the film was read."""
 
-    def __init__(self, path: Path, timing: Timing, *, deinterlace: Deinterlacing | None) -> None:
-        super().__init__(path, deinterlace=deinterlace)
+    def __init__(
+        self,
+        path: Path,
+        timing: Timing,
+        *,
+        deinterlace: Deinterlacing | None,
+        accelerator: HWAccel | None = None,
+    ) -> None:
+        super().__init__(path, deinterlace=deinterlace, accelerator=accelerator)
         self._starts, self._length = spread(timing, self.spec)
         self.firsts = []
         self.whole_film = False
@@ -165,10 +175,14 @@ def try_film(path: Path, timing: Timing, suffix: str, *, colorizer: Predictor, o
     Raises:
         VidcolorError: whatever colouring the film would raise in these pieces.
     """
+
+    def read(accelerator: HWAccel | None) -> Excerpts:
+        return Excerpts(path, timing, deinterlace=options.deinterlace, accelerator=accelerator)
+
     with tempfile.TemporaryDirectory(prefix="vidcolor-") as folder:
         output = Path(folder) / f"trial{suffix}"
         with (
-            Excerpts(path, timing, deinterlace=options.deinterlace) as reader,
+            read_film(read, options.hwaccel) as reader,
             VideoWriter(output, like=reader, options=options.encode, overwrite=False) as writer,
         ):
             warm_up(colorizer, reader.spec, writer.chroma, options)
@@ -202,7 +216,8 @@ def warm_up(colorizer: Predictor, spec: VideoSpec, chroma: ChromaFormat, options
     render(iter(()), spec, chroma, saturation=options.saturation)
     width, height = stored_render_size(spec, options.render_size)
     shape = (height, width) if quarter_turns(spec) % 2 == 0 else (width, height)
-    colorizer.predict(np.zeros((colorizer.batch_size, *shape), np.float32))
+    for member in members_of(colorizer):
+        member.predict(np.zeros((colorizer.batch_size, *shape), np.float32))
 
 
 class _Cuts:

@@ -23,6 +23,7 @@ from typing import Any, Self, cast
 import av
 import numpy as np
 from av.codec.context import CodecContext, Flags
+from av.codec.hwaccel import HWAccel
 from av.packet import Packet
 from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
@@ -48,7 +49,7 @@ from vidcolor.passthrough import (
     lost_metadata,
 )
 from vidcolor.pipes import PipeOutput
-from vidcolor.pixel_formats import RANGE_FULL, RANGE_LIMITED, luma_layout, plane_view, read_luma
+from vidcolor.pixel_formats import RANGE_FULL, RANGE_LIMITED, as_planar, fill, luma_layout, read_luma
 from vidcolor.probe import choose_video, display_matrix, lost_features, video_spec
 from vidcolor.sources import FilmInput, source_of
 from vidcolor.times import CountedTimes, OwnTimes, Times
@@ -70,6 +71,7 @@ class VideoReader:
     with both their fields; ``deinterlace`` makes whole ones, one of each frame, or one of each field at twice the rate.
     With ``on_error`` "keep-grey" damage after the first picture is put down in :attr:`damage`: a picture that cannot be
     decoded is replaced by the one before it, and packets of other streams that are cut off are left out.
+    ``accelerator`` is hardware that decodes a film in a file (:mod:`vidcolor.hwaccel`), or as much of it as it can.
 
     Raises:
         InputError: the file is missing, empty, no media, damaged or holds no picture.
@@ -90,10 +92,16 @@ class VideoReader:
     """One line each for what is odd about the file or will be lost; grows while it is read."""
 
     def __init__(
-        self, film: FilmInput, *, deinterlace: Deinterlacing | None = None, on_error: OnError = "stop"
+        self,
+        film: FilmInput,
+        *,
+        deinterlace: Deinterlacing | None = None,
+        on_error: OnError = "stop",
+        accelerator: HWAccel | None = None,
     ) -> None:
         self._film = film
-        self.source = source_of(film)
+        self._accelerator = accelerator
+        self.source = source_of(film, accelerator)
         self.damage = Damage() if on_error == "keep-grey" else None
         self._guessed: list[float] = []
         self._deinterlace = deinterlace
@@ -102,6 +110,8 @@ class VideoReader:
         self.container = self.source.open()
         try:
             self.stream = choose_video(self.container, self.source.name)
+            if accelerator is not None:
+                self.stream.codec_context.thread_count = 1  # each more holds pictures of the device, which has few
             if self.source.is_scan or self.damage is not None:
                 self.stream.codec_context.thread_type = "SLICE"  # or else an error is heard of some pictures later
             self._clock = _Clock()
@@ -131,9 +141,15 @@ class VideoReader:
         self.container.close()
 
     def again(self) -> VideoReader:
-        """The same film, opened once more in the same way; not one that comes through a pipe."""
+        """The same film, opened once more, in software; not one that comes through a pipe."""
         on_error: OnError = "stop" if self.damage is None else "keep-grey"
         return VideoReader(self._film, deinterlace=self._deinterlace, on_error=on_error)
+
+    @property
+    def is_accelerated(self) -> bool:
+        """Whether hardware has decoded the latest picture: then it was fetched in another format than the decoder's."""
+        decoder = self.stream.codec_context
+        return decoder.is_hwaccel and decoder.pix_fmt != self._format_name
 
     def interrupt(self) -> None:
         """End the film here: what waits for a pipe in another thread stops waiting."""
@@ -208,7 +224,7 @@ class VideoReader:
 
     def _stamped(self, frame: VideoFrame) -> VideoFrame:
         frame.pts = self._stamp(frame)
-        return frame
+        return as_planar(frame)  # or else libavfilter would convert it in its own way
 
     def _decode(self) -> Decoded:
         """Every decoded frame, with the packets of other streams that came before it."""
@@ -267,7 +283,10 @@ class VideoReader:
 
     def _damaged(self, how: str) -> InputError:
         where = f"after {self._clock.seconds(self.stream):.2f} s" if self._decoded else "from its beginning"
-        return InputError(f"{self.source.name}: damaged {where} ({how}); use a whole copy, or cut the film there")
+        what_to_do = "use a whole copy, or cut the film there"
+        if self._accelerator is not None:
+            what_to_do = "try it without --hwaccel"
+        return InputError(f"{self.source.name}: damaged {where} ({how}); {what_to_do}")
 
     def _note_guess(self, frame: VideoFrame) -> None:
         """A picture is damaged, and the decoder has made up what is missing of it."""
@@ -579,13 +598,12 @@ class VideoWriter:
     def frame(self, picture: Picture, cb: Plane, cr: Plane) -> VideoFrame:
         """What the encoder is given for the next picture; arguments as for :meth:`write`."""
         spec, depth = self._spec, self.chroma.bit_depth
-        frame = VideoFrame(spec.width, spec.height, self._choice.pixel_format.name)
+        frame = VideoFrame(spec.width, spec.height, self._choice.frame_format)
         first_field = picture.first_field or spec.first_field
         if first_field is not None:
             frame = self._marks.marked(frame, first_field)
         luma = at_depth(picture.luma, spec.bit_depth, depth)
-        for plane, values in zip(frame.planes, (luma, cb, cr), strict=True):
-            plane_view(plane, depth)[...] = values
+        fill(frame, (luma, cb, cr), depth)
         frame.pts, frame.duration = self._times.stamp(picture)
         frame.time_base = spec.time_base
         frame.color_range = RANGE_FULL if spec.full_range else RANGE_LIMITED

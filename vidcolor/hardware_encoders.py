@@ -1,0 +1,67 @@
+"""Encoders in hardware: what they need, what they really take, and how a quality is said to each kind.
+
+None of them has a ``crf``. The scales that stand for it here are those of FFmpeg's wrappers (``libavcodec/nvenc.c``,
+``qsvenc.c``, ``videotoolboxenc.c``):
+
+==============  ========================================================================================================
+NVENC           ``rc=vbr`` with ``cq``, 1 to 51 (AV1: 63), less is better; 0 would be automatic. Bit rates are ignored
+                then. What is deeper than 10 bits is cut off to 10 without a word.
+Quick Sync      ``global_quality``, 1 to 51, less is better: "intelligent constant quality", without a largest bit rate
+VideoToolbox    ``global_quality`` in units of ``FF_QP2LAMBDA`` with the flag ``qscale``, 1 to 100, more is better; on
+                Apple silicon only. The whole of one scale is laid on the whole of the other.
+==============  ========================================================================================================
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+QP2LAMBDA = 118  # FF_QP2LAMBDA
+WORST_CRF = 51
+STAND_INS = {"h264": "libx264", "hevc": "libx265", "av1": "libsvtav1"}
+_NAME = re.compile(rf"(?P<codec>{'|'.join(STAND_INS)})_(?P<kind>nvenc|qsv|videotoolbox)")
+
+
+@dataclass(frozen=True)
+class HardwareEncoder:
+    """What there is to know of one encoder in hardware."""
+
+    needs: str
+    """What a machine must have."""
+    stand_in: str
+    """The encoder in software for the same codec."""
+    quality: Callable[[float], dict[str, str]]
+    """The settings that stand for a constant rate factor."""
+    deepest: int
+    """Bits that it encodes, however many a format has that it takes."""
+    is_by_qscale: bool = False
+    """Whether the flag ``qscale`` goes with ``global_quality``."""
+
+
+def hardware_encoder(codec_name: str) -> HardwareEncoder | None:
+    """None for encoders in software, and for hardware of which nothing is known here."""
+    match = _NAME.fullmatch(codec_name)
+    if match is None:
+        return None
+    stand_in = STAND_INS[match["codec"]]
+    if match["kind"] == "nvenc":
+        return HardwareEncoder("an NVIDIA card with its driver", stand_in, _nvenc_quality, deepest=10)
+    if match["kind"] == "qsv":
+        return HardwareEncoder("Intel graphics with its driver", stand_in, _quick_sync_quality, deepest=12)
+    apple = "Apple silicon, or on other Apple computers a bit rate (--encoder-option b=8M)"
+    return HardwareEncoder(apple, stand_in, _videotoolbox_quality, deepest=10, is_by_qscale=True)
+
+
+def _nvenc_quality(crf: float) -> dict[str, str]:
+    return {"rc": "vbr", "cq": f"{max(crf, 1):g}"}
+
+
+def _quick_sync_quality(crf: float) -> dict[str, str]:
+    return {"global_quality": f"{max(round(crf), 1)}"}
+
+
+def _videotoolbox_quality(crf: float) -> dict[str, str]:
+    quality = min(max(round(100 * (1 - crf / WORST_CRF)), 1), 100)
+    return {"global_quality": f"{quality * QP2LAMBDA}"}

@@ -1,0 +1,112 @@
+"""Several devices for one film: batches go to them in turn, and their colours come back in order.
+
+Batches are shared out, and not whole shots: one shot can be the whole film, and the shots of all devices would wait in
+memory at full size. What is in a batch does not depend on how many devices there are, so the film does not either, to
+the last bit; and whoever smooths and carries the colours sees one stream of frames, as ever.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from itertools import cycle
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import nn
+
+from vidcolor.colorizer import Colorizer, Predictor
+from vidcolor.errors import OptionError
+from vidcolor.frames import FloatArray
+
+T = TypeVar("T")
+
+
+class Team:
+    """The same network on several devices. Asked like one of them, the first one answers; :func:`in_turn` asks all.
+
+    Raises:
+        OptionError: the devices are of several kinds. Their colours would differ by rounding, and the film would depend
+            on who was given what.
+    """
+
+    def __init__(self, members: Sequence[Colorizer]) -> None:
+        kinds = list(dict.fromkeys(member.runs_on for member in members))
+        if len(kinds) > 1:
+            found = ", ".join(kinds)
+            raise OptionError(f"--device: expected devices of one kind, found the network on {found}; name one kind")
+        self.members = tuple(members)
+        self.fingerprint = members[0].fingerprint
+        self.runs_on = members[0].runs_on
+        self.batch_size = min(member.batch_size for member in members)
+        """Stays as it is: a member whose memory does not suffice divides the batches that it is given."""
+
+    def predict(self, grey: FloatArray) -> FloatArray:
+        """See :class:`~vidcolor.colorizer.Predictor`."""
+        return self.members[0].predict(grey)
+
+
+def members_of(predictor: Predictor) -> Sequence[Predictor]:
+    """Who works: those of a team, or ``predictor`` alone."""
+    return predictor.members if isinstance(predictor, Team) else (predictor,)
+
+
+def in_turn(batches: Iterable[tuple[T, FloatArray]], predictor: Predictor) -> Iterator[tuple[T, FloatArray]]:
+    """Ask for the colours of batches, and give them back in order, each with what came along with its batch.
+
+    In a team each member has a thread, and one batch at a time: as many as there are members wait in memory. One
+    predictor alone is asked in the caller's thread.
+
+    Args:
+        batches: anything, and grey pictures (N, h, w) as :meth:`~vidcolor.colorizer.Predictor.predict` takes them; N
+            may be 0.
+
+    Yields:
+        what came along, and ab (N, 2, h, w).
+    """
+    members = members_of(predictor)
+    if len(members) == 1:
+        for along, grey in batches:
+            yield along, _ask(predictor, grey)
+        return
+    with ExitStack() as running:
+        threads = [running.enter_context(ThreadPoolExecutor(1, "vidcolor-device")) for _ in members]
+        turns = cycle(zip(members, threads, strict=True))
+        asked: deque[tuple[T, Future[FloatArray]]] = deque()
+        for along, grey in batches:
+            member, thread = next(turns)
+            asked.append((along, thread.submit(_ask, member, grey)))
+            if len(asked) == len(members):
+                earlier, answer = asked.popleft()
+                yield earlier, answer.result()
+        for earlier, answer in asked:
+            yield earlier, answer.result()
+
+
+def _ask(predictor: Predictor, grey: FloatArray) -> FloatArray:
+    return predictor.predict(grey) if len(grey) else np.empty((0, 2, *grey.shape[1:]), np.float32)
+
+
+def assemble(generator: nn.Module, devices: str, *, batch_size: int | None = None) -> Colorizer | Team:
+    """A network on each of several devices, or on the only one there is.
+
+    Args:
+        generator: as for :class:`~vidcolor.colorizer.Colorizer`; it is copied.
+        devices: names with commas between them; or ``all``: every CUDA device, or what ``auto`` finds without one.
+        batch_size: pictures a call; None: by device.
+
+    Raises:
+        OptionError: a device that this machine does not have, or devices of several kinds.
+    """
+    members = [Colorizer(copy.deepcopy(generator), device=name, batch_size=batch_size) for name in _names_of(devices)]
+    return members[0] if len(members) == 1 else Team(members)
+
+
+def _names_of(devices: str) -> list[str]:
+    if devices != "all":
+        return devices.split(",")
+    return [f"cuda:{index}" for index in range(torch.cuda.device_count())] or ["auto"]
