@@ -87,27 +87,33 @@ def table_for(spec: VideoSpec) -> ChromaTable:
 @lru_cache(maxsize=4)
 def chroma_table(weights: LumaWeights, primaries: int = 1, transfer: int = SRGB_TRANSFER) -> ChromaTable:
     """Make the table; ``primaries`` and ``transfer`` as in H.273. Out-of-gamut colours stay out of gamut in it."""
-    a_axis = _axis()
+    dtype = torch.float64 if is_hdr(transfer) else torch.float32  # of SDR, where light spans less, the table is the same
+    a_axis = _axis().to(dtype)
     b_axis = -a_axis.flip(0)
-    lumas = torch.linspace(0, 1, LUMA_STEPS, dtype=torch.float64)
-    lightness, gain = _light_steps(transfer)
+    lumas = torch.linspace(0, 1, LUMA_STEPS, dtype=dtype)
+    lightness, gain = (steps.to(dtype) for steps in _light_steps(transfer))
     slices = []
     for b in b_axis:
         a, L = torch.meshgrid(a_axis, lightness, indexing="ij")
         light = color.lab_to_linear_rgb(torch.stack((L, a, b.expand_as(a)))) * gain
         luma, chroma = _light_to_ycbcr(light, weights, primaries, transfer)
         slices.append(_read_off(luma, chroma, lumas))
-    lattice = torch.stack(slices).permute(3, 0, 2, 1).float().numpy()  # Y', b, a, and Cb with Cr
+    lattice = torch.stack(slices, dim=1).float().numpy()  # (2, b, a, Y')
     # The sRGB matrix has six digits only, which shows in 16-bit neutrals.
     lattice[:, b_axis.abs().argmin(), a_axis.abs().argmin()] = 0
-    return ChromaTable(weights, _tiled(np.concatenate((lattice[:-1], lattice[1:]), axis=-1)))
+    return ChromaTable(weights, _tiled(lattice))
 
 
-def _tiled(squares: FloatArray) -> FloatArray:
-    """(N, B, A, C) to (N / TILES_ACROSS · B, TILES_ACROSS · A, C)."""
-    count, height, width, channels = squares.shape
-    rows = squares.reshape(count // TILES_ACROSS, TILES_ACROSS, height, width, channels)
-    return np.ascontiguousarray(rows.swapaxes(1, 2)).reshape(-1, TILES_ACROSS * width, channels)
+def _tiled(lattice: FloatArray) -> FloatArray:
+    """(2, B, A, Y') to :attr:`ChromaTable.tiles`."""
+    side, steps = AXIS_LENGTH, LUMA_STEPS - 1
+    tiles = np.empty((steps // TILES_ACROSS * side, TILES_ACROSS * side, 4), np.float32)
+    for step in range(steps):
+        row, column = divmod(step, TILES_ACROSS)
+        tile = tiles[row * side : (row + 1) * side, column * side : (column + 1) * side]
+        for channel, values in enumerate((*lattice[..., step], *lattice[..., step + 1])):
+            tile[..., channel] = values
+    return tiles
 
 
 def _axis() -> Tensor:
