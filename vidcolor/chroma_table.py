@@ -87,7 +87,7 @@ def table_for(spec: VideoSpec) -> ChromaTable:
 @lru_cache(maxsize=4)
 def chroma_table(weights: LumaWeights, primaries: int = 1, transfer: int = SRGB_TRANSFER) -> ChromaTable:
     """Make the table; ``primaries`` and ``transfer`` as in H.273. Out-of-gamut colours stay out of gamut in it."""
-    dtype = torch.float64 if is_hdr(transfer) else torch.float32  # of SDR, where light spans less, the table is the same
+    dtype = torch.float64 if is_hdr(transfer) else torch.float32  # SDR's light spans less: no code value differs
     a_axis = _axis().to(dtype)
     b_axis = -a_axis.flip(0)
     lumas = torch.linspace(0, 1, LUMA_STEPS, dtype=dtype)

@@ -97,3 +97,5 @@ class Frame:
     """True where the network is asked; the others get their colour carried from the anchors."""
     ab: FloatArray | None = None
     """(2, h, w), CIE Lab units, about [-110, 110]; None until a stage has made it."""
+    repeats: tuple[Frame, ...] = ()
+    """Frames that follow and show the same (:mod:`vidcolor.repeats`): they take their ab from this one."""

@@ -25,6 +25,7 @@ from vidcolor.luma import shrink, stored_render_size
 from vidcolor.options import ColorizeOptions
 from vidcolor.pipes import PipeInput, PipeOutput
 from vidcolor.progress import OnProgress, Progress, Report
+from vidcolor.repeats import merge_repeats, part_repeats
 from vidcolor.scenes import SceneFile, ShotList
 from vidcolor.segment_writer import SegmentWriter
 from vidcolor.segments import NOTHING, Finished, mark_segments
@@ -35,6 +36,7 @@ from vidcolor.sources import FilmInput
 from vidcolor.stages import Stage, StageClock
 from vidcolor.team import in_turn, members_of
 from vidcolor.temporal import steady
+from vidcolor.threads import shared_with_encoder
 from vidcolor.unfinished import check_resumable
 from vidcolor.video import VideoReader, VideoWriter
 
@@ -104,6 +106,7 @@ def colour_pictures(
     """
     clocks: list[StageClock] = []
     with ExitStack() as running:
+        running.enter_context(shared_with_encoder())
 
         def stage(name: str, frames: Iterator[T]) -> Iterator[T]:
             started = running.enter_context(Stage(name, frames, depth=QUEUE_DEPTH))
@@ -222,9 +225,11 @@ def colour_frames(
     ``shots``: where they begin, if that is known.
     """
     cut = mark_cuts(pictures) if shots is None else shots.obey(mark_cuts(pictures))
-    frames = stage("decode", mark_anchors(mark_segments(cut), options.anchor_spacing))
+    segments = mark_segments(cut)
+    distinct = merge_repeats(segments) if options.anchor_spacing is None else segments
+    frames = stage("decode", mark_anchors(distinct, options.anchor_spacing))
     coloured = stage("generator", colorize_anchors(frames, colorizer))
-    return stage("temporal", steady(coloured, strength=options.smoothing))
+    return stage("temporal", part_repeats(steady(coloured, strength=options.smoothing)))
 
 
 def colorize_anchors(frames: Iterator[Frame], colorizer: Predictor) -> Iterator[Frame]:

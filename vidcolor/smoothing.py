@@ -67,8 +67,8 @@ class Averager:
 def smooth(frames: Iterator[Frame], *, strength: float) -> Iterator[Frame]:
     """Replace the ab of each frame that has one by the mean along the motion, within the shot.
 
-    Holds back :data:`WINDOW` frames at most. ``strength``, 0 to 1, limits how many anchors the mean reaches to on
-    either side; 0 passes every frame through untouched.
+    Holds back :data:`WINDOW` frames at most, and those that repeat the last one. ``strength``, 0 to 1, limits how many
+    anchors the mean reaches to on either side; 0 passes every frame through untouched.
     """
     if strength == 0:
         yield from frames
@@ -77,15 +77,19 @@ def smooth(frames: Iterator[Frame], *, strength: float) -> Iterator[Frame]:
     averager = Averager(keep / (1 - keep), flow_estimator(finest=1))
     waiting: list[Frame] = []
     memory: Memory | None = None
+    held = 0  # frames that wait, with those that repeat them
     for frame in frames:
         if frame.opens_shot:
             yield from settle(waiting, len(waiting), memory, averager)[0]
-            waiting, memory = [], None
+            waiting, memory, held = [], None, 0
         waiting.append(frame)
-        if len(waiting) == WINDOW:
-            settled, memory = settle(waiting, WINDOW // 2, memory, averager)
+        held += 1 + len(frame.repeats)
+        if held >= WINDOW:
+            count = (len(waiting) + 1) // 2
+            settled, memory = settle(waiting, count, memory, averager)
             yield from settled
-            waiting = waiting[WINDOW // 2 :]
+            waiting = waiting[count:]
+            held = sum(1 + len(frame.repeats) for frame in waiting)
     yield from settle(waiting, len(waiting), memory, averager)[0]
 
 

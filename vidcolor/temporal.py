@@ -52,7 +52,7 @@ def at_half_size(frame: Frame) -> Frame:
     if min(height, width) < 2 * MIN_SHORT_SIDE:
         return frame
     size = round(height / 2), round(width / 2)
-    grey = np.asarray(cv2.resize(frame.grey, size[::-1], interpolation=cv2.INTER_AREA))
+    grey: FloatArray = cv2.resize(frame.grey, size[::-1], interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
     ab = None if frame.ab is None else resized(frame.ab, size)
     return replace(frame, grey=grey, ab=ab)
 
