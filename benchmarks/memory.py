@@ -1,8 +1,9 @@
-"""Peak resident memory of vidcolor for a short and a long film: it must not grow with length.
+"""Peak resident memory and time of vidcolor for short and long films: the first must not grow, the second evenly.
 
-    python benchmarks/memory.py CLIP [--minutes 1 10] [VIDCOLOR OPTIONS]
+    python benchmarks/memory.py CLIP [--height 120] [--minutes 1 10 60] [VIDCOLOR OPTIONS]
 
-CLIP is repeated, as packets, to films of the given lengths; each is coloured by a process of its own. Prints JSON.
+CLIP is enlarged (or made smaller) to ``--height`` once, and repeated, as packets, to films of the given lengths; each
+is coloured by a process of its own. What ``import torch`` alone takes is measured, too. Prints JSON, one object a line.
 """
 
 from __future__ import annotations
@@ -13,9 +14,13 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import av
+from end_to_end import enlarge
+
+CLIP_FRAMES = 240
 
 
 def repeat(clip: Path, dest: Path, minutes: float) -> int:
@@ -40,30 +45,39 @@ def repeat(clip: Path, dest: Path, minutes: float) -> int:
     return packets
 
 
-def peak_megabytes(command: list[str]) -> float:
-    """Peak resident memory of a process that must succeed."""
+def measure(command: list[str]) -> tuple[float, float]:
+    """Peak resident memory in MiB, and seconds, of a process that must succeed."""
+    started = time.perf_counter()
     process = subprocess.Popen(command)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)
-    return usage.ru_maxrss / 1024
+    return usage.ru_maxrss / 1024, time.perf_counter() - started
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clip", type=Path)
-    parser.add_argument("--minutes", type=float, nargs="+", default=[1.0, 10.0])
+    parser.add_argument("--height", type=int, default=120)
+    parser.add_argument("--minutes", type=float, nargs="+", default=[1.0, 10.0, 60.0])
     arguments, extra = parser.parse_known_args()
-    rows = []
+    torch_alone, _ = measure([sys.executable, "-c", "import torch"])
     with tempfile.TemporaryDirectory() as folder:
+        clip, film, out = (Path(folder) / name for name in ("clip.mp4", "film.mkv", "out.mkv"))
+        enlarge(arguments.clip, clip, arguments.height, CLIP_FRAMES)
         for minutes in arguments.minutes:
-            film, out = Path(folder) / "film.mkv", Path(folder) / "out.mkv"
-            packets = repeat(arguments.clip, film, minutes)
+            frames = repeat(clip, film, minutes)
             command = [sys.executable, "-m", "vidcolor", str(film), "-o", str(out), "--overwrite", "--quiet", *extra]
-            rows.append({"minutes": minutes, "packets": packets, "peak MiB": round(peak_megabytes(command), 1)})
-            print(json.dumps(rows[-1]), flush=True)
-    print(json.dumps({"longest over shortest": round(rows[-1]["peak MiB"] / rows[0]["peak MiB"], 3)}))
+            peak, seconds = measure(command)
+            row = {
+                "minutes": minutes,
+                "frames": frames,
+                "seconds": round(seconds, 1),
+                "peak MiB": round(peak),
+                "beyond torch MiB": round(peak - torch_alone),
+            }
+            print(json.dumps(row), flush=True)
 
 
 if __name__ == "__main__":
