@@ -36,7 +36,9 @@ class Peaks:
 
     bytes_per_second: float
     operations_per_second: float | None
-    """Of all devices that the network runs on, in its own type; None where its operations cannot be counted."""
+    """Of all devices that the network runs on; None where its operations cannot be counted."""
+    operations_on: str | None
+    """Where, and in which type: those of the network, as in ``cpu in bfloat16``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,25 +127,24 @@ def _sample(bit_depth: int) -> int:
 
 
 def profile_film(report: Report, colorizer: Predictor) -> Profile | None:
-    """Where the time of the film went that ``report`` tells of; measures the machine, which takes half a second.
+    """Where the time of the film went that ``report`` tells of; measures the machine, and counts operations.
+
+    That takes half a second, and two more for loading what counts.
 
     None where nothing was left to be done for it.
     """
     if report.first_frame_seconds is None:
         return None
     peak_memory_bytes = peak_resident_bytes()
-    operations, per_second = None, None
+    operations, per_second, runs_on = None, None, None
     devices = {member.device: member for member in members_of(colorizer) if isinstance(member, Colorizer)}
     if devices:
         member = next(iter(devices.values()))
         operations = peaks.operations_of(member, report.sizes.grey)
         per_second = len(devices) * peaks.operations_per_second(member.device, member.dtype)
-    return profile(
-        report,
-        operations,
-        Peaks(bytes_per_second=peaks.bytes_per_second(), operations_per_second=per_second),
-        peak_memory_bytes,
-    )
+        runs_on = member.runs_on
+    machine = Peaks(bytes_per_second=peaks.bytes_per_second(), operations_per_second=per_second, operations_on=runs_on)
+    return profile(report, operations, machine, peak_memory_bytes)
 
 
 def profile(report: Report, operations: int | None, machine: Peaks, peak_memory_bytes: int | None) -> Profile:

@@ -44,4 +44,4 @@ def peaks_of(profile: Profile) -> Iterator[str]:
     """What the machine can do."""
     yield f"{profile.peaks.bytes_per_second / 1e9:.3g} GB/s"
     if profile.peaks.operations_per_second is not None:
-        yield f"{profile.peaks.operations_per_second / 1e9:.0f} GFLOP/s"
+        yield f"{profile.peaks.operations_per_second / 1e9:.0f} GFLOP/s on {profile.peaks.operations_on}"
