@@ -129,7 +129,7 @@ def _sample(bit_depth: int) -> int:
 def profile_film(report: Report, colorizer: Predictor) -> Profile | None:
     """Where the time of the film went that ``report`` tells of; measures the machine, and counts operations.
 
-    That takes half a second, and two more for loading what counts.
+    That takes a second or two, a part of it for loading what counts.
 
     None where nothing was left to be done for it.
     """
