@@ -22,6 +22,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.reports import report as film_report
 from vidcolor._version import __version__
 from vidcolor.cli import main
 from vidcolor.cli_options import debug_option
@@ -66,7 +67,7 @@ class Library:
         self._record("film", source=source, dest=dest, **settings)
         for number in range(1, self.frames + 1):
             on_progress(Progress(frames=number, total_frames=48, shots=1, seconds=number / 20, bottleneck="generator"))
-        return Report(frames=48, shots=2, seconds=2.0, output_bytes=1_500_000, warnings=("the cover was dropped",))
+        return film_report(frames=48, shots=2, seconds=2.0, output_bytes=1_500_000, warnings=("the cover was dropped",))
 
     def colorize_image(self, source: Path, dest: Path, **settings: Any) -> None:
         self._record("picture", source=source, dest=dest, **settings)
@@ -749,7 +750,8 @@ def test_closed_pipe_is_quiet_for_results_too(folder: Path) -> None:
     script = SLEEPER.replace("range(6000)", "range(1)").replace(
         "part.unlink()",
         "part.unlink()\n    from vidcolor.progress import Report\n"
-        "    return Report(frames=1, shots=1, seconds=1.0, output_bytes=1, warnings=())",
+        "    return Report(frames=1, anchors=1, shots=1, seconds=1.0, first_frame_seconds=0.5, last_frame_seconds=0.5,"
+        " stages=(), sizes=None, output_bytes=1, warnings=())",
     )
     reader, writer = os.pipe()
     os.close(reader)

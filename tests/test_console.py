@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from tests.reports import report as film_report
 from vidcolor.console import (
     JsonDisplay,
     TextDisplay,
@@ -26,7 +27,7 @@ from vidcolor.console import (
 )
 from vidcolor.progress import Progress, Report
 
-REPORT = Report(frames=240, shots=3, seconds=12.0, output_bytes=4_200_000, warnings=("two chapters were dropped",))
+REPORT = film_report(frames=240, shots=3, seconds=12.0, output_bytes=4_200_000, warnings=("two chapters were dropped",))
 
 
 @dataclass(frozen=True)
@@ -285,7 +286,7 @@ def test_json_is_at_most_one_object_a_second(capsys: pytest.CaptureFixture[str])
 def test_json_of_a_short_film_is_its_last_object(capsys: pytest.CaptureFixture[str]) -> None:
     """A film that is done before the first second has no progress to tell, nor a rate if it took no time at all."""
     err, _ = err_console(terminal=False)
-    report = Report(frames=1, shots=1, seconds=0.0, output_bytes=10, warnings=())
+    report = film_report(frames=1, shots=1, seconds=0.0, output_bytes=10)
     play_film(JsonDisplay(err), [progress(1, total=1, seconds=0.0)], report)
     (last,) = json_lines(capsys.readouterr().out)
     assert (last["event"], last["frames"], last["fps"]) == ("done", 1, 0.0)

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from tests.reports import report as film_report
 from vidcolor import folder
 from vidcolor.console import JsonDisplay, TextDisplay
 from vidcolor.errors import InputError, OptionError, OutputError
@@ -64,7 +65,7 @@ def copied_films(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, Path]]:
         if on_progress is not None:
             on_progress(Progress(frames=1, total_frames=1, shots=1, seconds=2.0, bottleneck="generator"))
         shutil.copy(source, dest)
-        return Report(frames=1, shots=1, seconds=2.0, output_bytes=4, warnings=("the cover was dropped",))
+        return film_report(frames=1, shots=1, seconds=2.0, output_bytes=4, warnings=("the cover was dropped",))
 
     pipeline = ModuleType("vidcolor.pipeline")
     pipeline.colorize_video = colorize_video  # type: ignore[attr-defined]

@@ -267,6 +267,25 @@ def test_clock_counts_work_and_not_waits() -> None:
         assert b.clock.busy_seconds < a.clock.busy_seconds / 2
 
 
+def test_clock_tells_work_of_the_processor_from_sleep() -> None:
+    """A stage that sleeps is busy, and leaves the processor to others; one that computes has it."""
+
+    def sleeping() -> Iterator[int]:
+        time.sleep(0.2)
+        yield 0
+
+    def computing() -> Iterator[int]:
+        until = time.thread_time() + 0.1
+        while time.thread_time() < until:
+            pass
+        yield 0
+
+    with Stage("sleeping", sleeping(), depth=1) as a, Stage("computing", computing(), depth=1) as b:
+        assert [*a, *b] == [0, 0]
+        assert a.clock.cpu_seconds < 0.1 <= b.clock.cpu_seconds
+        assert a.clock.busy_seconds >= 0.2
+
+
 def test_many_short_lives() -> None:
     """Opening, reading a little and closing, again and again, neither hangs nor leaks a thread."""
     for count in range(200):

@@ -245,7 +245,13 @@ def colorize_film(
 
     with session.display.film(name_of(source).name) as on_progress:
         report = colorize_video(source, dest, colorizer=colorizer, options=options, on_progress=on_progress)
-    session.display.film_done(name_of(dest), report)
+    profile = None
+    if session.profile:
+        from vidcolor.profile import profile_film
+
+        with session.display.loading("Measuring this machine"):
+            profile = profile_film(report, colorizer)
+    session.display.film_done(name_of(dest), report, profile)
     if report.errors:
         raise click.exceptions.Exit(FAILED)
 

@@ -339,8 +339,9 @@ def message_flag(name: str, help_line: str, *, log_level: int | None = None) -> 
             return
         session = ctx.ensure_object(Session)
         setattr(session, str(param.name), True)
-        if session.quiet and session.json:
-            raise click.UsageError("--quiet and --json exclude each other.", ctx)
+        for other in ("json", "profile"):
+            if session.quiet and getattr(session, other):
+                raise click.UsageError(f"--quiet and --{other} exclude each other.", ctx)
         if log_level is not None:
             console.set_log_level(log_level)
 
@@ -350,4 +351,7 @@ def message_flag(name: str, help_line: str, *, log_level: int | None = None) -> 
 quiet_option = message_flag("--quiet", "Say nothing but errors.", log_level=logging.ERROR)
 json_option = message_flag("--json", "For scripts: JSON objects on standard output, one a line.")
 debug_option = message_flag("--debug", "Log in detail, and show the traceback of an error.", log_level=logging.DEBUG)
-message_options = stacked((quiet_option, json_option, debug_option))
+profile_option = message_flag(
+    "--profile", "After a film: where its time went, stage by stage, and what could not be less on this machine."
+)
+message_options = stacked((quiet_option, json_option, debug_option, profile_option))

@@ -5,7 +5,8 @@ one JSON object a line and nothing else:
 
     progress  frames, total_frames, fps, eta_seconds, seconds, shots, bottleneck    a film, once a second
     file      path, index (from 1), total                                           a folder, before each file
-    done      output, output_bytes, seconds, frames, shots, fps, warnings, errors   a film; the last line
+    done      output, output_bytes, seconds, frames, shots, fps, warnings, errors   a film; the last line; with
+                       ``--profile`` also ``profile``, with the fields of :class:`vidcolor.profile.Profile`
     done      output, output_bytes, seconds                                         a picture; the last line
     done      output, output_bytes, finished: 1             ``--resume``, and it was there already; the last line
     done      output, seconds, done, finished (before), skipped, failed and warnings: [{path, message}]
@@ -41,6 +42,7 @@ from vidcolor.progress import OnFile, OnProgress, Progress, Report
 if TYPE_CHECKING:
     from vidcolor.folder import FolderReport
     from vidcolor.info import FilmReport, PictureReport
+    from vidcolor.profile import Profile
 
 JSON_SECONDS = 1.0  # between two objects of a running film
 LABEL_WIDTH = 12  # of the rows of ``vidcolor info``
@@ -58,8 +60,8 @@ class Display(Protocol):
     def folder(self) -> AbstractContextManager[tuple[OnFile, OnProgress]]:
         """Show the progress of a folder and of each film in it, for as long as the context lasts."""
 
-    def film_done(self, output: Path, report: Report) -> None:
-        """Say what became of a film."""
+    def film_done(self, output: Path, report: Report, profile: Profile | None = None) -> None:
+        """Say what became of a film, and where its time went if that is asked for."""
 
     def picture_done(self, output: Path, seconds: float) -> None:
         """Say what became of a picture."""
@@ -124,7 +126,7 @@ class TextDisplay:
 
             yield on_file, on_progress
 
-    def film_done(self, output: Path, report: Report) -> None:
+    def film_done(self, output: Path, report: Report, profile: Profile | None = None) -> None:
         for warning in report.warnings:
             self._warn(warning)
         for error in report.errors:
@@ -137,6 +139,8 @@ class TextDisplay:
             decimal(report.output_bytes),
         )
         self._say(f"{output}: {', '.join(parts)}")
+        if profile is not None:
+            self._show_profile(profile)
 
     def picture_done(self, output: Path, seconds: float) -> None:
         self._say(f"{output}: {seconds:.1f} s, {decimal(output.stat().st_size)}")
@@ -178,6 +182,12 @@ class TextDisplay:
 
     def failed(self, message: str, exit_code: int) -> None:
         self._complain(message)
+
+    def _show_profile(self, profile: Profile) -> None:
+        from vidcolor.profile_text import profile_lines
+
+        for line in profile_lines(profile):
+            self.err.print(line, markup=False, soft_wrap=True)
 
     def _show_sections(self, sections: Iterable[tuple[str, Iterable[tuple[str, str]]]]) -> None:
         for heading, rows in sections:
@@ -246,8 +256,8 @@ class JsonDisplay:
 
         yield on_file, lambda progress: on_progress(progress)
 
-    def film_done(self, output: Path, report: Report) -> None:
-        facts = {
+    def film_done(self, output: Path, report: Report, profile: Profile | None = None) -> None:
+        facts: dict[str, object] = {
             "output": str(output),
             "output_bytes": report.output_bytes,
             "seconds": rounded(report.seconds),
@@ -257,6 +267,10 @@ class JsonDisplay:
             "warnings": list(report.warnings),
             "errors": list(report.errors),
         }
+        if profile is not None:
+            from vidcolor.profile import profile_json
+
+            facts["profile"] = profile_json(profile)
         self._emit("done", facts)
 
     def picture_done(self, output: Path, seconds: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from itertools import islice
@@ -18,13 +18,13 @@ from vidcolor.anchors import mark_anchors
 from vidcolor.chroma import render
 from vidcolor.colorizer import Predictor, largest_render_size
 from vidcolor.destinations import FilmOutput
-from vidcolor.frames import FloatArray, Frame, VideoSpec
+from vidcolor.frames import ChromaFormat, FloatArray, Frame, VideoSpec
 from vidcolor.hwaccel import read_film
 from vidcolor.identity import Identity
-from vidcolor.luma import shrink, stored_render_size
+from vidcolor.luma import quarter_turns, shrink, stored_render_size
 from vidcolor.options import ColorizeOptions
 from vidcolor.pipes import PipeInput, PipeOutput
-from vidcolor.progress import OnProgress, Progress, Report
+from vidcolor.progress import FilmSizes, OnProgress, Progress, Report, StageTime
 from vidcolor.repeats import merge_repeats, part_repeats
 from vidcolor.scenes import SceneFile, ShotList
 from vidcolor.segment_writer import SegmentWriter
@@ -68,7 +68,7 @@ def colorize_video(
     with open_reader(source, options) as reader:
         options, fitted = fit_render_size(options, colorizer, reader.spec)
         with open_writer(source, dest, like=reader, colorizer=colorizer, options=options, scenes=scenes) as writer:
-            frames, starts = colour_pictures(
+            coloured = colour_pictures(
                 reader,
                 writer,
                 colorizer=colorizer,
@@ -77,17 +77,36 @@ def colorize_video(
                 on_progress=on_progress,
                 began=began,
             )
-    notes = scenes.finish(starts)
+    notes = scenes.finish(coloured.starts)
     return Report(
-        frames=frames,
-        shots=len(starts),
+        frames=coloured.frames,
+        frames_before=finished_in(writer).frames,
+        anchors=coloured.anchors,
+        shots=len(coloured.starts),
         seconds=time.perf_counter() - began,
+        first_frame_seconds=coloured.first_frame_seconds,
+        last_frame_seconds=coloured.last_frame_seconds,
+        stages=coloured.stages,
+        sizes=sizes_of(reader, writer.chroma, options.render_size),
         output_bytes=writer.bytes_written,
         warnings=tuple(
             dict.fromkeys((*finished_in(writer).warnings, *reader.warnings, *writer.warnings, *fitted, *notes))
         ),
         errors=() if reader.damage is None else tuple(reader.damage.lines),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coloured:
+    """What came of the pictures of a film; the fields without a word are those of :class:`Report`."""
+
+    frames: int
+    starts: list[Fraction]
+    """When each shot begins, in seconds from the first picture."""
+    anchors: int
+    first_frame_seconds: float | None
+    last_frame_seconds: float
+    stages: tuple[StageTime, ...]
 
 
 def colour_pictures(
@@ -99,10 +118,10 @@ def colour_pictures(
     scenes: SceneFile,
     on_progress: OnProgress | None,
     began: float,
-) -> tuple[int, list[Fraction]]:
-    """Everything between an open film and an open output; gives back the number of frames, and when each shot begins.
+) -> Coloured:
+    """Everything between an open film and an open output.
 
-    ``began`` is the ``time.perf_counter`` from which progress counts its seconds.
+    ``began`` is the ``time.perf_counter`` from which seconds count.
     """
     clocks: list[StageClock] = []
     with ExitStack() as running:
@@ -123,13 +142,18 @@ def colour_pictures(
         rendered = stage("render", render(new, reader.spec, writer.chroma, saturation=options.saturation))
         encode = StageClock("encode")
         clocks.append(encode)
-        number, starts = done.frames, list(done.starts)
+        number, starts, anchors = done.frames, list(done.starts), 0
+        first_frame_seconds: float | None = None
         for number, (frame, cb, cr) in enumerate(rendered, start=done.frames + 1):
-            started = time.perf_counter()
+            started, cpu_started = time.perf_counter(), time.thread_time()
             if isinstance(writer, SegmentWriter):
                 writer.turn_to(frame)
             writer.write(frame.picture, cb, cr)
             encode.busy_seconds += time.perf_counter() - started
+            encode.cpu_seconds += time.thread_time() - cpu_started
+            anchors += frame.is_anchor
+            if first_frame_seconds is None:
+                first_frame_seconds = time.perf_counter() - began
             if frame.opens_shot:
                 starts.append(frame.picture.pts)
             if on_progress is not None:
@@ -143,7 +167,28 @@ def colour_pictures(
                         bottleneck=max(clocks, key=lambda clock: clock.busy_seconds).name,
                     )
                 )
-    return number, [(start - reader.first.pts) * reader.spec.time_base for start in starts]
+        last_frame_seconds = time.perf_counter() - began
+    return Coloured(
+        frames=number,
+        starts=[(start - reader.first.pts) * reader.spec.time_base for start in starts],
+        anchors=anchors,
+        first_frame_seconds=first_frame_seconds,
+        last_frame_seconds=last_frame_seconds,
+        stages=tuple(StageTime(clock.name, clock.busy_seconds, clock.cpu_seconds) for clock in clocks),
+    )
+
+
+def sizes_of(reader: VideoReader, chroma: ChromaFormat, render_size: int) -> FilmSizes:
+    """How much there is in every picture of this film, on its way to an encoder that wants ``chroma``."""
+    width, height = stored_render_size(reader.spec, render_size)
+    return FilmSizes(
+        picture_bytes=reader.picture_bytes,
+        luma=(reader.spec.width, reader.spec.height),
+        luma_depth=reader.spec.bit_depth,
+        chroma=(chroma.width, chroma.height),
+        encoded_depth=chroma.bit_depth,
+        grey=(height, width) if quarter_turns(reader.spec) % 2 else (width, height),
+    )
 
 
 def fit_render_size(

@@ -65,23 +65,25 @@ def _processor() -> str:
     return "; ".join(sorted({line for line in lines if line.startswith(("model name", "flags"))}))
 
 
+def best_seconds(run: Callable[[], object]) -> float:
+    """How long ``run`` takes: the best of :data:`ATTEMPTS`, after one that does not count."""
+    run()  # the first call builds the kernel
+    best = float("inf")
+    for _ in range(ATTEMPTS):
+        started = time.perf_counter()
+        run()
+        best = min(best, time.perf_counter() - started)
+    return best
+
+
 def _measure_bf16_advantage() -> float:
     """Time in fp32 over time in bf16 of a convolution and a matrix product, as the generator has them."""
-
-    def seconds(run: Callable[[], object]) -> float:
-        run()  # the first call builds the kernel
-        best = float("inf")
-        for _ in range(ATTEMPTS):
-            started = time.perf_counter()
-            run()
-            best = min(best, time.perf_counter() - started)
-        return best
 
     def work(dtype: torch.dtype) -> float:
         convolution = nn.Conv2d(64, 64, 3, padding=1).to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         picture = torch.ones(1, 64, 64, 64, dtype=dtype).contiguous(memory_format=torch.channels_last)
         matrix = torch.ones(384, 384, dtype=dtype)
-        return seconds(lambda: convolution(picture)) + seconds(lambda: matrix @ matrix)
+        return best_seconds(lambda: convolution(picture)) + best_seconds(lambda: matrix @ matrix)
 
     with torch.inference_mode():
         return work(torch.float32) / work(torch.bfloat16)

@@ -36,13 +36,51 @@ class Progress:
         return max(self.total_frames - self.frames, 0) / self.fps
 
 
+@dataclass(frozen=True)
+class StageTime:
+    """What one stage of the pipeline has taken for a film, as :class:`vidcolor.stages.StageClock` counts it."""
+
+    name: str
+    busy_seconds: float
+    cpu_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilmSizes:
+    """How much there is in every picture of a film."""
+
+    picture_bytes: int
+    """Of a picture as it is decoded, all planes."""
+    luma: tuple[int, int]
+    """(width, height)."""
+    luma_depth: int
+    """Bits of luma as it is decoded."""
+    chroma: tuple[int, int]
+    """(width, height) of Cb, and of Cr, as they are encoded."""
+    encoded_depth: int
+    """Bits of all planes as they are encoded."""
+    grey: tuple[int, int]
+    """(width, height) of what the network sees, upright."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """A finished film."""
+    """A finished film. Seconds count from when work on it began."""
 
     frames: int
+    frames_before: int = 0
+    """How many of them an earlier run has written."""
+    anchors: int
+    """How many of those that this run has written the network was asked for."""
     shots: int
     seconds: float
+    first_frame_seconds: float | None
+    """When the encoder had the first frame; None where none was left to be written."""
+    last_frame_seconds: float
+    """When it had the last one. What follows is for the frames that it holds back, and for joining segments."""
+    stages: tuple[StageTime, ...]
+    """In the order of the pipeline; for what this run has written."""
+    sizes: FilmSizes
     output_bytes: int
     warnings: tuple[str, ...]
     """One line each for what could not be kept as it was."""

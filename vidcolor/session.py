@@ -37,6 +37,7 @@ class Session:
     quiet: bool = False
     json: bool = False
     debug: bool = False
+    profile: bool = False
     stdout_is_film: bool = False
     """A film goes to standard output, and everything else to standard error."""
 

@@ -35,6 +35,9 @@ class StageClock:
 
     name: str
     busy_seconds: float = 0.0
+    """Of wall-clock, also while others have the processor, and while it waits for threads that work for it."""
+    cpu_seconds: float = 0.0
+    """That its own thread has had the processor. The threads that torch, OpenCV and codecs keep are not in it."""
 
 
 class Stage(Iterator[T], Generic[T]):
@@ -85,12 +88,13 @@ class Stage(Iterator[T], Generic[T]):
             return not self._closed
 
     def _timed_next(self, source: Iterator[T]) -> T:
-        started, waited_seconds = time.perf_counter(), self._waited_seconds
+        started, cpu_started, waited_seconds = time.perf_counter(), time.thread_time(), self._waited_seconds
         try:
             return next(source)
         finally:
             waited_seconds = self._waited_seconds - waited_seconds
             self.clock.busy_seconds += time.perf_counter() - started - waited_seconds
+            self.clock.cpu_seconds += time.thread_time() - cpu_started
 
     def __next__(self) -> T:
         reader: Stage[Any] | None = getattr(_running, "stage", None)

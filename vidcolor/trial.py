@@ -188,10 +188,10 @@ def try_film(path: Path, timing: Timing, suffix: str, *, colorizer: Predictor, o
             warm_up(colorizer, reader.spec, writer.chroma, options)
             cuts = _Cuts()
             began = time.perf_counter()
-            frames, _ = colour_pictures(
+            frames = colour_pictures(
                 reader, writer, colorizer=colorizer, options=options, scenes=SceneFile(None), on_progress=cuts.note,
                 began=began,
-            )  # fmt: skip
+            ).frames  # fmt: skip
         seconds = time.perf_counter() - began  # with what the encoder held back
         sizes = measure(output, reader.firsts)
         output_bytes = output.stat().st_size

@@ -27,6 +27,7 @@ from av.codec.hwaccel import HWAccel
 from av.packet import Packet
 from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
+from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -150,6 +151,12 @@ class VideoReader:
         """Whether hardware has decoded the latest picture: then it was fetched in another format than the decoder's."""
         decoder = self.stream.codec_context
         return decoder.is_hwaccel and decoder.pix_fmt != self._format_name
+
+    @property
+    def picture_bytes(self) -> int:
+        """What one decoded picture takes, all planes, in the format that it is decoded to."""
+        pixel_format = VideoFormat(self._format_name, self.spec.width, self.spec.height)
+        return self.spec.width * self.spec.height * pixel_format.padded_bits_per_pixel // 8
 
     def interrupt(self) -> None:
         """End the film here: what waits for a pipe in another thread stops waiting."""

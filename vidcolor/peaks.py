@@ -1,0 +1,71 @@
+"""What this machine can do at its best: bytes moved and operations done in a second. And what a network asks of it.
+
+Each peak is the best of a fifth of a second or so: other programs can only make it look lower.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
+
+from vidcolor.colorizer import Colorizer
+from vidcolor.precision import best_seconds
+
+COPIED_BYTES = 1 << 26  # more, there and back, than most processors' caches hold
+MEASURED_SECONDS = 0.2
+MATRIX_SIZES = {"cpu": 1024, "cuda": 8192, "mps": 4096}  # where larger ones are no faster
+
+
+def bytes_per_second() -> float:
+    """Bytes that one core of this machine moves in a second, read and written, when it copies a large array."""
+    source, target = np.ones(COPIED_BYTES, np.uint8), np.zeros(COPIED_BYTES, np.uint8)
+    return 2 * COPIED_BYTES / _best_seconds(lambda: np.copyto(target, source))
+
+
+def operations_per_second(device: torch.device, dtype: torch.dtype) -> float:
+    """Multiplications and additions, each counted, that a product of matrices of ``dtype`` does in a second."""
+    size = MATRIX_SIZES[device.type]
+    left, right, product = (torch.ones(size, size, device=device, dtype=dtype) for _ in range(3))
+
+    def multiply() -> None:
+        torch.mm(left, right, out=product)
+        if device.type != "cpu":
+            getattr(torch, device.type).synchronize()
+
+    with torch.inference_mode():
+        return 2 * size**3 / _best_seconds(multiply)
+
+
+def _best_seconds(run: Callable[[], object]) -> float:
+    until = time.perf_counter() + MEASURED_SECONDS
+    best = best_seconds(run)
+    while time.perf_counter() < until:
+        best = min(best, best_seconds(run))
+    return best
+
+
+def operations_of(colorizer: Colorizer, size: tuple[int, int]) -> int:
+    """Multiplications and additions, each counted, in the network for one picture of ``size`` = (width, height).
+
+    Those of convolutions, products of matrices and attention; what else there is, is less than a hundredth of them.
+    """
+    width, height = size
+    with FlopCounterMode(display=False, custom_mapping=_packed_convolutions()) as counter:
+        colorizer.predict(np.zeros((1, height, width), np.float32))
+    return int(counter.get_total_flops())
+
+
+def _packed_convolutions() -> dict[Any, Any]:
+    """How to count the convolutions of :mod:`vidcolor.networks.packing`, which torch does not know how to."""
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return {}
+
+    def count(x: Sequence[int], weight: Sequence[int], *_: object, out_shape: Sequence[int], **__: object) -> int:
+        return conv_flop_count(list(x), list(weight), list(out_shape), transposed=False)
+
+    return {torch.ops.mkldnn._convolution_pointwise: count}
