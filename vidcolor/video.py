@@ -106,7 +106,7 @@ class VideoReader:
                 self.stream.codec_context.thread_type = "SLICE"  # or else an error is heard of some pictures later
             self._clock = _Clock()
             self._first_fields = FirstFields()
-            self._frames = self._decode()
+            self._frames = self._whole()
             frame, packets = self._decode_first()
             self._inspect(frame)
             if self._deinterlace is not None:
@@ -148,25 +148,11 @@ class VideoReader:
         Raises:
             InputError: the file is damaged, or its pictures change in size or depth.
         """
-        picture = self.first
-        yield picture
+        yield self.first
         for frame, packets in self._frames:
-            if frame.pts is not None:
-                yield from self._stand_ins(picture, frame.pts)
-            picture = self._picture(frame, packets)
-            yield picture
-        yield from self._stand_ins(picture, None)
+            yield self._picture(frame, packets)
         self._note_if_cut_short()
         self._note_guesses()
-
-    def _stand_ins(self, latest: Picture, before: int | None) -> Iterator[Picture]:
-        """The latest picture again, for each that is missing before the next one."""
-        if self.damage is None or self._deinterlace is not None:
-            return
-        assert self.stream.time_base is not None  # choose_video
-        for time in self.damage.missing(before, self.stream.time_base):
-            if self._clock.advance(time):
-                yield replace(latest, pts=time, packets=())
 
     def other_packets(self) -> Iterator[Packet[Any]]:
         """All packets of other streams; to be called once, instead of :meth:`pictures`.
@@ -200,7 +186,7 @@ class VideoReader:
 
     def _read(self) -> Decoded:
         """The frames from here on, as they are to be coloured."""
-        return self._decode() if self._deinterlace is None else self._deinterlaced(self._decode())
+        return self._whole() if self._deinterlace is None else self._deinterlaced(self._whole())
 
     def _deinterlaced(self, frames: Iterable[tuple[VideoFrame, tuple[Packet[Any], ...]]]) -> Decoded:
         assert self._deinterlace is not None  # asked for by the caller
@@ -209,6 +195,25 @@ class VideoReader:
     def _stamped(self, frame: VideoFrame) -> VideoFrame:
         frame.pts = self._stamp(frame)
         return frame
+
+    def _whole(self) -> Decoded:
+        """Every frame; where damage is gone over, the latest one again for each that is missing before the next."""
+        latest: VideoFrame | None = None
+        for frame, packets in self._decode():
+            if frame.pts is not None:
+                yield from self._stand_ins(latest, frame.pts)
+            latest = frame
+            yield frame, packets
+        yield from self._stand_ins(latest, None)
+
+    def _stand_ins(self, latest: VideoFrame | None, before: int | None) -> Decoded:
+        if self.damage is None:
+            return
+        assert self.stream.time_base is not None  # choose_video
+        for time in self.damage.missing(before, self.stream.time_base):
+            if latest is not None and self._clock.is_later(time):
+                latest.pts, latest.dts = time, None
+                yield latest, ()
 
     def _decode(self) -> Decoded:
         """Every decoded frame, with the packets of other streams that came before it."""
@@ -378,12 +383,9 @@ class _Clock:
         self._duration = frame.duration
         return self._last
 
-    def advance(self, time: int) -> bool:
-        """Take a time as the latest; False where it is no later."""
-        if self._last is not None and time <= self._last:
-            return False
-        self._last = time
-        return True
+    def is_later(self, time: int) -> bool:
+        """Whether a time is later than that of the latest picture."""
+        return self._last is None or time > self._last
 
     def seconds(self, stream: VideoStream) -> float:
         """The time of the latest picture."""
