@@ -24,7 +24,7 @@ from __future__ import annotations
 import json
 import logging
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -61,7 +61,7 @@ class Display(Protocol):
     def film_done(self, output: Path, report: Report) -> None:
         """Say what became of a film."""
 
-    def picture_done(self, output: Path, seconds: float) -> None:
+    def picture_done(self, output: Path, seconds: float, warnings: Sequence[str] = ()) -> None:
         """Say what became of a picture."""
 
     def finished_before(self, output: Path) -> None:
@@ -138,7 +138,9 @@ class TextDisplay:
         )
         self._say(f"{output}: {', '.join(parts)}")
 
-    def picture_done(self, output: Path, seconds: float) -> None:
+    def picture_done(self, output: Path, seconds: float, warnings: Sequence[str] = ()) -> None:
+        for warning in warnings:
+            self._warn(warning)
         self._say(f"{output}: {seconds:.1f} s, {decimal(output.stat().st_size)}")
 
     def finished_before(self, output: Path) -> None:
@@ -259,8 +261,13 @@ class JsonDisplay:
         }
         self._emit("done", facts)
 
-    def picture_done(self, output: Path, seconds: float) -> None:
-        facts = {"output": str(output), "output_bytes": output.stat().st_size, "seconds": rounded(seconds)}
+    def picture_done(self, output: Path, seconds: float, warnings: Sequence[str] = ()) -> None:
+        facts = {
+            "output": str(output),
+            "output_bytes": output.stat().st_size,
+            "seconds": rounded(seconds),
+            "warnings": list(warnings),
+        }
         self._emit("done", facts)
 
     def finished_before(self, output: Path) -> None:

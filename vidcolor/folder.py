@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from vidcolor.colorizer import Colorizer
-from vidcolor.errors import InputError, OptionError, OutputError, VidcolorError, told
+from vidcolor.errors import InputError, OptionError, OutputError, ResourceError, VidcolorError, told
 from vidcolor.frames import FloatArray
-from vidcolor.images import picture_shown, read_picture, render_picture
+from vidcolor.images import colours_of, picture_shown, read_picture, render_picture
 from vidcolor.options import ColorizeOptions
 from vidcolor.paths import is_anything, is_file, is_folder, resolved
 from vidcolor.picture_reader import SourcePicture
@@ -271,9 +271,15 @@ def _batches(
 def _colorize_batch(batch: list[ReadPicture], tally: Tally, colorizer: Colorizer, options: ColorizeOptions) -> None:
     for item in batch:
         tally.begin(item.job)
-    colours = colorizer.predict(np.stack([item.shown for item in batch]))
+    try:
+        colours: list[FloatArray | None] = list(colorizer.predict(np.stack([item.shown for item in batch])))
+    except ResourceError:
+        colours = [None] * len(batch)  # not even one of them fits
     for item, ab in zip(batch, colours, strict=True):
         try:
+            if ab is None:
+                ab, notes = colours_of(item.picture, item.shown, colorizer=colorizer, options=options)
+                tally.warnings += [(item.job.source, note) for note in notes]
             render_picture(item.picture, ab, item.job.dest, options=options)
             tally.coloured += 1
         except VidcolorError as exc:
