@@ -82,7 +82,7 @@ def colorize_video(
         warnings=tuple(
             dict.fromkeys((*finished_in(writer).warnings, *reader.warnings, *writer.warnings, *fitted, *notes))
         ),
-        errors=() if reader.damage is None else tuple(reader.damage.lines),
+        errors=tuple(dict.fromkeys((*finished_in(writer).errors, *(reader.damage.lines if reader.damage else ())))),
     )
 
 
