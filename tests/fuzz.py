@@ -1,7 +1,10 @@
-"""Fuzzing: spoiled films, pictures and weights files, thousands of them, each read in a process that may die of it.
+"""Fuzzing: spoiled films, pictures, weights and unfinished work, each read in a process that may die of it.
 
     python -m tests.fuzz --kind films --cases 20000 --seed 1
     python -m tests.fuzz --kind pictures --seed 1 --first 1234 --cases 1 --keep found
+
+Films are read in every way that the options have: deinterlaced or not, stopping at damage or going over it; some are
+copied, some coloured. Of unfinished work one file is spoiled (:mod:`tests.fuzz_work`).
 
 The promise that is tested: a file is read, or refused by a :class:`~vidcolor.errors.VidcolorError` of one line that
 names the file. No other exception, no crash, no Python warning; no case takes longer than ``--seconds`` or more
@@ -21,6 +24,7 @@ import json
 import os
 import resource
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,6 +33,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
@@ -37,13 +42,16 @@ from typing import IO, Any
 
 import tests.fuzz_mutations
 from tests.fuzz_seeds import SEEDS
+from tests.fuzz_work import Painter, short_segments, work_reader
 from vidcolor.errors import VidcolorError
 
-SUFFIXES = {"films": "", "pictures": ".png", "weights": ".safetensors", "faults": ""}
+SUFFIXES = {"films": "", "pictures": ".png", "weights": ".safetensors", "work": ".part", "faults": ""}
 COPY_SUFFIXES = (".mkv", ".mp4", ".mov", ".avi", ".ts")
 ADDRESS_SPACE = 12 << 30
 """Above what the process has: a case that takes this much dies alone, not the machine."""
 MAX_PIXELS = 40_000_000
+MOST_FRAMES = 200
+"""Of a film that is coloured: a long one is left there."""
 START_SECONDS = 120
 CASES_OF_PROCESS = 1000
 
@@ -242,18 +250,48 @@ def _peak() -> float:
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
+class _EnoughError(Exception):
+    """Ends a film that is long."""
+
+
 def _film_reader() -> Callable[[Path, Random], None]:
     import numpy as np
 
-    from vidcolor.options import EncodeOptions
+    from vidcolor.options import ColorizeOptions, EncodeOptions
+    from vidcolor.pipeline import colorize_video
+    from vidcolor.progress import Progress
+    from vidcolor.unfinished import folder_of
     from vidcolor.video import VideoReader, VideoWriter
 
+    def colour(path: Path, dest: Path, options: ColorizeOptions) -> None:
+        """The whole way, in segments that are joined."""
+
+        def on_progress(progress: Progress) -> None:
+            if progress.frames >= MOST_FRAMES:
+                raise _EnoughError
+
+        try:
+            with suppress(_EnoughError), short_segments():
+                colorize_video(path, dest, colorizer=Painter(), options=options, on_progress=on_progress)
+        finally:
+            shutil.rmtree(folder_of(dest), ignore_errors=True)
+
     def read(path: Path, chance: Random) -> None:
-        """Every picture and packet, up to many pixels; one film in four is also copied, with grey colours."""
+        """Every picture and packet, up to many pixels; two films in five are also copied, or coloured and joined."""
         dest = path.with_suffix(chance.choice(COPY_SUFFIXES))
         options = EncodeOptions(preset="ultrafast")
-        with VideoReader(path) as reader:
-            if chance.random() < 0.75 or reader.spec.width * reader.spec.height > 1 << 20:
+        deinterlace = chance.choice((None, None, "frame", "field"))
+        on_error = chance.choice(("stop", "keep-grey"))
+        way = chance.choice(("read", "read", "read", "copy", "colour"))
+        with VideoReader(path, deinterlace=deinterlace, on_error=on_error) as reader:
+            is_large = reader.spec.width * reader.spec.height > 1 << 20
+            if way == "colour" and not is_large:
+                how = ColorizeOptions(
+                    render_size=32, deinterlace=deinterlace, on_error=on_error, encode=options, overwrite=True
+                )
+                colour(path, dest, how)
+                return
+            if way == "read" or is_large:
                 pixels = 0
                 for picture in reader.pictures():
                     picture.luma.max()
@@ -322,13 +360,19 @@ def _fault_reader() -> Callable[[Path, Random], None]:
     return read
 
 
-READERS = {"films": _film_reader, "pictures": _picture_reader, "weights": _weights_reader, "faults": _fault_reader}
+READERS = {
+    "films": _film_reader,
+    "pictures": _picture_reader,
+    "weights": _weights_reader,
+    "work": work_reader,
+    "faults": _fault_reader,
+}
 
 
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kind", choices=("films", "pictures", "weights"), default="films")
+    parser.add_argument("--kind", choices=("films", "pictures", "weights", "work"), default="films")
     parser.add_argument("--cases", type=int, default=1000)
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
     parser.add_argument("--seed", type=int, default=1)

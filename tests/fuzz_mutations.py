@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from tests.fuzz_seeds import join_weights, split_weights
+from tests.fuzz_work import spoil_record
 
 Way = Callable[[Random, bytes], bytes]
 
@@ -381,5 +382,6 @@ WAYS_OF_KIND: dict[str, tuple[Way, ...]] = {
     "films": (*(spoil_field,) * 5, film_bomb),
     "pictures": (spoil_field, spoil_field, spoil_field, bomb),
     "weights": (spoil_header, spoil_header, spoil_about, spoil_about, spoil_about, spoil_numbers),
+    "work": (*(spoil_record,) * 5,),
     "faults": (),
 }
