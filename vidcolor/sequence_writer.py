@@ -131,6 +131,8 @@ class SequenceWriter:
             self.warnings.append(
                 f"the film is HDR ({name}); the pictures hold its values, and do not say what they are"
             )
+        if spec.hdr is not None:
+            self.warnings.append(f"HDR metadata ({spec.hdr}): numbered pictures cannot carry it, left out")
         if spec.sample_aspect_ratio not in (None, 1):
             ratio = spec.sample_aspect_ratio
             self.warnings.append(f"the film's pixels are {ratio} times as wide as high, which the pictures do not say")

@@ -33,9 +33,10 @@ from vidcolor.damage import Damage
 from vidcolor.destinations import HiddenPlace, destination_of
 from vidcolor.encoder import RAW_FORMATS, choose_encoder, configure, fit_container, open_encoder, shares_bits
 from vidcolor.errors import InputError, OptionError, OutputError
-from vidcolor.fates import Fate, warnings_of
+from vidcolor.fates import Fate, Outcome, warnings_of
 from vidcolor.fields import FIELD_CODECS, HEADER_ORDERS, Deinterlacing, FieldMarks, FirstFields, deinterlaced
 from vidcolor.frames import Picture, Plane, VideoSpec
+from vidcolor.hdr_metadata import encoder_parameters
 from vidcolor.options import EncodeOptions, OnError
 from vidcolor.passthrough import (
     Passthrough,
@@ -435,6 +436,7 @@ class VideoWriter:
         self.chroma = self._choice.chroma(like.spec)
         self._note_depth(options)
         self._note_fields()
+        self._note_hdr()
         self._is_encoding = False
         self._dest.begin()
         start = like.first.pts * like.spec.time_base
@@ -532,8 +534,16 @@ class VideoWriter:
             hint = "--codec libx264 does, --deinterlace makes whole pictures"
             self._note("interlacing", f"the film is interlaced, {codec} cannot say so: players will show combs; {hint}")
 
-    def _note(self, what: str, why: str) -> None:
-        self.fates.append(Fate(what, "changed", why))
+    def _note_hdr(self) -> None:
+        hdr, codec = self._like.spec.hdr, self._choice.codec.name
+        if hdr is not None and encoder_parameters(codec, hdr) is None:
+            hint = "libx264, libx265 and libsvtav1 have"
+            self._note(
+                "HDR metadata", f"HDR metadata ({hdr}): {codec} has no words for it, left out; {hint}", "dropped"
+            )
+
+    def _note(self, what: str, why: str, outcome: Outcome = "changed") -> None:
+        self.fates.append(Fate(what, outcome, why))
         self.warnings.append(why)
 
     def _add_everything(self, format_name: str) -> None:
