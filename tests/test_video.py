@@ -615,3 +615,17 @@ def test_odd_development_files(shared_clips: Path, tmp_path: Path) -> None:
     assert len(refused) < len(files) / 3
     assert not any("\n" in line for line in refused.values())
     assert [path for path in tmp_path.iterdir() if path.suffix == ".part"] == []
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3])
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_the_shortest_films_in_hevc(tmp_path: Path, frames: int, suffix: str) -> None:
+    """x265 makes decoding times up where there are fewer pictures than it waits for: they are never handed on."""
+    source = make_clip(tmp_path / "in.mp4", Clip(size=(128, 96), frames=frames))
+    for _ in range(3):
+        copy_film(source, tmp_path / f"out{suffix}", EncodeOptions(codec="libx265"), overwrite=True)
+        assert times_of(tmp_path / f"out{suffix}") == times_of(source)
+        with av.open(str(tmp_path / f"out{suffix}")) as film:
+            stamps = [(packet.dts, packet.pts) for packet in film.demux(video=0) if packet.dts is not None]
+            ticks = 1 / film.streams.video[0].time_base
+        assert all(-ticks < dts <= pts for dts, pts in stamps)

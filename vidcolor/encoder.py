@@ -45,6 +45,9 @@ RAW_FORMATS = frozenset({"yuv4mpegpipe", "rawvideo"})
 
 X265_LEAST = 64  # pixels a side: in smaller pictures x265 writes beyond its memory (48×32 with ultrafast, for one)
 
+X265_DELAY = 2
+"""Pictures. Of films that are no longer x265 says decoding times that nobody has written; none of them is reordered."""
+
 Siting = Literal["left", "center", "topleft"]
 
 

@@ -31,7 +31,15 @@ from av.video.stream import VideoStream
 
 from vidcolor.damage import Damage
 from vidcolor.destinations import HiddenPlace, destination_of
-from vidcolor.encoder import RAW_FORMATS, choose_encoder, configure, fit_container, open_encoder, shares_bits
+from vidcolor.encoder import (
+    RAW_FORMATS,
+    X265_DELAY,
+    choose_encoder,
+    configure,
+    fit_container,
+    open_encoder,
+    shares_bits,
+)
 from vidcolor.errors import InputError, OptionError, OutputError
 from vidcolor.fates import Fate, Outcome, warnings_of
 from vidcolor.fields import FIELD_CODECS, HEADER_ORDERS, Deinterlacing, FieldMarks, FirstFields, deinterlaced
@@ -437,7 +445,7 @@ class VideoWriter:
         self._note_depth(options)
         self._note_fields()
         self._note_hdr()
-        self._is_encoding = False
+        self._written = 0  # pictures, by this object; others are spliced
         self._dest.begin()
         start = like.first.pts * like.spec.time_base
         try:
@@ -473,7 +481,7 @@ class VideoWriter:
         Raises:
             OutputError: the disk is full, or the encoder or the container refuses what it is given.
         """
-        self._is_encoding = True
+        self._written += 1
         with self.naming_errors():
             self._copy(picture.packets)
             self._container.mux(self._stream.encode(self.frame(picture, cb, cr)))
@@ -610,8 +618,12 @@ class VideoWriter:
 
     def _finish(self) -> None:
         with self.naming_errors():
-            if self._is_encoding:
-                self._container.mux(self._stream.encode(None))
+            if self._written:
+                packets = self._stream.encode(None)
+                if self._choice.codec.name == "libx265" and self._written <= X265_DELAY:
+                    for packet in packets:
+                        packet.dts = packet.pts
+                self._container.mux(packets)
                 self._copy(self._like.tail)
             self._container.close()
         self._dest.flush()
