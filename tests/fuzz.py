@@ -149,7 +149,7 @@ def _one_process(plan: Plan, start: int, stop: int, seeds: Path) -> Iterator[Out
                 case = outcome.case
                 yield outcome
             if case < stop - 1:
-                why = f"exit code {process.wait(5)}: " + _last_of(noise)
+                why = f"exit code {process.wait(60)}: " + _last_of(noise)
                 yield Outcome(case + 1, "", "crash", why)
         except TimeoutError:
             yield Outcome(case + 1, "", "slow", "killed", plan.seconds)

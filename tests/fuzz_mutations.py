@@ -284,7 +284,7 @@ def spoil_header(chance: Random, data: bytes) -> bytes:
         header |= {f"{name}{index}": header[name] for index in range(chance.choice((1, 20_000)))}
     elif change == "depth":
         header["__metadata__"] = json.loads("[" * 500 + "]" * 500)
-    elif change == "bulk":
+    elif change == "bulk" and isinstance(header.get("__metadata__"), dict):
         header["__metadata__"]["training"] = " " * 5_000_000
     joined = join_weights(header, numbers)
     return struct.pack("<Q", chance.choice(EXTREMES) % 2**64) + joined[8:] if change == "length" else joined

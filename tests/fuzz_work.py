@@ -133,7 +133,7 @@ def work_reader() -> Callable[[Path, Random], None]:
             _colour(home, replace(OPTIONS, resume=True))
         except VidcolorError:
             assert dest.exists() == was_there
-            if not any(is_folder(entry) for entry in work.iterdir()):
+            if not any(map(is_folder, work.glob("*"))):
                 _colour(home, replace(OPTIONS, overwrite=True))
                 assert dest.read_bytes() == whole
             raise

@@ -13,7 +13,6 @@ import contextlib
 import errno
 import json
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -203,13 +202,12 @@ class WorkFolder:
         return f"what is finished is kept in {self.path}: --resume goes on from there; or remove that folder"
 
     def remove(self) -> None:
-        """Remove the folder with all that is in it; last of all what says that the film is published, if it is."""
+        """Remove the folder with its files; last of all what says that the film is published, if it is."""
         self.release()
-        with contextlib.suppress(OSError):
-            for path in self.path.iterdir():
-                if path.name != PUBLISHED:
-                    path.unlink()
-        shutil.rmtree(self.path, ignore_errors=True)
+        with contextlib.suppress(OSError):  # a folder that somebody has put there stays
+            for path in sorted(self.path.iterdir(), key=lambda path: path.name == PUBLISHED):
+                path.unlink()
+            self.path.rmdir()
 
     @contextlib.contextmanager
     def naming_errors(self) -> Iterator[None]:
