@@ -57,6 +57,10 @@ class Clip:
     interlaced: bool = False
     top_first: bool = False
     """Of an interlaced film; otherwise its bottom field comes first."""
+    header_order: int = 0
+    """``AVFieldOrder``, as the file's header shall have it; 0: as the encoder has it."""
+    progressive: Sequence[int] = ()
+    """Frames of an interlaced film that are progressive; only FFV1 says so of each."""
 
     @property
     def ticks(self) -> Fraction:
@@ -126,6 +130,8 @@ def _add_video(container: OutputContainer, clip: Clip) -> VideoStream:
         setattr(stream.codec_context, tag, value)
     if clip.interlaced:
         stream.codec_context.flags |= av.codec.context.Flags.interlaced_dct
+    if clip.header_order:
+        stream.codec_context.field_order = clip.header_order
     if clip.sample_aspect_ratio is not None:
         stream.codec_context.sample_aspect_ratio = clip.sample_aspect_ratio
     if clip.rotation:
@@ -141,7 +147,7 @@ def _video_packets(stream: VideoStream, clip: Clip) -> Iterator[Packet[Any]]:
     durations.append(durations[-1] if durations else max(round(1 / clip.rate / clip.ticks), 1))
     for index, (pts, duration) in enumerate(zip(times, durations, strict=True)):
         frame = _frame(clip, index)
-        if marks is not None:
+        if marks is not None and index not in clip.progressive:
             marks.push(frame)
             frame = marks.pull()
         frame.pts, frame.duration, frame.time_base = pts, duration, clip.ticks

@@ -7,10 +7,10 @@ Films are read in every way that the options have: deinterlaced or not, stopping
 copied, some coloured. Of unfinished work one file is spoiled (:mod:`tests.fuzz_work`).
 
 The promise that is tested: a file is read, or refused by a :class:`~vidcolor.errors.VidcolorError` of one line that
-names the file. No other exception, no crash, no Python warning; no case takes longer than ``--seconds`` or more
-memory than ``--megabytes`` beyond what the process had before. What the C libraries for TIFF and PNG say there by
-themselves is counted, but no finding. A case is made from its kind, the seed and its number
-alone, so that ``--first`` makes it again, and ``--keep`` writes its file. What was found goes to standard output, one
+names the file, or the option that does not suit it. No other exception, no crash, no Python warning; no case takes
+longer than ``--seconds`` or more memory than ``--megabytes`` beyond what the process had before. What the C libraries
+for TIFF and PNG say there by themselves is counted, but no finding. A case is made from its kind, the seed and its
+number alone, so that ``--first`` makes it again, and ``--keep`` writes its file. What was found goes to standard output, one
 JSON object a line, and a summary at the end.
 
 Pictures may have 40 million pixels here, instead of 500 million, so that reading the largest that is allowed stays far
@@ -43,7 +43,7 @@ from typing import IO, Any
 import tests.fuzz_mutations
 from tests.fuzz_seeds import SEEDS
 from tests.fuzz_work import Painter, short_segments, work_reader
-from vidcolor.errors import VidcolorError
+from vidcolor.errors import OptionError, VidcolorError
 
 SUFFIXES = {"films": "", "pictures": ".png", "weights": ".safetensors", "work": ".part", "faults": ""}
 COPY_SUFFIXES = (".mkv", ".mp4", ".mov", ".avi", ".ts")
@@ -214,7 +214,8 @@ def _judge(plan: Plan, outcome: Outcome, path: Path, read: Callable[[Path, Rando
             read(path, chance)
     except VidcolorError as exc:
         facts |= {"verdict": "refused", "detail": str(exc)}
-        if len(str(exc).splitlines()) != 1 or path.name.split(".")[0] not in str(exc):
+        names_it = path.name.split(".")[0] in str(exc) or (isinstance(exc, OptionError) and str(exc).startswith("--"))
+        if len(str(exc).splitlines()) != 1 or not names_it:
             facts["verdict"] = "message"
     except BaseException as exc:  # whatever it is, it is a finding
         facts |= {"verdict": "exception", "detail": f"{type(exc).__name__}: {str(exc)[:300]} ({_origin(exc)})"}

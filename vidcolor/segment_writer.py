@@ -191,6 +191,7 @@ class SegmentWriter:
     def _finish_segment(self, *, next_opens_shot: bool | None) -> None:
         assert self._draft is not None  # turn_to
         self._encode(None)
+        self._take_warnings(self._muxer)
         if len(self._like.source.files) == 1 or next_opens_shot is None:
             check_unchanged(self._like.source.files, self._identity.input)
         facts = Facts(
@@ -230,6 +231,9 @@ class SegmentWriter:
             if self._like.damage is not None and like.damage is not None:
                 self._like.damage.also(like.damage)
                 self._work.errors = tuple(self._like.damage.lines)
+        self._take_warnings(film)
+
+    def _take_warnings(self, film: VideoWriter) -> None:
         self.warnings += [warning for warning in film.warnings if warning not in self.warnings]
 
     def _check_segments(self) -> None:

@@ -42,8 +42,18 @@ from vidcolor.encoder import (
 )
 from vidcolor.errors import InputError, OptionError, OutputError
 from vidcolor.fates import Fate, Outcome, warnings_of
-from vidcolor.fields import FIELD_CODECS, HEADER_ORDERS, Deinterlacing, FieldMarks, FirstFields, deinterlaced
-from vidcolor.frames import Picture, Plane, VideoSpec
+from vidcolor.fields import (
+    FIELD_CODECS,
+    FLAGGING_CODECS,
+    HEADER_ORDERS,
+    ORDERING_CODECS,
+    SWITCHING_CODECS,
+    Deinterlacing,
+    FieldMarks,
+    FirstFields,
+    deinterlaced,
+)
+from vidcolor.frames import FirstField, Picture, Plane, VideoSpec
 from vidcolor.hdr_metadata import encoder_parameters
 from vidcolor.options import EncodeOptions, OnError
 from vidcolor.passthrough import (
@@ -115,6 +125,9 @@ class VideoReader:
                 self.stream.codec_context.thread_type = "SLICE"  # or else an error is heard of some pictures later
             self._clock = _Clock()
             self._first_fields = FirstFields()
+            self._field_marks = FieldMarks()
+            self._unsaid_field: FirstField | None = None
+            self._has_fields = False
             self._frames = self._whole()
             frame, packets = self._decode_first()
             self._inspect(frame)
@@ -160,6 +173,8 @@ class VideoReader:
         yield self.first
         for frame, packets in self._frames:
             yield self._picture(frame, packets)
+        if self._deinterlace is not None and not self._has_fields:
+            self.warnings.append("the film is progressive: there is nothing to deinterlace")
         self._note_if_cut_short()
         self._note_guesses()
 
@@ -203,6 +218,9 @@ class VideoReader:
 
     def _stamped(self, frame: VideoFrame) -> VideoFrame:
         frame.pts = self._stamp(frame)
+        if self._unsaid_field is not None:
+            frame = self._field_marks.marked(frame, self._unsaid_field)
+        self._has_fields = self._has_fields or frame.interlaced_frame
         return frame
 
     def _whole(self) -> Decoded:
@@ -302,7 +320,11 @@ class VideoReader:
         self._format_name = first.format.name
         self.display_matrix = display_matrix(first, self.stream)
         spec = video_spec(self.stream, first, self.container)
-        first_field = self._first_fields.of(first) or HEADER_ORDERS.get(self.stream.codec_context.field_order)
+        context = self.stream.codec_context
+        said, header = self._first_fields.of(first), HEADER_ORDERS.get(context.field_order)
+        if said is None and context.codec.canonical_name not in FLAGGING_CODECS:
+            self._unsaid_field = header
+        first_field = said or header
         frames = self.source.frames or spec.estimated_frames
         self.spec = replace(spec, estimated_frames=frames, first_field=first_field)
         if self._undecodable:
@@ -314,16 +336,15 @@ class VideoReader:
 
     def _plan_deinterlacing(self, mode: Deinterlacing) -> None:
         spec = self.spec
-        if spec.first_field is None:
-            self._deinterlace = None
-            self.warnings.append("the film is progressive: there is nothing to deinterlace")
-            return
-        self.fates.append(Fate("interlacing", "changed", f"deinterlaced by bwdif, one picture of each {mode}"))
         self.spec = replace(spec, first_field=None)
+        if mode == "field":
+            self.spec = replace(self.spec, time_base=spec.time_base / 2)
+        if spec.first_field is None:
+            return  # so far; what of it is interlaced is deinterlaced where it comes
+        self.fates.append(Fate("interlacing", "changed", f"deinterlaced by bwdif, one picture of each {mode}"))
         if mode == "field":
             self.spec = replace(
                 self.spec,
-                time_base=spec.time_base / 2,
                 frame_rate=spec.frame_rate and 2 * spec.frame_rate,
                 estimated_frames=spec.estimated_frames and 2 * spec.estimated_frames,
             )
@@ -345,7 +366,7 @@ class VideoReader:
             luma = read_luma(frame, self._layout)
         except av.FFmpegError as exc:
             raise InputError(f"{self.source.name}: the pixel format {frame.format.name} cannot be converted") from exc
-        first_field = self._first_fields.of(frame) if self._deinterlace is None else None
+        first_field = None if self._deinterlace is not None else self._first_fields.of(frame) or self._unsaid_field
         return Picture(pts, frame.duration, luma, packets, first_field)
 
     def _stamp(self, frame: VideoFrame) -> int:
@@ -600,7 +621,7 @@ class VideoWriter:
         """What the encoder is given for the next picture; arguments as for :meth:`write`."""
         spec, depth = self._spec, self.chroma.bit_depth
         frame = VideoFrame(spec.width, spec.height, self._choice.pixel_format.name)
-        first_field = picture.first_field or spec.first_field
+        first_field = self._said_of(picture)
         if first_field is not None:
             frame = self._marks.marked(frame, first_field)
         luma = at_depth(picture.luma, spec.bit_depth, depth)
@@ -611,6 +632,30 @@ class VideoWriter:
         frame.color_range = RANGE_FULL if spec.full_range else RANGE_LIMITED
         frame.colorspace, frame.color_primaries, frame.color_trc = spec.matrix, spec.primaries, spec.transfer
         return frame
+
+    def _said_of(self, picture: Picture) -> FirstField | None:
+        """Which field comes first, for the encoder; one that cannot switch is told of the film, and a line says so."""
+        begun, found, codec = self._spec.first_field, picture.first_field, self._choice.codec.name
+        if found == begun or codec in SWITCHING_CODECS:
+            return found
+        if begun is None:
+            hint = "--deinterlace makes whole pictures of them"
+            self._note_once(
+                f"pictures of the film turn interlaced, {codec} cannot say so: players will show combs; {hint}"
+            )
+        elif found is None and codec in FIELD_CODECS:
+            hint = "--codec ffv1 tells them apart, --deinterlace makes all whole"
+            self._note_once(
+                f"some pictures of the interlaced film are progressive, {codec} says that all are interlaced; {hint}"
+            )
+        elif found is not None and codec in FIELD_CODECS and codec not in ORDERING_CODECS:
+            hint = "--codec ffv1 does, --deinterlace makes whole pictures"
+            self._note_once(f"the order of the fields changes, {codec} cannot say from which picture on; {hint}")
+        return found or begun
+
+    def _note_once(self, line: str) -> None:
+        if line not in self.warnings:
+            self.warnings.append(line)
 
     def _copy(self, packets: tuple[Packet[Any], ...]) -> None:
         for packet in packets:
