@@ -10,8 +10,8 @@ The promise that is tested: a file is read, or refused by a :class:`~vidcolor.er
 names the file, or the option that does not suit it. No other exception, no crash, no Python warning; no case takes
 longer than ``--seconds`` or more memory than ``--megabytes`` beyond what the process had before. What the C libraries
 for TIFF and PNG say there by themselves is counted, but no finding. A case is made from its kind, the seed and its
-number alone, so that ``--first`` makes it again, and ``--keep`` writes its file. What was found goes to standard output, one
-JSON object a line, and a summary at the end.
+number alone, so that ``--first`` makes it again, and ``--keep`` writes its file. What was found goes to standard
+output, one JSON object a line, and a summary at the end.
 
 Pictures may have 40 million pixels here, instead of 500 million, so that reading the largest that is allowed stays far
 below both limits.
