@@ -217,6 +217,16 @@ def test_warnings_of_pillow_stay_inside(tmp_path: Path) -> None:
     np.testing.assert_allclose(read_picture(tmp_path / "a.tif").grey, RAMP / 255, atol=1e-6)
 
 
+def test_notes_of_the_wrong_type(tmp_path: Path) -> None:
+    """EXIF whose maker is a fraction: Pillow reads it, and cannot write it again."""
+    entry = struct.pack(">HHII", 271, 5, 1, 26)
+    exif = b"Exif\0\0" + struct.pack(">2sHIH", b"MM", 42, 8, 1) + entry + bytes(4) + struct.pack(">II", 2, 3)
+    Image.fromarray(RAMP).save(tmp_path / "a.jpg", exif=exif, quality=100)
+    picture = read_picture(tmp_path / "a.jpg")
+    assert picture.exif is None
+    np.testing.assert_allclose(picture.grey, RAMP / 255, atol=0.02)
+
+
 def test_chunk_that_is_longer_than_the_file(tmp_path: Path) -> None:
     """A chunk of 4 GB in a picture of 16 bits, whose pixels Pillow finds all the same, takes no 4 GB."""
     done, encoded = cv2.imencode(".png", np.dstack([RAMP.astype(np.uint16) * 257] * 3))

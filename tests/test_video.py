@@ -629,3 +629,30 @@ def test_the_shortest_films_in_hevc(tmp_path: Path, frames: int, suffix: str) ->
             stamps = [(packet.dts, packet.pts) for packet in film.demux(video=0) if packet.dts is not None]
             ticks = 1 / film.streams.video[0].time_base
         assert all(-ticks < dts <= pts for dts, pts in stamps)
+
+
+def test_sound_that_matroska_does_not_list(tmp_path: Path) -> None:
+    """Windows Media sound is none of its own kinds, but it takes it as AVI does: every packet, playable."""
+    source = make_clip(
+        tmp_path / "in.wmv", Clip(codec="wmv2", options={}, frames=30, audio=("eng",), audio_codec="wmav2")
+    )
+    assert copy_film(source, tmp_path / "out.mkv") == []
+    assert len(timeline(source, "audio")[0]) > 10
+    assert timeline(tmp_path / "out.mkv", "audio") == timeline(source, "audio")
+    sounds = []
+    for path in (source, tmp_path / "out.mkv"):
+        with av.open(str(path)) as film:
+            sounds.append(np.concatenate([frame.to_ndarray() for frame in film.decode(audio=0)], axis=1))
+    np.testing.assert_array_equal(*sounds)
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".mp4", ".mkv"])
+def test_timecode(tmp_path: Path, suffix: str) -> None:
+    """A film with a track of timecode has one again, where there are such tracks; nothing is said to be lost."""
+    source = make_clip(tmp_path / "in.mov", Clip(timecode="01:02:03:04", audio=("eng",)))
+    assert copy_film(source, tmp_path / f"out{suffix}") == []
+    with av.open(str(tmp_path / f"out{suffix}")) as film:
+        tracks = [stream.metadata["timecode"] for stream in film.streams if stream.type == "data"]
+        folded = {key.lower(): value for key, value in film.streams.video[0].metadata.items()}
+    assert folded["timecode"] == "01:02:03:04"
+    assert tracks == ([] if suffix == ".mkv" else ["01:02:03:04"])

@@ -65,6 +65,7 @@ from vidcolor.passthrough import (
     kept_metadata,
     lost_by_container,
     lost_metadata,
+    timecode_of,
 )
 from vidcolor.pipes import PipeOutput
 from vidcolor.pixel_formats import RANGE_FULL, RANGE_LIMITED, luma_layout, plane_view, read_luma
@@ -611,7 +612,7 @@ class VideoWriter:
         self._global_header = bool(self._container.format.flags & GLOBAL_HEADER)
         self.headers = stream.codec_context.extradata or b""
         stream.time_base = self._spec.time_base
-        stream.metadata.update(kept_metadata(like.stream.metadata))
+        stream.metadata.update(timecode_of(like.container) | kept_metadata(like.stream.metadata))
         stream.disposition = like.stream.disposition | Disposition.default  # of several films, this one is to be shown
         if like.display_matrix is not None:
             stream.set_display_matrix(like.display_matrix)
