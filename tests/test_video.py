@@ -656,3 +656,29 @@ def test_timecode(tmp_path: Path, suffix: str) -> None:
         folded = {key.lower(): value for key, value in film.streams.video[0].metadata.items()}
     assert folded["timecode"] == "01:02:03:04"
     assert tracks == ([] if suffix == ".mkv" else ["01:02:03:04"])
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".avi", ".webm", ".ts", ".nut", ".mov"])
+@pytest.mark.parametrize("codec", ["libx264", "ffv1", "libvpx-vp9", "prores_ks", "mpeg4"])
+def test_pixel_shape_arrives_or_is_named(tmp_path: Path, codec: str, suffix: str) -> None:
+    """Whatever encoder and kind of file go together: the shape is there, or one line says that it is not."""
+    source = make_clip(tmp_path / "in.mkv", Clip(sample_aspect_ratio=Fraction(16, 15), frames=2))
+    how: dict[str, Any] = {"prores_ks": {"pix_fmt": "yuv422p10le"}, "libx264": {"preset": "ultrafast"}}.get(codec, {})
+    try:
+        warnings = copy_film(source, tmp_path / f"out{suffix}", EncodeOptions(codec=codec, **how))
+    except (OptionError, OutputError):
+        return  # these do not go together
+    with VideoReader(tmp_path / f"out{suffix}") as copy:
+        arrived = copy.spec.sample_aspect_ratio == Fraction(16, 15)
+    assert [line.startswith("pixel shape 16/15: ") for line in warnings if "shape" in line] == [True] * (not arrived)
+
+
+def test_what_mpeg_ts_has_no_number_for(tmp_path: Path) -> None:
+    """Its muxer takes such pictures and sounds, and no reader finds them: refused, or left out with a line."""
+    source = make_clip(tmp_path / "in.mkv", Clip(audio=("eng",), audio_codec="flac"))
+    with pytest.raises(OptionError, match="mpegts cannot hold what ffv1 makes"):
+        copy_film(source, tmp_path / "out.ts", EncodeOptions(codec="ffv1"))
+    (line,) = [line for line in copy_film(source, tmp_path / "out.ts") if "metadata" not in line]
+    assert line.startswith("stream 1 (audio, flac")
+    with av.open(str(tmp_path / "out.ts")) as film:
+        assert [stream.type for stream in film.streams] == ["video"]

@@ -45,6 +45,8 @@ RAW_FORMATS = frozenset({"yuv4mpegpipe", "rawvideo"})
 
 X265_LEAST = 64  # pixels a side: in smaller pictures x265 writes beyond its memory (48×32 with ultrafast, for one)
 
+SHAPE_CODECS = frozenset({"libx264", "libx264rgb", "libx265", "mpeg1video", "mpeg2video", "mpeg4"})
+"""Encoders that write the shape of the pixels into the pictures' own stream."""
 X265_DELAY = 2
 """Pictures. Of films that are no longer x265 says decoding times that nobody has written; none of them is reordered."""
 

@@ -34,6 +34,15 @@ STALE_KEYS = frozenset({
 MOV_FAMILY = frozenset({"mp4", "mov", "ipod", "3gp", "3g2", "psp"})
 WELL_EQUIPPED = MOV_FAMILY | {"matroska", "webm"}
 """The kinds of file with a place for rotation and for chapters."""
+SHAPE_FORMATS = MOV_FAMILY | {"mxf"}
+"""The kinds of file that are told the shape of the pixels by the encoder. Matroska has a place for it, too, which PyAV
+does not reach: there it is the pictures' stream that has to say it."""
+TS_CODECS = frozenset({
+    "mpeg1video", "mpeg2video", "mpeg4", "h264", "hevc", "vvc", "cavs", "dirac", "vc1", "jpeg2000",
+    "mp2", "mp3", "aac", "aac_latm", "ac3", "eac3", "dts", "truehd", "opus", "s302m",
+    "dvb_subtitle", "dvb_teletext", "klv", "timed_id3", "smpte_2038",
+})  # fmt: skip
+"""What MPEG-TS has numbers for. All else its muxer takes without a word, as bytes that no reader knows."""
 PICKY = MOV_FAMILY | {"avi", "mpegts"}
 """Kinds of file that have a place for some metadata only."""
 WITH_TIMECODE = frozenset({"mp4", "mov", "matroska", "mxf"})
@@ -248,6 +257,8 @@ def _carries(format_name: str, template: Stream, add: Callable[[OutputContainer,
     """Ask the muxer itself, with a file of this one stream in memory: no table says it as well."""
     if template.type not in {"video", "audio", "subtitle", "data"}:
         return False
+    if format_name == "mpegts" and _codec_of(template) not in TS_CODECS:
+        return False
     try:
         with av.open(io.BytesIO(), "w", format=format_name) as trial:
             add(trial, template)
@@ -255,6 +266,12 @@ def _carries(format_name: str, template: Stream, add: Callable[[OutputContainer,
     except (av.FFmpegError, ValueError):
         return False
     return True
+
+
+def _codec_of(stream: Stream) -> str | None:
+    """As FFmpeg names it, whichever decoder there is for it."""
+    context = stream.codec_context
+    return getattr(stream, "name", None) if context is None else context.codec.canonical_name
 
 
 def timecode_of(source: InputContainer) -> dict[str, str]:

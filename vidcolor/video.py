@@ -33,6 +33,7 @@ from vidcolor.damage import Damage
 from vidcolor.destinations import HiddenPlace, destination_of
 from vidcolor.encoder import (
     RAW_FORMATS,
+    SHAPE_CODECS,
     X265_DELAY,
     choose_encoder,
     configure,
@@ -57,6 +58,8 @@ from vidcolor.frames import FirstField, Picture, Plane, VideoSpec
 from vidcolor.hdr_metadata import encoder_parameters
 from vidcolor.options import EncodeOptions, OnError
 from vidcolor.passthrough import (
+    SHAPE_FORMATS,
+    TS_CODECS,
     Passthrough,
     container_metadata,
     container_options,
@@ -467,6 +470,7 @@ class VideoWriter:
         self._note_depth(options)
         self._note_fields()
         self._note_hdr()
+        self._note_shape(format_name)
         self._written = 0  # pictures, by this object; others are spliced
         self._dest.begin()
         start = like.first.pts * like.spec.time_base
@@ -572,6 +576,13 @@ class VideoWriter:
                 "HDR metadata", f"HDR metadata ({hdr}): {codec} has no words for it, left out; {hint}", "dropped"
             )
 
+    def _note_shape(self, format_name: str) -> None:
+        shape, codec = self._like.spec.sample_aspect_ratio, self._choice.codec.name
+        if shape in (None, 1) or codec in SHAPE_CODECS or format_name in SHAPE_FORMATS:
+            return
+        hint = "MP4, MOV and MXF say it with every encoder, libx264 and libx265 in every kind of file"
+        self._note("pixel shape", f"pixel shape {shape}: {codec} cannot say it in {format_name}; {hint}", "dropped")
+
     def _note(self, what: str, why: str, outcome: Outcome = "changed") -> None:
         self.fates.append(Fate(what, outcome, why))
         self.warnings.append(why)
@@ -599,11 +610,14 @@ class VideoWriter:
 
     def _add_picture_stream(self, format_name: str) -> VideoStream:
         like, codec = self._like, self._choice.codec
+        hint = "choose another --codec, or another ending (.mkv takes nearly everything)"
+        refusal = f"{self._dest.name}: {format_name} cannot hold what {codec.name} makes; {hint}"
+        if format_name == "mpegts" and codec.canonical_name not in TS_CODECS:
+            raise OptionError(refusal)
         try:
             stream = self._container.add_stream(codec.name)
         except ValueError as exc:
-            hint = "choose another --codec, or another ending (.mkv takes nearly everything)"
-            raise OptionError(f"{self._dest.name}: {format_name} cannot hold what {codec.name} makes; {hint}") from exc
+            raise OptionError(refusal) from exc
         assert isinstance(stream, VideoStream)  # choose_encoder
         configure(stream.codec_context, self._choice, self._spec)
         if codec.canonical_name == "hevc" and format_name in {"mp4", "mov"}:
