@@ -245,9 +245,7 @@ def _add_as_it_is(target: OutputContainer, template: Stream) -> Stream:
     """
     if target.format.name != "matroska" or template.type != "audio":
         raise ValueError("expected sound for Matroska")
-    stream = target.add_mux_stream(
-        "pcm_s16le"
-    )  # any that is listed: the filter, which does nothing, puts its own there
+    stream = target.add_mux_stream("pcm_s16le")  # one that is listed; the filter, which does nothing else, replaces it
     BitStreamFilterContext("null", template, stream)
     stream.time_base = template.time_base
     return stream

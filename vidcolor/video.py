@@ -564,6 +564,7 @@ class VideoWriter:
     def _note_fields(self) -> None:
         first, codec = self._like.spec.first_field, self._choice.codec.name
         self._marks = FieldMarks()
+        self._has_switched = False
         if first is not None and codec not in FIELD_CODECS:
             hint = "--codec libx264 does, --deinterlace makes whole pictures"
             self._note("interlacing", f"the film is interlaced, {codec} cannot say so: players will show combs; {hint}")
@@ -654,22 +655,20 @@ class VideoWriter:
         if found == begun or codec in SWITCHING_CODECS:
             return found
         if begun is None:
-            hint = "--deinterlace makes whole pictures of them"
-            self._note_once(
-                f"pictures of the film turn interlaced, {codec} cannot say so: players will show combs; {hint}"
-            )
+            what = f"pictures of the film turn interlaced, {codec} cannot say so: players will show combs"
+            self._note_switch(f"{what}; --deinterlace makes whole pictures of them")
         elif found is None and codec in FIELD_CODECS:
-            hint = "--codec ffv1 tells them apart, --deinterlace makes all whole"
-            self._note_once(
-                f"some pictures of the interlaced film are progressive, {codec} says that all are interlaced; {hint}"
-            )
+            what = f"some pictures of the interlaced film are progressive, {codec} says that all are interlaced"
+            self._note_switch(f"{what}; --codec ffv1 tells them apart, --deinterlace makes all whole")
         elif found is not None and codec in FIELD_CODECS and codec not in ORDERING_CODECS:
-            hint = "--codec ffv1 does, --deinterlace makes whole pictures"
-            self._note_once(f"the order of the fields changes, {codec} cannot say from which picture on; {hint}")
+            what = f"the order of the fields changes, {codec} cannot say from which picture on"
+            self._note_switch(f"{what}; --codec ffv1 does, --deinterlace makes whole pictures")
         return found or begun
 
-    def _note_once(self, line: str) -> None:
-        if line not in self.warnings:
+    def _note_switch(self, line: str) -> None:
+        """One line is enough: a telecined film switches in both ways, all the time."""
+        if not self._has_switched:
+            self._has_switched = True
             self.warnings.append(line)
 
     def _copy(self, packets: tuple[Packet[Any], ...]) -> None:
