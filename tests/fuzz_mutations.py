@@ -303,7 +303,7 @@ def spoil_about(chance: Random, data: bytes) -> bytes:
     elif field == "config" and chance.random() < 0.8:
         about["config"] = _spoiled_config(chance, about["config"])
     elif chance.random() < 0.3:
-        del about[field]
+        about.pop(field, None)
     else:
         texts = (
             "[" * 100_000,
