@@ -682,3 +682,11 @@ def test_what_mpeg_ts_has_no_number_for(tmp_path: Path) -> None:
     assert line.startswith("stream 1 (audio, flac")
     with av.open(str(tmp_path / "out.ts")) as film:
         assert [stream.type for stream in film.streams] == ["video"]
+
+
+def test_transparency_beside_the_pictures(shared_clips: Path, tmp_path: Path) -> None:
+    """That of VP9 in WebM is named as any other, and the copy does not claim to have it."""
+    (line,) = copy_film(shared_clips / "odd" / "v_alpha_vp9.webm", tmp_path / "out.mkv")
+    assert line == "the film has transparency, which is left out"
+    with VideoReader(tmp_path / "out.mkv") as copy:
+        assert copy.fates == []

@@ -24,6 +24,8 @@ from vidcolor.frames import VideoSpec
 STALE_KEYS = frozenset({
     # what the old file said of its own making
     "encoder", "encoding_tool", "major_brand", "minor_version", "compatible_brands", "duration",
+    # transparency, which the copy has not
+    "alpha_mode",
     # rotation from before there was a display matrix: the matrix is copied
     "rotate",
     # what mkvmerge counted in the old streams

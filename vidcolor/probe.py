@@ -150,7 +150,9 @@ def _estimated_frames(stream: VideoStream, container: InputContainer, rate: Frac
 def lost_features(first: VideoFrame, stream: VideoStream) -> list[Fate]:
     """What the film has and its copy will not."""
     lost = []
-    if any(component.is_alpha for component in first.format.components):
+    # VP8 and VP9 keep it beside the pictures, where libav's own decoders do not look.
+    beside = {key.lower(): value for key, value in stream.metadata.items()}.get("alpha_mode") == "1"
+    if beside or any(component.is_alpha for component in first.format.components):
         lost.append(Fate("transparency", "dropped", "the film has transparency, which is left out"))
     notes = side_data(first, stream)
     for kind, name in DROPPED_SIDE_DATA.items():
