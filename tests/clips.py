@@ -19,6 +19,8 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 AUDIO_RATE = 48000
+AUDIO_BIT_RATES = {"wmav2": 64_000}
+"""Where an encoder of sound has no bit rate of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +44,17 @@ class Clip:
     colour: bool = False
     """Chroma that moves, instead of neutral."""
     audio: Sequence[str] = ()
-    """One AAC track for each language named."""
+    """One track for each language named."""
+    audio_codec: str = "aac"
     audio_seconds: float | None = None
     """None: as long as the picture."""
     subtitles: bool = False
+    bitmaps: bool = False
+    """A track of subtitles that are pictures (PGS)."""
+    attachment: bool = False
+    """A small file attached, as Matroska can."""
+    timecode: str | None = None
+    """As a MOV's own track has it, ``01:00:00:00``."""
     chapters: bool = False
     cover: bool = False
     """A cover picture as a second video stream."""
@@ -57,6 +66,10 @@ class Clip:
     interlaced: bool = False
     top_first: bool = False
     """Of an interlaced film; otherwise its bottom field comes first."""
+    header_order: int = 0
+    """``AVFieldOrder``, as the file's header shall have it; 0: as the encoder has it."""
+    progressive: Sequence[int] = ()
+    """Frames of an interlaced film that are progressive; only FFV1 says so of each."""
 
     @property
     def ticks(self) -> Fraction:
@@ -99,9 +112,14 @@ def make_clip(path: Path, clip: Clip | None = None, *, bitexact: bool = False) -
     clip = clip or Clip()
     with av.open(str(path), "w", options={"fflags": "+bitexact"} if bitexact else {}) as container:
         stream = _add_video(container, clip)
-        tracks = [_add_audio(container, language) for language in clip.audio]
+        tracks = [_add_audio(container, clip.audio_codec, language) for language in clip.audio]
         words = container.add_mux_stream(_subtitle_codec(path), time_base=Fraction(1, 1000)) if clip.subtitles else None
+        signs = container.add_mux_stream("hdmv_pgs_subtitle", time_base=Fraction(1, 1000)) if clip.bitmaps else None
+        if clip.attachment:
+            container.add_attachment("notes.txt", "text/plain", b"reel 3")
         cover = _add_cover(container) if clip.cover else None
+        if clip.timecode is not None:
+            stream.metadata["timecode"] = clip.timecode
         container.metadata.update(clip.metadata)
         if clip.chapters:
             container.set_chapters(_chapters(clip))
@@ -109,6 +127,8 @@ def make_clip(path: Path, clip: Clip | None = None, *, bitexact: bool = False) -
             container.mux(cover)
         if words is not None:
             container.mux(list(_subtitles(words, framed=path.suffix != ".mkv")))
+        if signs is not None:
+            container.mux(list(_signs(signs)))
         packets = [*_video_packets(stream, clip), *(p for track in tracks for p in _audio_packets(track, clip))]
         for packet in sorted(packets, key=lambda packet: (packet.dts or 0) * packet.time_base):
             container.mux(packet)
@@ -126,6 +146,8 @@ def _add_video(container: OutputContainer, clip: Clip) -> VideoStream:
         setattr(stream.codec_context, tag, value)
     if clip.interlaced:
         stream.codec_context.flags |= av.codec.context.Flags.interlaced_dct
+    if clip.header_order:
+        stream.codec_context.field_order = clip.header_order
     if clip.sample_aspect_ratio is not None:
         stream.codec_context.sample_aspect_ratio = clip.sample_aspect_ratio
     if clip.rotation:
@@ -141,7 +163,7 @@ def _video_packets(stream: VideoStream, clip: Clip) -> Iterator[Packet[Any]]:
     durations.append(durations[-1] if durations else max(round(1 / clip.rate / clip.ticks), 1))
     for index, (pts, duration) in enumerate(zip(times, durations, strict=True)):
         frame = _frame(clip, index)
-        if marks is not None:
+        if marks is not None and index not in clip.progressive:
             marks.push(frame)
             frame = marks.pull()
         frame.pts, frame.duration, frame.time_base = pts, duration, clip.ticks
@@ -173,8 +195,8 @@ def _frame(clip: Clip, index: int) -> av.VideoFrame:
     return frame
 
 
-def _add_audio(container: OutputContainer, language: str) -> Any:
-    track = container.add_stream("aac", rate=AUDIO_RATE)
+def _add_audio(container: OutputContainer, codec: str, language: str) -> Any:
+    track = container.add_stream(codec, rate=AUDIO_RATE, bit_rate=AUDIO_BIT_RATES.get(codec, 0))
     track.layout = "mono"
     track.metadata["language"] = language
     return track
@@ -200,6 +222,16 @@ def _subtitles(stream: Any, *, framed: bool) -> Iterable[Packet[Any]]:
     for start, text in ((40, b"The first line"), (240, b"The second line")):
         payload = len(text).to_bytes(2, "big") + text if framed else text
         packet = Packet(payload)
+        packet.stream, packet.time_base = stream, Fraction(1, 1000)
+        packet.pts = packet.dts = start
+        packet.duration = 160
+        yield packet
+
+
+def _signs(stream: Any) -> Iterable[Packet[Any]]:
+    """Display sets that are empty: what is in them is nobody's business who copies them."""
+    for start in (40, 240):
+        packet = Packet(b"\x80\x00\x00")
         packet.stream, packet.time_base = stream, Fraction(1, 1000)
         packet.pts = packet.dts = start
         packet.duration = 160

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from click.testing import CliRunner
@@ -25,9 +26,15 @@ from vidcolor.cli import main
 from vidcolor.frames import FloatArray
 from vidcolor.options import ColorizeOptions, EncodeOptions
 from vidcolor.pipeline import colorize_video
+from vidcolor.sequences import PicturePattern, PictureSequence
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "formats.md"
-COLUMNS = ("frames", "timestamps", "luma exact", "audio", "subtitles", "chapters", "metadata")
+COLUMNS = ("frames", "timestamps", "luma exact", "tags", "audio", "subtitles", "chapters", "metadata", "other streams")
+TAGS = ("color_range", "color_space", "color_primaries", "color_transfer", "sample_aspect_ratio")
+UNSAID = (None, "unknown", "unspecified", "0:1", "1:1")
+"""How ffprobe shows that a film does not say it; 1:1 is what is meant where nothing is said."""
+WORD = {column: column for column in COLUMNS} | {"other streams": "attachment", "tags": "pixel shape"}
+"""What a warning about a column has in it."""
 KEPT, ABSENT = "yes", "–"
 FFV1 = EncodeOptions(codec="ffv1")
 X264 = EncodeOptions(preset="ultrafast", encoder_options={"qp": "0"})
@@ -35,6 +42,7 @@ WORDS = {"title": "A Trip", "comment": "found in the attic"}
 RGB = "becomes Y'CbCr, greys exact"
 MILLISECONDS = "to the ms"
 LIMIT_SECONDS = 10  # for a file that is refused
+OPTION_REFUSED = 2  # the highest exit code of a refusal; beyond it, somebody has ended the command
 RAW = {"codec": "ffv1", "options": {}}
 
 
@@ -92,15 +100,42 @@ CASES = (
     Case(
         "interlaced, --deinterlace frame",
         Clip(size=(96, 64), interlaced=True, top_first=True),
-        reasons={"luma exact": "lines of one field, the others made"},
+        reasons={"luma exact": "lines of one field, the others made", "tags": "no longer interlaced, as asked"},
         deinterlace="frame",
     ),
     Case("rotation by 90°", Clip(rotation=90), ".mp4", ".mp4", X264),
-    Case("pixel shape 16:15", Clip(sample_aspect_ratio=Fraction(16, 15))),
+    Case("pixel shape 16:15", Clip(sample_aspect_ratio=Fraction(16, 15)), ".mkv", ".mkv", X264),
+    Case("pixel shape 16:15, FFV1 in MP4", Clip(sample_aspect_ratio=Fraction(16, 15)), ".mkv", ".mp4"),
+    Case(
+        "pixel shape 16:15, FFV1 in MKV",
+        Clip(sample_aspect_ratio=Fraction(16, 15)),
+        reasons={"tags": "not said by this encoder there: warned"},
+    ),
     Case("odd size, 51×37", Clip(size=(51, 37), pix_fmt="yuv444p")),
     Case("1×1", Clip(size=(1, 1), **RAW)),  # type: ignore[arg-type]
     Case("8192 wide", Clip(size=(8192, 16), frames=2, **RAW)),  # type: ignore[arg-type]
     Case("one frame", Clip(frames=1)),
+    Case("no times at all (H.264 alone)", Clip(), ".h264"),
+    Case(
+        "two pictures of one time",
+        Clip(frames=6, time_base=MILLISECOND, pts=[0, 40, 80, 80, 120, 160], **RAW),  # type: ignore[arg-type]
+        reasons={"timestamps": "the later one is moved on: warned"},
+    ),
+    Case("GIF", Clip(codec="gif", pix_fmt="rgb8", options={}), ".gif", reasons={"luma exact": RGB}),
+    Case("numbered pictures", Clip(codec="png", pix_fmt="gray", options={}), "_%02d.png"),
+    Case("MXF to MKV", Clip(codec="mpeg2video", options={}, size=(96, 64)), ".mxf"),
+    Case("bitmap subtitles", Clip(bitmaps=True)),
+    Case("attached file", Clip(attachment=True)),
+    Case(
+        "attached file, MKV to MP4",
+        Clip(attachment=True),
+        ".mkv",
+        ".mp4",
+        X264,
+        reasons={"other streams": "no place for it: warned"},
+    ),
+    Case("timecode, MOV to MOV", Clip(timecode="01:00:00:00"), ".mov", ".mov", X264),
+    Case("Windows Media sound", Clip(codec="wmv2", options={}, audio=("eng",), audio_codec="wmav2"), ".wmv"),
     Case("cover picture", Clip(cover=True, audio=("eng",)), ".mp4", ".mp4", X264),
     Case("MPEG-TS to MPEG-TS", Clip(audio=("eng",)), ".ts", ".ts", X264),
     Case("AVI to AVI", Clip(codec="mpeg4", options={}), ".avi", ".avi", FFV1),
@@ -140,26 +175,34 @@ class Painter:
 def run(case: Case, folder: Path) -> dict[str, str]:
     """Colour the film and let the judges look: what stands in each column."""
     source, dest = make_clip(folder / f"in{case.source}", case.clip), folder / f"out{case.dest}"
+    pattern = PicturePattern.parse(source)
+    film = source if pattern is None else PictureSequence.find(pattern, case.clip.rate)
     options = ColorizeOptions(render_size=48, encode=case.encode, deinterlace=case.deinterlace)  # type: ignore[arg-type]
-    report = colorize_video(source, dest, colorizer=Painter(), options=options)
+    report = colorize_video(film, dest, colorizer=Painter(), options=options)
     before, after = (probe(path) for path in (source, dest))
-    cells = {column: verdict(before[column], after[column]) for column in COLUMNS if column != "timestamps"}
+    cells = {
+        column: verdict(before[column], after[column], more_is_fine=column in {"tags", "other streams"})
+        for column in COLUMNS
+        if column != "timestamps"
+    }
     cells["timestamps"] = times_verdict(before["timestamps"], after["timestamps"])
     for column, reason in case.reasons.items():
-        if cells[column] != KEPT and (not reason.endswith("warned") or any(column in line for line in report.warnings)):
+        if cells[column] != KEPT and (not reason.endswith("warned") or any(WORD[column] in w for w in report.warnings)):
             cells[column] = reason
     return {column: cells[column] for column in COLUMNS}
 
 
-def verdict(before: object, after: object) -> str:
-    """One cell."""
+def verdict(before: list[object], after: list[object], *, more_is_fine: bool) -> str:
+    """One cell. Of tags and tracks more is no loss, such as a range that the film left to be guessed."""
     if not before:
         return ABSENT
-    return KEPT if before == after else "LOST"
+    return KEPT if before == after or (more_is_fine and set(before) < set(after)) else "LOST"
 
 
 def times_verdict(before: list[float], after: list[float]) -> str:
     """That of the times: the same, the same to the millisecond in which Matroska counts, or all moved alike."""
+    if not before:
+        return ABSENT
     if len(before) != len(after):
         return "LOST"
     moves = [b - a for a, b in zip(before, after, strict=True)]
@@ -172,8 +215,10 @@ def times_verdict(before: list[float], after: list[float]) -> str:
 def probe(path: Path) -> dict[str, list[object]]:
     """What ffprobe and ffmpeg say of a file, by column."""
     entries = (
-        "packet=codec_type,stream_index,pts_time,data_hash:frame=stream_index,pts_time:stream=index"
-        ":stream_disposition=attached_pic:chapter=start_time:chapter_tags=title:format_tags"
+        "packet=codec_type,stream_index,pts_time,data_hash"
+        ":frame=stream_index,pts_time,interlaced_frame,top_field_first"
+        f":stream=index,codec_type,extradata_hash,{','.join(TAGS)}:stream_side_data=rotation:stream_tags=filename,timecode:stream_disposition=attached_pic:chapter=start_time"
+        ":chapter_tags=title:format_tags"
     )
     command = ["ffprobe", "-v", "error", "-of", "json", "-show_data_hash", "md5", "-show_entries", entries, str(path)]
     told = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
@@ -182,16 +227,32 @@ def probe(path: Path) -> dict[str, list[object]]:
     packets = [item for item in items if item["type"] == "packet"]
     film = min(p["stream_index"] for p in packets if p["codec_type"] == "video" and p["stream_index"] not in covers)
     tags = {key.lower(): value for key, value in told["format"].get("tags", {}).items()}
-    times = [float(item["pts_time"]) for item in items if item["type"] == "frame" and item["stream_index"] == film]
+    frames = [item for item in items if item["type"] == "frame" and item["stream_index"] == film]
     return {
-        "frames": [len(times)],
-        "timestamps": times,
+        "frames": [len(frames)],
+        "timestamps": [float(item["pts_time"]) for item in frames if "pts_time" in item],
         "luma exact": luma_hashes(path),
+        "tags": said(next(s for s in told["streams"] if s["index"] == film), frames[0]),
         "audio": contents(packets, "audio"),
         "subtitles": contents(packets, "subtitle"),
         "chapters": [(round(float(c["start_time"]), 3), c["tags"]["title"]) for c in told.get("chapters", [])],
         "metadata": [(key, tags[key]) for key in WORDS if key in tags],
+        "other streams": [*others(told["streams"]), *(p["data_hash"] for p in packets if p["stream_index"] in covers)],
     }
+
+
+def said(stream: dict[str, Any], frame: dict[str, Any]) -> list[object]:
+    """Range, matrix, primaries, transfer, pixel shape, rotation and fields, as far as the film says them."""
+    tags = [(tag, stream[tag]) for tag in TAGS if stream.get(tag) not in UNSAID]
+    turns = [("rotation", note["rotation"]) for note in stream.get("side_data_list", []) if "rotation" in note]
+    fields = [("first field", frame["top_field_first"])] if frame["interlaced_frame"] else []
+    return [*tags, *turns, *fields]
+
+
+def others(streams: list[dict[str, Any]]) -> list[object]:
+    """Attached files, by name and hash, and timecodes."""
+    attached = [(s["tags"]["filename"], s["extradata_hash"]) for s in streams if s["codec_type"] == "attachment"]
+    return [*attached, *(s["tags"]["timecode"] for s in streams if "timecode" in s.get("tags", {}))]
 
 
 def contents(packets: list[dict[str, str]], kind: str) -> list[object]:
@@ -219,7 +280,12 @@ def run_odd(path: Path, folder: Path) -> str:
     seconds = time.perf_counter() - began
     told = json.loads(done.stdout.splitlines()[-1])
     expected = {dest} if done.exit_code == 0 else set()
-    if "Traceback" in done.output or set(folder.iterdir()) != expected or "unexpected " in done.stderr:
+    if (
+        "Traceback" in done.output
+        or set(folder.iterdir()) != expected
+        or "unexpected " in done.stderr
+        or done.exit_code > OPTION_REFUSED
+    ):
         return f"WRONG: exit code {done.exit_code}, {told}"
     if done.exit_code == 0:
         frames = f", {told['frames']} frames" if "frames" in told else ""
@@ -238,9 +304,10 @@ def table(heading: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 HEAD = """# What is kept
 
 Every row is a film that the tests make and colour, judged by ffprobe and ffmpeg: the number of pictures, their times,
-the hash of every picture's luma, the hashes and times of all packets of sound and subtitles, chapters, and metadata.
-A lossless encoder is used, so that the luma can be compared. *yes*: the same; *–*: the film has none; anything else is
-the reason why not. Made by `python -m tests.formats`.
+the hash of every picture's luma, the tags of colour, shape, rotation and fields, the hashes and times of all packets of
+sound and subtitles, chapters, metadata, and the other streams: cover pictures, attached files, timecodes. A lossless
+encoder is used, so that the luma can be compared. *yes*: the same; *–*: the film has none; anything else is the reason
+why not. Made by `python -m tests.formats`.
 
 """
 ODD_HEAD = """

@@ -1,14 +1,17 @@
-"""Fuzzing: spoiled films, pictures and weights files, thousands of them, each read in a process that may die of it.
+"""Fuzzing: spoiled films, pictures, weights and unfinished work, each read in a process that may die of it.
 
     python -m tests.fuzz --kind films --cases 20000 --seed 1
     python -m tests.fuzz --kind pictures --seed 1 --first 1234 --cases 1 --keep found
 
+Films are read in every way that the options have: deinterlaced or not, stopping at damage or going over it; some are
+copied, some coloured. Of unfinished work one file is spoiled (:mod:`tests.fuzz_work`).
+
 The promise that is tested: a file is read, or refused by a :class:`~vidcolor.errors.VidcolorError` of one line that
-names the file. No other exception, no crash, no Python warning; no case takes longer than ``--seconds`` or more
-memory than ``--megabytes`` beyond what the process had before. What the C libraries for TIFF and PNG say there by
-themselves is counted, but no finding. A case is made from its kind, the seed and its number
-alone, so that ``--first`` makes it again, and ``--keep`` writes its file. What was found goes to standard output, one
-JSON object a line, and a summary at the end.
+names the file, or the option that does not suit it. No other exception, no crash, no Python warning; no case takes
+longer than ``--seconds`` or more memory than ``--megabytes`` beyond what the process had before. What the C libraries
+for TIFF and PNG say there by themselves is counted, but no finding. A case is made from its kind, the seed and its
+number alone, so that ``--first`` makes it again, and ``--keep`` writes its file. What was found goes to standard
+output, one JSON object a line, and a summary at the end.
 
 Pictures may have 40 million pixels here, instead of 500 million, so that reading the largest that is allowed stays far
 below both limits.
@@ -21,6 +24,7 @@ import json
 import os
 import resource
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,6 +33,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
@@ -37,13 +42,16 @@ from typing import IO, Any
 
 import tests.fuzz_mutations
 from tests.fuzz_seeds import SEEDS
-from vidcolor.errors import VidcolorError
+from tests.fuzz_work import Painter, short_segments, work_reader
+from vidcolor.errors import OptionError, VidcolorError
 
-SUFFIXES = {"films": "", "pictures": ".png", "weights": ".safetensors", "faults": ""}
+SUFFIXES = {"films": "", "pictures": ".png", "weights": ".safetensors", "work": ".part", "faults": ""}
 COPY_SUFFIXES = (".mkv", ".mp4", ".mov", ".avi", ".ts")
 ADDRESS_SPACE = 12 << 30
 """Above what the process has: a case that takes this much dies alone, not the machine."""
 MAX_PIXELS = 40_000_000
+MOST_FRAMES = 200
+"""Of a film that is coloured: a long one is left there."""
 START_SECONDS = 120
 CASES_OF_PROCESS = 1000
 
@@ -141,7 +149,7 @@ def _one_process(plan: Plan, start: int, stop: int, seeds: Path) -> Iterator[Out
                 case = outcome.case
                 yield outcome
             if case < stop - 1:
-                why = f"exit code {process.wait(5)}: " + _last_of(noise)
+                why = f"exit code {process.wait(60)}: " + _last_of(noise)
                 yield Outcome(case + 1, "", "crash", why)
         except TimeoutError:
             yield Outcome(case + 1, "", "slow", "killed", plan.seconds)
@@ -206,7 +214,8 @@ def _judge(plan: Plan, outcome: Outcome, path: Path, read: Callable[[Path, Rando
             read(path, chance)
     except VidcolorError as exc:
         facts |= {"verdict": "refused", "detail": str(exc)}
-        if len(str(exc).splitlines()) != 1 or path.name.split(".")[0] not in str(exc):
+        names_it = path.name.split(".")[0] in str(exc) or (isinstance(exc, OptionError) and str(exc).startswith("--"))
+        if len(str(exc).splitlines()) != 1 or not names_it:
             facts["verdict"] = "message"
     except BaseException as exc:  # whatever it is, it is a finding
         facts |= {"verdict": "exception", "detail": f"{type(exc).__name__}: {str(exc)[:300]} ({_origin(exc)})"}
@@ -242,18 +251,48 @@ def _peak() -> float:
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
+class _EnoughError(Exception):
+    """Ends a film that is long."""
+
+
 def _film_reader() -> Callable[[Path, Random], None]:
     import numpy as np
 
-    from vidcolor.options import EncodeOptions
+    from vidcolor.options import ColorizeOptions, EncodeOptions
+    from vidcolor.pipeline import colorize_video
+    from vidcolor.progress import Progress
+    from vidcolor.unfinished import folder_of
     from vidcolor.video import VideoReader, VideoWriter
 
+    def colour(path: Path, dest: Path, options: ColorizeOptions) -> None:
+        """The whole way, in segments that are joined."""
+
+        def on_progress(progress: Progress) -> None:
+            if progress.frames >= MOST_FRAMES:
+                raise _EnoughError
+
+        try:
+            with suppress(_EnoughError), short_segments():
+                colorize_video(path, dest, colorizer=Painter(), options=options, on_progress=on_progress)
+        finally:
+            shutil.rmtree(folder_of(dest), ignore_errors=True)
+
     def read(path: Path, chance: Random) -> None:
-        """Every picture and packet, up to many pixels; one film in four is also copied, with grey colours."""
+        """Every picture and packet, up to many pixels; two films in five are also copied, or coloured and joined."""
         dest = path.with_suffix(chance.choice(COPY_SUFFIXES))
         options = EncodeOptions(preset="ultrafast")
-        with VideoReader(path) as reader:
-            if chance.random() < 0.75 or reader.spec.width * reader.spec.height > 1 << 20:
+        deinterlace = chance.choice((None, None, "frame", "field"))
+        on_error = chance.choice(("stop", "keep-grey"))
+        way = chance.choice(("read", "read", "read", "copy", "colour"))
+        with VideoReader(path, deinterlace=deinterlace, on_error=on_error) as reader:
+            is_large = reader.spec.width * reader.spec.height > 1 << 20
+            if way == "colour" and not is_large:
+                how = ColorizeOptions(
+                    render_size=32, deinterlace=deinterlace, on_error=on_error, encode=options, overwrite=True
+                )
+                colour(path, dest, how)
+                return
+            if way == "read" or is_large:
                 pixels = 0
                 for picture in reader.pictures():
                     picture.luma.max()
@@ -322,13 +361,19 @@ def _fault_reader() -> Callable[[Path, Random], None]:
     return read
 
 
-READERS = {"films": _film_reader, "pictures": _picture_reader, "weights": _weights_reader, "faults": _fault_reader}
+READERS = {
+    "films": _film_reader,
+    "pictures": _picture_reader,
+    "weights": _weights_reader,
+    "work": work_reader,
+    "faults": _fault_reader,
+}
 
 
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kind", choices=("films", "pictures", "weights"), default="films")
+    parser.add_argument("--kind", choices=("films", "pictures", "weights", "work"), default="films")
     parser.add_argument("--cases", type=int, default=1000)
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
     parser.add_argument("--seed", type=int, default=1)

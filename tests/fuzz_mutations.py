@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from tests.fuzz_seeds import join_weights, split_weights
+from tests.fuzz_work import spoil_record
 
 Way = Callable[[Random, bytes], bytes]
 
@@ -283,7 +284,7 @@ def spoil_header(chance: Random, data: bytes) -> bytes:
         header |= {f"{name}{index}": header[name] for index in range(chance.choice((1, 20_000)))}
     elif change == "depth":
         header["__metadata__"] = json.loads("[" * 500 + "]" * 500)
-    elif change == "bulk":
+    elif change == "bulk" and isinstance(header.get("__metadata__"), dict):
         header["__metadata__"]["training"] = " " * 5_000_000
     joined = join_weights(header, numbers)
     return struct.pack("<Q", chance.choice(EXTREMES) % 2**64) + joined[8:] if change == "length" else joined
@@ -302,7 +303,7 @@ def spoil_about(chance: Random, data: bytes) -> bytes:
     elif field == "config" and chance.random() < 0.8:
         about["config"] = _spoiled_config(chance, about["config"])
     elif chance.random() < 0.3:
-        del about[field]
+        about.pop(field, None)
     else:
         texts = (
             "[" * 100_000,
@@ -381,5 +382,6 @@ WAYS_OF_KIND: dict[str, tuple[Way, ...]] = {
     "films": (*(spoil_field,) * 5, film_bomb),
     "pictures": (spoil_field, spoil_field, spoil_field, bomb),
     "weights": (spoil_header, spoil_header, spoil_about, spoil_about, spoil_about, spoil_numbers),
+    "work": (*(spoil_record,) * 5,),
     "faults": (),
 }

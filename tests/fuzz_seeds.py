@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from tests.clips import Clip, make_clip
+from tests.fuzz_work import work_seeds
 from tests.icc_profiles import cmyk_profile, gamma_curve, grey_profile, parametric_curve, rgb_profile, table_curve
 
 LIKE_X264 = {"crf": "30", "preset": "ultrafast", "threads": "1"}
@@ -209,5 +210,6 @@ SEEDS: dict[str, Callable[[], dict[str, bytes]]] = {
     "films": film_seeds,
     "pictures": picture_seeds,
     "weights": weights_seeds,
+    "work": work_seeds,
     "faults": fault_seeds,
 }

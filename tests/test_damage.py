@@ -18,6 +18,7 @@ from tests.test_fields import Blue
 from tests.test_video import _with_index_in_front as with_index_in_front
 from vidcolor.damage import MOST_LINES, Damage
 from vidcolor.errors import InputError, OutputError
+from vidcolor.fields import Deinterlacing
 from vidcolor.options import ColorizeOptions, EncodeOptions, OnError
 from vidcolor.pipeline import colorize_video
 from vidcolor.progress import Report
@@ -26,9 +27,9 @@ from vidcolor.sources import FileSource
 WHOLE = Clip(codec="png", pix_fmt="rgb24", options={}, frames=12)
 
 
-def colour(source: Path, dest: Path, on_error: OnError) -> Report:
+def colour(source: Path, dest: Path, on_error: OnError, *, resume: bool = False) -> Report:
     """To lossless pictures, so that one can see which is which."""
-    options = ColorizeOptions(on_error=on_error, encode=EncodeOptions(codec="ffv1"))
+    options = ColorizeOptions(on_error=on_error, resume=resume, encode=EncodeOptions(codec="ffv1"))
     return colorize_video(source, dest, colorizer=Blue(), options=options)
 
 
@@ -52,7 +53,7 @@ def test_a_damaged_picture_stops_the_work(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [source]
 
 
-@pytest.mark.parametrize("numbers", [(5,), (5, 6, 9), (11,)])
+@pytest.mark.parametrize("numbers", [(5,), (5, 6, 9), (11,), (1,), (1, 2)])
 def test_a_damaged_picture_keeps_its_place(tmp_path: Path, numbers: tuple[int, ...]) -> None:
     """The one before stands for it: times and number of pictures are those of the whole film; each is reported."""
     source = make_clip(tmp_path / "in.mov", WHOLE)
@@ -69,6 +70,26 @@ def test_a_damaged_picture_keeps_its_place(tmp_path: Path, numbers: tuple[int, .
     assert len(report.errors) == len(numbers)
     for line, number in zip(report.errors, numbers, strict=True):
         assert f"the picture at {number / 25:.2f} s cannot be decoded" in line
+
+
+@pytest.mark.parametrize(("mode", "pictures"), [("frame", 1), ("field", 2)])
+def test_damage_in_a_deinterlaced_film(tmp_path: Path, mode: Deinterlacing, pictures: int) -> None:
+    """The frame before stands for the missing one there, too: times and number are those of the whole film."""
+    clip = Clip(codec="prores_ks", pix_fmt="yuv422p10le", options={}, frames=9, interlaced=True, top_first=True)
+    source = make_clip(tmp_path / "in.mov", clip)
+    options = ColorizeOptions(deinterlace=mode, on_error="keep-grey", encode=EncodeOptions(codec="ffv1"))
+    reports = []
+    for name in ("whole", "out"):
+        reports.append(colorize_video(source, tmp_path / f"{name}.mkv", colorizer=Blue(), options=options))
+        damaged(source, 4, 8)
+    whole, found = (decoded(tmp_path / f"{name}.mkv") for name in ("whole", "out"))
+    assert [time for time, _ in found] == [time for time, _ in whole]
+    assert len(found) == 9 * pictures
+    np.testing.assert_array_equal(found[4 * pictures][1][::2], whole[3 * pictures][1][::2])
+    assert reports[0].errors == ()
+    first, second = reports[1].errors
+    assert first.startswith("the picture at 0.16 s cannot be decoded")
+    assert second.startswith("the picture at 0.32 s cannot be decoded")
 
 
 def test_the_exit_code_tells(tiny_weights: Path, tmp_path: Path) -> None:
@@ -139,3 +160,28 @@ def test_much_damage_is_counted() -> None:
         damage.note(f"line {number}")
     assert len(damage.lines) == MOST_LINES + 1
     assert damage.lines[-1] == "and 30 more like these"
+
+
+class EndedHereError(Exception):
+    """What ends a process here."""
+
+
+@pytest.mark.parametrize("ended", ["segment_writer.SegmentWriter._join", "work_folder.WorkFolder.remove"])
+def test_damage_is_told_of_by_the_run_that_finishes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ended: str
+) -> None:
+    """Where all pictures were done, the lines of the run that met the damage are kept, whoever asks."""
+    source, dest = damaged(make_clip(tmp_path / "in.mov", WHOLE), 5), tmp_path / "out.mkv"
+
+    def end(*arguments: object) -> None:
+        raise EndedHereError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"vidcolor.{ended}", end)
+        for resume, on_error in ((False, "keep-grey"), (True, "stop"), (True, "keep-grey")):
+            with pytest.raises(EndedHereError):
+                colour(source, dest, on_error, resume=resume)  # type: ignore[arg-type]
+    report = colour(source, dest, "stop", resume=True)
+    (line,) = report.errors
+    assert line.startswith("the picture at 0.20 s cannot be decoded")
+    assert report.frames == 12

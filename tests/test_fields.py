@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 
 from tests.clips import Clip, decoded, make_clip
+from tests.fuzz_work import short_segments
 from tests.samples import SPEC
 from tests.test_chroma import chroma_format, smooth_noise
 from tests.test_video import FAST, LOSSLESS, copy_film
 from vidcolor.chroma import render
 from vidcolor.errors import OptionError
+from vidcolor.fields import Deinterlacing
 from vidcolor.frames import Frame, Picture, VideoSpec
 from vidcolor.luma import shrink
 from vidcolor.options import ColorizeOptions, EncodeOptions
@@ -166,6 +168,90 @@ def test_progressive_film_has_nothing_to_deinterlace(tmp_path: Path) -> None:
     with VideoReader(source, deinterlace="field") as reader:
         assert [picture.pts * reader.spec.time_base for picture in reader.pictures()] == [t for t, _ in decoded(source)]
         assert any("nothing to deinterlace" in line for line in reader.warnings)
+
+
+MIXED = replace(INTERLACED, codec="ffv1", options={}, size=(96, 64), frames=12)
+TURNS = {"to interlaced": range(5), "to progressive": range(5, 12), "and back": range(4, 8)}
+
+
+@pytest.mark.parametrize("progressive", TURNS.values(), ids=TURNS)
+def test_pictures_that_turn(tmp_path: Path, progressive: range) -> None:
+    """Where the encoder can tell them apart, each picture stays what it is, with a chroma of its kind, and no line."""
+    source = make_clip(tmp_path / "in.mkv", replace(MIXED, progressive=progressive))
+    expected = [None if index in progressive else "top" for index in range(12)]
+    assert field_orders(source) == expected
+    assert copy_film(source, tmp_path / "out.mkv", LOSSLESS) == []
+    assert field_orders(tmp_path / "out.mkv") == expected
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+@pytest.mark.parametrize(("progressive", "words"), [(range(5), "turn interlaced"), (range(5, 12), "are progressive")])
+def test_an_encoder_that_cannot_switch_is_named(tmp_path: Path, codec: str, progressive: range, words: str) -> None:
+    """In one line, however many pictures turn, and however the film is divided; all pictures are there."""
+    source = make_clip(tmp_path / "in.mkv", replace(MIXED, size=(96, 96), progressive=progressive))
+    encode = EncodeOptions(codec=codec, preset="ultrafast")
+    with short_segments():
+        report = colorize_video(
+            source, tmp_path / "out.mkv", colorizer=Blue(), options=ColorizeOptions(render_size=48, encode=encode)
+        )
+    (line,) = report.warnings
+    assert codec in line
+    assert "--deinterlace" in line
+    assert words in line or (codec, words) == ("libx265", "are progressive")  # that one knows of no fields at all
+    assert len(decoded(tmp_path / "out.mkv")) == 12
+
+
+def test_order_that_changes(tmp_path: Path) -> None:
+    """Top first, then bottom first: told picture by picture, or one line says that it is not."""
+    parts = [make_clip(tmp_path / f"{top}.mkv", replace(MIXED, top_first=top)) for top in (True, False)]
+    with av.open(str(tmp_path / "in.mkv"), "w") as joined:
+        stream = None
+        for number, part in enumerate(parts):
+            with av.open(str(part)) as film:
+                stream = stream or joined.add_stream_from_template(film.streams.video[0])
+                for packet in film.demux(video=0):
+                    if packet.size:
+                        packet.pts = packet.dts = packet.pts + 480 * number
+                        packet.stream = stream
+                        joined.mux(packet)
+    expected = ["top"] * 12 + ["bottom"] * 12
+    assert field_orders(tmp_path / "in.mkv") == expected
+    assert copy_film(tmp_path / "in.mkv", tmp_path / "out.mkv", LOSSLESS) == []
+    assert field_orders(tmp_path / "out.mkv") == expected
+    (line,) = copy_film(tmp_path / "in.mkv", tmp_path / "out.mp4", FAST)
+    assert "the order of the fields changes, libx264" in line
+
+
+@pytest.mark.parametrize(("mode", "pictures"), [("frame", 1), ("field", 2)])
+@pytest.mark.parametrize("progressive", TURNS.values(), ids=TURNS)
+def test_deinterlacing_what_is_interlaced(
+    tmp_path: Path, mode: Deinterlacing, pictures: int, progressive: range
+) -> None:
+    """Progressive pictures pass bit for bit, once; the others become whole ones, wherever they begin."""
+    source = make_clip(tmp_path / "in.mkv", replace(MIXED, progressive=progressive))
+    before = decoded(source)
+    with VideoReader(source, deinterlace=mode) as reader:
+        found = [(picture.pts * reader.spec.time_base, picture.luma.copy()) for picture in reader.pictures()]
+        assert reader.spec.first_field is None
+        assert not any("nothing to deinterlace" in line for line in reader.warnings)
+    assert len(found) == len(progressive) + pictures * (12 - len(progressive))
+    lumas = dict(found)
+    for index, (time, luma) in enumerate(before):
+        lines = slice(None) if index in progressive else slice(0, None, 2)
+        np.testing.assert_array_equal(lumas[time][lines], luma[lines])
+    assert [time for time, _ in found] == sorted(time for time, _ in found)
+
+
+@pytest.mark.parametrize(("order", "first"), [(2, "top"), (3, "bottom"), (1, None)])
+def test_fields_that_only_the_header_knows(tmp_path: Path, order: int, first: str | None) -> None:
+    """Where pictures do not say it themselves, the file's header counts for all of them, and for deinterlacing."""
+    clip = Clip(size=(96, 64), frames=4, codec="png", pix_fmt="gray", options={}, header_order=order)
+    source = make_clip(tmp_path / "in.mov", clip)
+    assert field_orders(source) == [first] * 4
+    copy_film(source, tmp_path / "out.mkv", LOSSLESS)
+    assert field_orders(tmp_path / "out.mkv") == [first] * 4
+    with VideoReader(source, deinterlace="field") as reader:
+        assert len(list(reader.pictures())) == (8 if first else 4)
 
 
 def test_soft_telecine_keeps_its_times(shared_clips: Path) -> None:

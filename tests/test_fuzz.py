@@ -24,12 +24,15 @@ from tests import fuzz_mutations
 from tests.clips import Clip, make_clip
 from tests.fuzz import Outcome, Plan, fuzz
 from tests.fuzz_seeds import SEEDS, join_weights, remuxed, split_weights
+from tests.fuzz_work import Painter
 from tests.icc_profiles import grey_profile, parametric_curve, rgb_profile, table_curve
 from vidcolor import icc, picture_reader, probe
-from vidcolor.errors import InputError, OutputError, WeightsError
+from vidcolor.errors import InputError, OptionError, OutputError, WeightsError
 from vidcolor.networks.residual import ResidualNetwork
+from vidcolor.options import ColorizeOptions
 from vidcolor.passthrough import Passthrough
 from vidcolor.picture_reader import read_picture
+from vidcolor.pipeline import colorize_video
 from vidcolor.video import VideoReader
 from vidcolor.weights import load_generator, save_generator
 
@@ -40,7 +43,7 @@ FAULTY_SEED = 26
 RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
 
 
-@pytest.mark.parametrize(("kind", "cases"), [("films", 140), ("pictures", 120), ("weights", 40)])
+@pytest.mark.parametrize(("kind", "cases"), [("films", 140), ("pictures", 120), ("weights", 40), ("work", 40)])
 def test_short_run(kind: str, cases: int) -> None:
     """Every spoiled file is read, or refused in one line that names it, within ten seconds and 2 GiB."""
     outcomes = fuzz(Plan(kind=kind, seed=7, cases=cases))
@@ -94,6 +97,16 @@ def test_pictures_too_large_for_a_film(tmp_path: Path) -> None:
     path.write_bytes(whole[:6] + struct.pack("<HH", 6000, 30000) + whole[10:])
     with pytest.raises(InputError, match=r"a\.gif: pictures of 6000×30000 are larger than the 67,108,864 pixels"):
         VideoReader(path)
+
+
+def test_pictures_too_high_for_the_encoder(tmp_path: Path) -> None:
+    """A GIF of 2×65535 can be read, but x264 does not take it: one line has the size, and no output is left."""
+    path = make_clip(tmp_path / "a.gif", Clip(codec="gif", pix_fmt="rgb8", options={}, frames=1))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:6] + struct.pack("<HH", 2, 65535) + whole[10:])
+    with pytest.raises(OptionError, match=r"^--codec libx264: refuses yuv420p of 2×65535, .*choose another --codec$"):
+        colorize_video(path, tmp_path / "out.mkv", colorizer=Painter(), options=ColorizeOptions(render_size=32))
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_pictures_that_grow_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,6 +215,16 @@ def test_warnings_of_pillow_stay_inside(tmp_path: Path) -> None:
     at = whole.index(struct.pack("<HH", 270, 2))
     (tmp_path / "a.tif").write_bytes(whole[:at] + struct.pack("<HHII", 270, 2, 1000, 0x7FFFFFFF) + whole[at + 12 :])
     np.testing.assert_allclose(read_picture(tmp_path / "a.tif").grey, RAMP / 255, atol=1e-6)
+
+
+def test_notes_of_the_wrong_type(tmp_path: Path) -> None:
+    """EXIF whose maker is a fraction: Pillow reads it, and cannot write it again."""
+    entry = struct.pack(">HHII", 271, 5, 1, 26)
+    exif = b"Exif\0\0" + struct.pack(">2sHIH", b"MM", 42, 8, 1) + entry + bytes(4) + struct.pack(">II", 2, 3)
+    Image.fromarray(RAMP).save(tmp_path / "a.jpg", exif=exif, quality=100)
+    picture = read_picture(tmp_path / "a.jpg")
+    assert picture.exif is None
+    np.testing.assert_allclose(picture.grey, RAMP / 255, atol=0.02)
 
 
 def test_chunk_that_is_longer_than_the_file(tmp_path: Path) -> None:

@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from PIL import Image
 from torch import Tensor, nn
 
 from tests.clips import Clip, make_clip, timeline
 from vidcolor.cli import main
 from vidcolor.colorizer import Colorizer, is_out_of_memory
 from vidcolor.errors import ResourceError
+from vidcolor.folder import colorize_folder
+from vidcolor.images import colorize_image
 from vidcolor.options import ColorizeOptions, EncodeOptions
 from vidcolor.pipeline import colorize_video
 
@@ -99,6 +102,33 @@ def test_the_render_size_shrinks_only_with_consent(tmp_path: Path) -> None:
     assert "67 pixels instead of 120" in line
     ample = colorize_video(source, tmp_path / "ample.mkv", colorizer=colorizer(10**9), options=options)
     assert ample.warnings == ()
+
+
+def test_photographs_shrink_only_with_consent(tmp_path: Path) -> None:
+    """In a folder one that does not fit fails alone; with consent it is shown smaller, with a line, at its own size."""
+    (tmp_path / "in").mkdir()
+    for name, size in (("large.png", (160, 120)), ("small.png", (64, 48))):
+        Image.new("L", size, 90).save(tmp_path / "in" / name)
+    room = 112 * 80
+    report = colorize_folder(tmp_path / "in", tmp_path / "out", colorizer=colorizer(room), options=ColorizeOptions())
+    assert report.pictures == 1
+    ((path, line),) = report.failed
+    assert path.name == "large.png"
+    assert "choose a smaller --render-size, or --render-size auto" in line
+    options = ColorizeOptions(fit_render_size=True)
+    report = colorize_folder(tmp_path / "in", tmp_path / "fitted", colorizer=colorizer(room), options=options)
+    assert (report.pictures, report.failed) == (2, ())
+    ((path, line),) = report.warnings
+    assert path.name == "large.png"
+    assert "67 pixels instead of 120" in line
+    with Image.open(tmp_path / "fitted" / "large.png") as image:
+        assert image.size == (160, 120)
+    alone = tmp_path / "in" / "large.png"
+    with pytest.raises(ResourceError, match="--render-size auto"):
+        colorize_image(alone, tmp_path / "one.png", colorizer=colorizer(room), options=ColorizeOptions())
+    assert not (tmp_path / "one.png").exists()
+    notes = colorize_image(alone, tmp_path / "one.png", colorizer=colorizer(room), options=options)
+    assert notes == (line,)
 
 
 def test_consent_on_the_command_line(tiny_weights: Path, tmp_path: Path) -> None:

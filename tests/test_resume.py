@@ -470,6 +470,47 @@ class TestWhatHasChanged:
         assert dest.read_bytes() == dest.with_name("whole.mkv").read_bytes()
         assert ["made again" in warning for warning in report.warnings] == ([] if how == "gone" else [True])
 
+    def test_segments_of_others(self, source: Path, dest: Path) -> None:
+        """Whole ones that are of another film, or not in their place, are not joined into this one."""
+        colour(source, dest.with_name("whole.mkv"))
+        other = dest.with_name("other.mkv")
+        interrupt(source, other, saturation=1.5)
+        first, second, *_ = segment_paths(folder_of(dest))
+        for foreign in (segment_paths(folder_of(other))[1], first):
+            interrupt(source, dest, overwrite=True)
+            shutil.copyfile(foreign, second)
+            report = colour(source, dest, resume=True, overwrite=True)
+            assert dest.read_bytes() == dest.with_name("whole.mkv").read_bytes()
+            assert any("not of this film, or not in its place" in line for line in report.warnings)
+
+    @pytest.mark.parametrize(
+        "record",
+        [
+            *('{"input": 3, "settings": {}, "surroundings": {}}', "[]", "[" * 100_000, '{"settings": {"a": 1}}'),
+            '{"input": {"files": 1, "bytes": 1, "modified_ns": 1e99, "digest": ""}, "settings": {}}',
+        ],
+        ids=["input", "list", "deep", "settings", "time"],
+    )
+    def test_garbled_records(self, source: Path, dest: Path, record: str) -> None:
+        """What is JSON and no identity is refused likewise; what is said of a finished film is not believed."""
+        (folder_of(dest) / "published.json").write_text(record)
+        (folder_of(dest) / "film.json").write_text(record)
+        assert "film.json, which says what the unfinished work is of, cannot be read" in refusal(
+            source, dest, resume=True
+        )
+
+    def test_what_is_in_the_way(self, source: Path, dest: Path) -> None:
+        """A folder among the segments is not emptied; a link to another folder is not followed."""
+        third = folder_of(dest) / "000002.segment"
+        third.unlink()
+        third.mkdir()
+        assert f"the folder {third} is in the way" in refusal(source, dest, resume=True)
+        third.rmdir()
+        folder_of(dest).rename(dest.with_name("elsewhere"))
+        folder_of(dest).symlink_to(dest.with_name("elsewhere"))
+        for how in ({"resume": True}, {"overwrite": True}):
+            assert "is a link" in refusal(source, dest, **how)
+
 
 class TestTrouble:
     """What goes wrong on the way is one line; what is finished is kept, and goes on when it is put right."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from array import array
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 from av.packet import Packet
 
+from tests.fuzz_work import with_facts
 from vidcolor.errors import OutputError
 from vidcolor.segment_file import (
     DamagedSegmentError,
@@ -39,6 +42,8 @@ def write(path: Path) -> Facts:
     for number, pts in enumerate(TIMES):
         draft.add(packet(pts, bytes([number]) * (number + 1)))
     facts = Facts(
+        film="f00d",
+        number=0,
         frames=len(TIMES),
         packets_bytes=draft.packets_bytes,
         opens_shot=True,
@@ -47,6 +52,7 @@ def write(path: Path) -> Facts:
         next_opens_shot=None,
         headers="0a0b",
         warnings=("one", "two"),
+        errors=("three",),
     )
     draft.finish(facts)
     return facts
@@ -87,6 +93,35 @@ def test_every_cut_and_every_flipped_bit_is_noticed(tmp_path: Path) -> None:
             path.write_bytes(damaged)
             with pytest.raises(DamagedSegmentError, match="000000"):
                 read_facts(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"frames": "6"}, "frames is no int"),
+        ({"starts": [0, None]}, "starts is no tuple"),
+        ({"number": 10**30}, "number is no int"),
+        ({"more": 1}, "expected the fields"),
+        ({"delay": 5}, "its packets are not those"),
+        ({"packets_bytes": 1}, "its packets are not those"),
+    ],
+)
+def test_what_another_version_wrote(tmp_path: Path, change: dict[str, Any], words: str) -> None:
+    """A file with its checksum that says anything else, or less, or more, is no segment."""
+    path = tmp_path / "000000.segment"
+    facts = write(path)
+    path.write_bytes(with_facts(path.read_bytes()[: facts.packets_bytes], {**asdict(facts), **change}))
+    with pytest.raises(DamagedSegmentError, match=f"000000.segment: .*{words}"):
+        read_facts(path)
+
+
+def test_what_is_no_file(tmp_path: Path) -> None:
+    """A folder, or a pipe, for whose writer one would wait for ever."""
+    (tmp_path / "000000.segment").mkdir()
+    os.mkfifo(tmp_path / "000001.segment")
+    for path in tmp_path.iterdir():
+        with pytest.raises(DamagedSegmentError, match="is no file"):
+            read_facts(path)
 
 
 def test_packets_without_a_time_are_refused(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from vidcolor.errors import OptionError
 from vidcolor.frames import FloatArray
 from vidcolor.options import ColorizeOptions
 from vidcolor.pipeline import colorize_video
-from vidcolor.team import Team, assemble, in_turn
+from vidcolor.team import Team, assemble, in_turn, predict_any
 
 PATIENCE_SECONDS = 10.0
 
@@ -65,7 +65,7 @@ def threads_of_devices() -> list[threading.Thread]:
 def test_order_turns_and_bound(seconds: tuple[float, ...]) -> None:
     """Slow and quick ones take turns, answers come in order, and no more batches wait than there are members."""
     workers, pulled = [Worker(each) for each in seconds], list[int]()
-    for count, (number, ab) in enumerate(in_turn(numbered(12, pulled), Team(workers))):
+    for count, (number, ab) in enumerate(in_turn(numbered(12, pulled), Team(workers), ask=predict_any)):
         assert (number, ab.shape, ab[0, 1, 0, 0]) == (count, (1, 2, 2, 3), count)
         assert len(pulled) <= count + len(workers)
     assert [worker.seen for worker in workers] == [list(range(n, 12, len(workers))) for n in range(len(workers))]
@@ -81,7 +81,7 @@ def test_they_work_at_the_same_time() -> None:
             meeting.wait()
             return super().predict(grey)
 
-    assert [number for number, _ in in_turn(numbered(6), Team([Social(), Social()]))] == list(range(6))
+    assert [number for number, _ in in_turn(numbered(6), Team([Social(), Social()]), ask=predict_any)] == list(range(6))
 
 
 def test_alone_it_needs_no_thread() -> None:
@@ -93,8 +93,8 @@ def test_alone_it_needs_no_thread() -> None:
             asked_in.append(threading.current_thread())
             return super().predict(grey)
 
-    list(in_turn(numbered(2), Watched()))
-    list(in_turn(numbered(2), Team([Watched()])))
+    list(in_turn(numbered(2), Watched(), ask=predict_any))
+    list(in_turn(numbered(2), Team([Watched()]), ask=predict_any))
     assert set(asked_in) == {threading.current_thread()}
 
 
@@ -103,7 +103,7 @@ def test_batches_without_pictures() -> None:
     empty = np.empty((0, 2, 3), np.float32)
     batches = [("a", empty), ("b", np.ones((2, 2, 3), np.float32)), ("c", empty)]
     for predictor in (Worker(), Team([Worker(), Worker()])):
-        assert [(along, ab.shape) for along, ab in in_turn(batches, predictor)] == [
+        assert [(along, ab.shape) for along, ab in in_turn(batches, predictor, ask=predict_any)] == [
             ("a", (0, 2, 2, 3)),
             ("b", (2, 2, 2, 3)),
             ("c", (0, 2, 2, 3)),
@@ -112,7 +112,7 @@ def test_batches_without_pictures() -> None:
 
 def test_an_error_comes_in_its_turn() -> None:
     """What was made before it arrives, then the error itself, and no thread is left."""
-    answers = in_turn(numbered(9), Team([Worker(0.05), Worker(error=RuntimeError("broken"))]))
+    answers = in_turn(numbered(9), Team([Worker(0.05), Worker(error=RuntimeError("broken"))]), ask=predict_any)
     assert next(answers)[0] == 0
     with pytest.raises(RuntimeError, match="broken"):
         next(answers)
@@ -121,7 +121,7 @@ def test_an_error_comes_in_its_turn() -> None:
 
 def test_leaving_early_ends_the_threads() -> None:
     """As when a film is interrupted."""
-    answers = in_turn(numbered(9), Team([Worker(), Worker()]))
+    answers = in_turn(numbered(9), Team([Worker(), Worker()]), ask=predict_any)
     next(answers)
     assert threads_of_devices()
     answers.close()  # type: ignore[attr-defined]

@@ -615,3 +615,78 @@ def test_odd_development_files(shared_clips: Path, tmp_path: Path) -> None:
     assert len(refused) < len(files) / 3
     assert not any("\n" in line for line in refused.values())
     assert [path for path in tmp_path.iterdir() if path.suffix == ".part"] == []
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3])
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_the_shortest_films_in_hevc(tmp_path: Path, frames: int, suffix: str) -> None:
+    """x265 makes decoding times up where there are fewer pictures than it waits for: they are never handed on."""
+    source = make_clip(tmp_path / "in.mp4", Clip(size=(128, 96), frames=frames))
+    for _ in range(3):
+        copy_film(source, tmp_path / f"out{suffix}", EncodeOptions(codec="libx265"), overwrite=True)
+        assert times_of(tmp_path / f"out{suffix}") == times_of(source)
+        with av.open(str(tmp_path / f"out{suffix}")) as film:
+            stamps = [(packet.dts, packet.pts) for packet in film.demux(video=0) if packet.dts is not None]
+            ticks = 1 / film.streams.video[0].time_base
+        assert all(-ticks < dts <= pts for dts, pts in stamps)
+
+
+def test_sound_that_matroska_does_not_list(tmp_path: Path) -> None:
+    """Windows Media sound is none of its own kinds, but it takes it as AVI does: every packet, playable."""
+    source = make_clip(
+        tmp_path / "in.wmv", Clip(codec="wmv2", options={}, frames=30, audio=("eng",), audio_codec="wmav2")
+    )
+    assert copy_film(source, tmp_path / "out.mkv") == []
+    assert len(timeline(source, "audio")[0]) > 10
+    assert timeline(tmp_path / "out.mkv", "audio") == timeline(source, "audio")
+    sounds = []
+    for path in (source, tmp_path / "out.mkv"):
+        with av.open(str(path)) as film:
+            sounds.append(np.concatenate([frame.to_ndarray() for frame in film.decode(audio=0)], axis=1))
+    np.testing.assert_array_equal(*sounds)
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".mp4", ".mkv"])
+def test_timecode(tmp_path: Path, suffix: str) -> None:
+    """A film with a track of timecode has one again, where there are such tracks; nothing is said to be lost."""
+    source = make_clip(tmp_path / "in.mov", Clip(timecode="01:02:03:04", audio=("eng",)))
+    assert copy_film(source, tmp_path / f"out{suffix}") == []
+    with av.open(str(tmp_path / f"out{suffix}")) as film:
+        tracks = [stream.metadata["timecode"] for stream in film.streams if stream.type == "data"]
+        folded = {key.lower(): value for key, value in film.streams.video[0].metadata.items()}
+    assert folded["timecode"] == "01:02:03:04"
+    assert tracks == ([] if suffix == ".mkv" else ["01:02:03:04"])
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".avi", ".webm", ".ts", ".nut", ".mov"])
+@pytest.mark.parametrize("codec", ["libx264", "ffv1", "libvpx-vp9", "prores_ks", "mpeg4"])
+def test_pixel_shape_arrives_or_is_named(tmp_path: Path, codec: str, suffix: str) -> None:
+    """Whatever encoder and kind of file go together: the shape is there, or one line says that it is not."""
+    source = make_clip(tmp_path / "in.mkv", Clip(sample_aspect_ratio=Fraction(16, 15), frames=2))
+    how: dict[str, Any] = {"prores_ks": {"pix_fmt": "yuv422p10le"}, "libx264": {"preset": "ultrafast"}}.get(codec, {})
+    try:
+        warnings = copy_film(source, tmp_path / f"out{suffix}", EncodeOptions(codec=codec, **how))
+    except (OptionError, OutputError):
+        return  # these do not go together
+    with VideoReader(tmp_path / f"out{suffix}") as copy:
+        arrived = copy.spec.sample_aspect_ratio == Fraction(16, 15)
+    assert [line.startswith("pixel shape 16/15: ") for line in warnings if "shape" in line] == [True] * (not arrived)
+
+
+def test_what_mpeg_ts_has_no_number_for(tmp_path: Path) -> None:
+    """Its muxer takes such pictures and sounds, and no reader finds them: refused, or left out with a line."""
+    source = make_clip(tmp_path / "in.mkv", Clip(audio=("eng",), audio_codec="flac"))
+    with pytest.raises(OptionError, match="mpegts cannot hold what ffv1 makes"):
+        copy_film(source, tmp_path / "out.ts", EncodeOptions(codec="ffv1"))
+    (line,) = [line for line in copy_film(source, tmp_path / "out.ts") if "metadata" not in line]
+    assert line.startswith("stream 1 (audio, flac")
+    with av.open(str(tmp_path / "out.ts")) as film:
+        assert [stream.type for stream in film.streams] == ["video"]
+
+
+def test_transparency_beside_the_pictures(shared_clips: Path, tmp_path: Path) -> None:
+    """That of VP9 in WebM is named as any other, and the copy does not claim to have it."""
+    (line,) = copy_film(shared_clips / "odd" / "v_alpha_vp9.webm", tmp_path / "out.mkv")
+    assert line == "the film has transparency, which is left out"
+    with VideoReader(tmp_path / "out.mkv") as copy:
+        assert copy.fates == []

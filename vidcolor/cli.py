@@ -233,8 +233,8 @@ def colorize_path(session: Session, source: Path, dest: Path, colorizer: Predict
         return colorize_film(session, source, dest, colorizer, options)
     started = time.perf_counter()
     with session.display.loading(f"Colouring {source.name}"):
-        colorize_image(source, dest, colorizer=colorizer, options=options)
-    return session.display.picture_done(dest, time.perf_counter() - started)
+        notes = colorize_image(source, dest, colorizer=colorizer, options=options)
+    return session.display.picture_done(dest, time.perf_counter() - started, notes)
 
 
 def colorize_film(

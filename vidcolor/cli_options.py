@@ -126,7 +126,7 @@ colour_options = stacked(
             callback=render_size,
             default=str(ColorizeOptions.render_size),
             metavar="PIXELS|auto",
-            help="Short side of what the network sees. auto: less than that of a film if memory does not suffice.",
+            help="Short side of what the network sees. auto: 256, or less if memory does not suffice.",
         ),
         colour(
             "--smoothing",

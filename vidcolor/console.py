@@ -25,7 +25,7 @@ from __future__ import annotations
 import json
 import logging
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -63,7 +63,7 @@ class Display(Protocol):
     def film_done(self, output: Path, report: Report, profile: Profile | None = None) -> None:
         """Say what became of a film, and where its time went if that is asked for."""
 
-    def picture_done(self, output: Path, seconds: float) -> None:
+    def picture_done(self, output: Path, seconds: float, warnings: Sequence[str] = ()) -> None:
         """Say what became of a picture."""
 
     def finished_before(self, output: Path) -> None:
@@ -142,7 +142,9 @@ class TextDisplay:
         if profile is not None:
             self._show_profile(profile)
 
-    def picture_done(self, output: Path, seconds: float) -> None:
+    def picture_done(self, output: Path, seconds: float, warnings: Sequence[str] = ()) -> None:
+        for warning in warnings:
+            self._warn(warning)
         self._say(f"{output}: {seconds:.1f} s, {decimal(output.stat().st_size)}")
 
     def finished_before(self, output: Path) -> None:
@@ -273,8 +275,13 @@ class JsonDisplay:
             facts["profile"] = profile_json(profile)
         self._emit("done", facts)
 
-    def picture_done(self, output: Path, seconds: float) -> None:
-        facts = {"output": str(output), "output_bytes": output.stat().st_size, "seconds": rounded(seconds)}
+    def picture_done(self, output: Path, seconds: float, warnings: Sequence[str] = ()) -> None:
+        facts = {
+            "output": str(output),
+            "output_bytes": output.stat().st_size,
+            "seconds": rounded(seconds),
+            "warnings": list(warnings),
+        }
         self._emit("done", facts)
 
     def finished_before(self, output: Path) -> None:

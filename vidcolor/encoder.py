@@ -19,6 +19,7 @@ from vidcolor.errors import OptionError
 from vidcolor.fields import FIELD_CODECS, ORDER_CODES
 from vidcolor.frames import ChromaFormat, VideoSpec
 from vidcolor.hardware_encoders import hardware_encoder
+from vidcolor.hdr_metadata import encoder_parameters
 from vidcolor.options import EncodeOptions
 from vidcolor.pixel_formats import PLANAR_KIN, RANGE_FULL, RANGE_LIMITED, RAW_PIXEL_FORMATS, PlanarFormat
 
@@ -32,12 +33,24 @@ SHARED_BITS = frozenset({"b", "bitrate", "maxrate", "minrate", "bufsize", "vbv-m
 """Options, also in the words of x264, x265 and SVT-AV1, that give bits to a film and not to a picture."""
 STATELESS = frozenset({"prores", "prores_aw", "prores_ks", "jpeg2000", "cfhd"})
 """Encoders with losses that take every picture by itself, at a quality that does not depend on others."""
+OWN_WORDS = {
+    "libx264": "x264-params",
+    "libx264rgb": "x264-params",
+    "libx265": "x265-params",
+    "libsvtav1": "svtav1-params",
+}
+"""The options that take an encoder's own words."""
 AVX512_SKX = 256  # CPU_AVX512_SKX of OpenCV, with all parts of AVX-512 that x264 asks for
 RAW_CODEC = "rawvideo"
 RAW_FORMATS = frozenset({"yuv4mpegpipe", "rawvideo"})
 """Containers of pictures as they are: without a codec, and without times."""
 
 X265_LEAST = 64  # pixels a side: in smaller pictures x265 writes beyond its memory (48×32 with ultrafast, for one)
+
+SHAPE_CODECS = frozenset({"libx264", "libx264rgb", "libx265", "mpeg1video", "mpeg2video", "mpeg4"})
+"""Encoders that write the shape of the pixels into the pictures' own stream."""
+X265_DELAY = 2
+"""Pictures. Of films that are no longer x265 says decoding times that nobody has written; none of them is reordered."""
 
 Siting = Literal["left", "center", "topleft"]
 
@@ -253,18 +266,27 @@ def configure(context: VideoCodecContext, choice: EncoderChoice, spec: VideoSpec
         context.flags |= Flags.qscale
     # PyAV asks for slice threads only, and x264 would cut every picture into slices for them.
     context.thread_type = "AUTO"
-    context.options = {**choice.settings, **_for_equal_bytes(choice)}
+    context.options = {**choice.settings, **_own_parameters(choice, spec)}
 
 
-def _for_equal_bytes(choice: EncoderChoice) -> dict[str, str]:
+def _own_parameters(choice: EncoderChoice, spec: VideoSpec) -> dict[str, str]:
+    """The option that takes an encoder's own words, with ours ahead of the user's: later values win."""
+    name = choice.codec.name
+    told = None if spec.hdr is None else encoder_parameters(name, spec.hdr)
+    words = {**_for_equal_bytes(name), **(told or {})}
+    option = OWN_WORDS.get(name)
+    if not words or option is None:
+        return {}
+    return {option: ":".join([*map("=".join, words.items()), *filter(None, [choice.settings.get(option)])])}
+
+
+def _for_equal_bytes(name: str) -> dict[str, str]:
     """What makes an encoder give the same bytes for the same pictures.
 
     x264 (core 165) looks at memory that nobody has written when it weighs blocks over time with AVX-512: what it makes
-    then depends on what was there before. With AVX2 it does not. Later values win, so a user can have it otherwise.
+    then depends on what was there before. With AVX2 it does not.
     """
-    if not choice.codec.name.startswith("libx264") or not cv2.checkHardwareSupport(AVX512_SKX):
-        return {}
-    return {"x264-params": ":".join(filter(None, ("asm=avx2", choice.settings.get("x264-params"))))}
+    return {"asm": "avx2"} if name.startswith("libx264") and cv2.checkHardwareSupport(AVX512_SKX) else {}
 
 
 def open_encoder(context: VideoCodecContext, choice: EncoderChoice, spec: VideoSpec) -> None:

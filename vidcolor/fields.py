@@ -28,6 +28,14 @@ HEADER_ORDERS: dict[int, FirstField] = {2: "top", 3: "bottom", 4: "bottom", 5: "
 ORDER_CODES: dict[FirstField, int] = {"top": 2, "bottom": 3}
 FIELD_CODECS = frozenset({"libx264", "mpeg2video", "mpeg4", "prores_ks", "prores", "ffv1", "rawvideo", "utvideo"})
 """Encoders that know of fields, or take every line for itself."""
+SWITCHING_CODECS = frozenset({"ffv1"})
+"""Encoders that say of each picture whether it is interlaced. The others say it of the film."""
+ORDERING_CODECS = SWITCHING_CODECS | {"mpeg2video", "mpeg4", "prores_ks"}
+"""Encoders that say of each interlaced picture which field comes first; x264 says it some pictures early or late."""
+FLAGGING_CODECS = frozenset(
+    {"h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4", "vc1", "wmv3", "prores", "dvvideo", "ffv1"}
+)
+"""Codecs whose pictures say for themselves whether they are interlaced, whatever the file's header has."""
 
 
 class FirstFields:
@@ -66,6 +74,8 @@ def deinterlaced(
 ) -> Generator[tuple[VideoFrame, T], None, None]:
     """Whole frames from interlaced ones, by libavfilter's bwdif; progressive frames pass as they are.
 
+    What comes before the first interlaced frame never sees the filter, which does not take every pixel format.
+
     Args:
         frames: with what comes along with each; all have a pts, and these rise.
         mode: ``frame`` for a frame of each frame, at its time; ``field`` for a frame of each field, twice as many. Then
@@ -76,6 +86,9 @@ def deinterlaced(
     inside: deque[tuple[int, int, T]] = deque()  # of frames that went in: the time in halves, duration, what came along
     graph: Graph | None = None
     for frame, along in frames:
+        if graph is None and not frame.interlaced_frame:
+            yield _passed(frame, mode), along
+            continue
         following = _graph_for(graphs, frame, "bwdif", f"mode=send_{mode}:deint=interlaced")
         if graph is not None and following is not graph:
             yield from _drained(graph, inside, mode, none)
@@ -87,6 +100,14 @@ def deinterlaced(
         yield from _out(graph, inside, mode, none)
     if graph is not None:
         yield from _drained(graph, inside, mode, none)
+
+
+def _passed(frame: VideoFrame, mode: Deinterlacing) -> VideoFrame:
+    """The frame with its times in what :func:`deinterlaced` counts in."""
+    if mode == "field":
+        assert frame.pts is not None  # as asked for
+        frame.pts, frame.duration = 2 * frame.pts, 2 * frame.duration
+    return frame
 
 
 def _drained(

@@ -6,16 +6,16 @@ Pictures are read ahead, gathered by equal render size, and coloured in batches;
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from vidcolor.colorizer import Predictor
-from vidcolor.errors import InputError, OptionError, OutputError, VidcolorError, told
+from vidcolor.errors import InputError, OptionError, OutputError, ResourceError, VidcolorError, told
 from vidcolor.frames import FloatArray
-from vidcolor.images import picture_shown, read_picture, render_picture
+from vidcolor.images import colours_of, picture_shown, read_picture, render_picture
 from vidcolor.options import ColorizeOptions
 from vidcolor.paths import is_anything, is_file, is_folder, resolved
 from vidcolor.picture_reader import SourcePicture
@@ -233,8 +233,8 @@ def _colorize_pictures(
 ) -> None:
     reading = Stage("read", _read(jobs, dest, options), depth=READ_AHEAD)
     try:
-        for batch, colours in in_turn(_batches(reading, colorizer, tally), colorizer):
-            _write_batch(batch, colours, tally, options)
+        for batch, colours in in_turn(_batches(reading, colorizer, tally), colorizer, ask=_colours_or_none):
+            _write_batch(batch, colours, tally, colorizer, options)
     finally:
         reading.close()
 
@@ -280,9 +280,26 @@ def _batches(
         yield batch(shape)
 
 
-def _write_batch(batch: list[ReadPicture], colours: FloatArray, tally: Tally, options: ColorizeOptions) -> None:
+def _colours_or_none(colorizer: Predictor, greys: FloatArray) -> Sequence[FloatArray | None]:
+    """ab of each picture; None for all of them where memory does not hold even one."""
+    try:
+        return list(colorizer.predict(greys))
+    except ResourceError:
+        return [None] * len(greys)
+
+
+def _write_batch(
+    batch: list[ReadPicture],
+    colours: Sequence[FloatArray | None],
+    tally: Tally,
+    colorizer: Predictor,
+    options: ColorizeOptions,
+) -> None:
     for item, ab in zip(batch, colours, strict=True):
         try:
+            if ab is None:
+                ab, notes = colours_of(item.picture, item.shown, colorizer=colorizer, options=options)
+                tally.warnings += [(item.job.source, note) for note in notes]
             render_picture(item.picture, ab, item.job.dest, options=options)
             tally.coloured += 1
         except VidcolorError as exc:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from vidcolor.hdr_metadata import HdrMetadata
+
 if TYPE_CHECKING:
     from av.packet import Packet
 
@@ -43,6 +45,8 @@ class VideoSpec:
     """What the container announces or what duration and rate suggest; for progress only."""
     first_field: FirstField | None = None
     """Of an interlaced film, as its first picture or its header has it; None: the film is progressive."""
+    hdr: HdrMetadata | None = None
+    """What an HDR film says of its mastering display and its light."""
 
 
 @dataclass(frozen=True, kw_only=True)

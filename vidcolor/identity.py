@@ -6,6 +6,7 @@ What changes the colours by no more than rounding (the device, the versions of l
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
@@ -21,6 +22,7 @@ from vidcolor._version import __version__
 from vidcolor.colorizer import Predictor
 from vidcolor.errors import InputError
 from vidcolor.options import ColorizeOptions, EncodeOptions
+from vidcolor.records import record_of
 
 SAMPLE_BYTES = 1 << 20  # read from the beginning and from the end of the input
 APART = frozenset({"overwrite", "resume", "scenes", "encode", "on_error", "hwaccel"})
@@ -38,12 +40,23 @@ class Known(Protocol):
     """Device and data type: what its answers depend on within rounding."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class InputFacts:
+    """How the input looks: of many files all together."""
+
+    files: int
+    bytes: int
+    modified_ns: int
+    """When the last change was made."""
+    digest: str
+    """Of the first and the last bytes, and of many files also of their names."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Identity:
     """What one film's work depends on."""
 
-    input: dict[str, Any]
-    """Of the input, as :func:`input_facts` has it."""
+    input: InputFacts
     settings: dict[str, str]
     """Options as they are typed, and their values; the weights and vidcolor's version among them."""
     surroundings: dict[str, str]
@@ -80,16 +93,22 @@ class Identity:
             "OpenCV": cv2.__version__,
             "PyAV": av.__version__,
         }
-        return cls(input_facts(files), settings, surroundings)
+        return cls(input=input_facts(files), settings=settings, surroundings=surroundings)
 
     @classmethod
-    def from_json(cls, content: dict[str, Any]) -> Self:
-        """What :meth:`to_json` gave."""
-        return cls(**{field.name: content[field.name] for field in fields(cls)})
+    def from_json(cls, content: object) -> Self:
+        """What :meth:`to_json` gave; raises ValueError where it is anything else."""
+        return record_of(cls, content, input=InputFacts)
 
     def to_json(self) -> dict[str, Any]:
         """Plain dictionaries."""
         return asdict(self)
+
+    @property
+    def key(self) -> str:
+        """Hexadecimal digits that are the same for the same input and settings only."""
+        what = {"input": asdict(self.input), "settings": self.settings}
+        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
     def changed_since(self, begun: Identity) -> str | None:
         """What of the input or the settings is no longer as it was, in a few words; None: nothing."""
@@ -130,8 +149,8 @@ def _change(name: str, was: str | None, is_now: str | None) -> str:
     return f"it was begun with {name} {was}, now it is {is_now}"
 
 
-def input_facts(files: Sequence[Path]) -> dict[str, Any]:
-    """Size, time of the last change, and a digest of the first and the last bytes (of many files, also their names).
+def input_facts(files: Sequence[Path]) -> InputFacts:
+    """Look at the input as it is now.
 
     Raises:
         InputError: a file cannot be read.
@@ -151,10 +170,10 @@ def input_facts(files: Sequence[Path]) -> dict[str, Any]:
             digest.update(last.read(SAMPLE_BYTES))
     except OSError as exc:
         raise InputError(f"{exc.filename}: cannot be read ({exc.strerror}); put it back where it was") from exc
-    return {"files": len(files), "bytes": size, "modified_ns": modified, "digest": digest.hexdigest()}
+    return InputFacts(files=len(files), bytes=size, modified_ns=modified, digest=digest.hexdigest())
 
 
-def check_unchanged(files: Sequence[Path], begun: dict[str, Any]) -> None:
+def check_unchanged(files: Sequence[Path], begun: InputFacts) -> None:
     """Compare the input, while it is read, with what it was when the work began.
 
     Raises:
@@ -166,13 +185,13 @@ def check_unchanged(files: Sequence[Path], begun: dict[str, Any]) -> None:
         raise InputError(f"{files[0]}: has changed while it was read ({how}); is it still being written or copied?")
 
 
-def _input_change(begun: dict[str, Any], found: dict[str, Any]) -> str:
-    if begun["files"] != found["files"]:
-        return f"{begun['files']} files are now {found['files']}"
-    if begun["bytes"] != found["bytes"]:
-        return f"{begun['bytes']:,} bytes are now {found['bytes']:,}"
-    if begun["digest"] == found["digest"] or begun["modified_ns"] != found["modified_ns"]:
-        return f"last written at {_clock(begun['modified_ns'])}, now {_clock(found['modified_ns'])}"
+def _input_change(begun: InputFacts, found: InputFacts) -> str:
+    if begun.files != found.files:
+        return f"{begun.files} files are now {found.files}"
+    if begun.bytes != found.bytes:
+        return f"{begun.bytes:,} bytes are now {found.bytes:,}"
+    if begun.digest == found.digest or begun.modified_ns != found.modified_ns:
+        return f"last written at {_clock(begun.modified_ns)}, now {_clock(found.modified_ns)}"
     return "other contents"
 
 

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from vidcolor.chroma import colorize_grey
-from vidcolor.colorizer import Predictor
-from vidcolor.errors import OptionError
+from vidcolor.colorizer import Predictor, largest_render_size
+from vidcolor.errors import OptionError, ResourceError
 from vidcolor.frames import FloatArray
 from vidcolor.options import ColorizeOptions
 from vidcolor.picture_reader import SourcePicture, read_picture
@@ -19,6 +19,7 @@ from vidcolor.suffixes import is_picture
 __all__ = [
     "SourcePicture",
     "colorize_image",
+    "colours_of",
     "is_picture",
     "picture_shown",
     "read_picture",
@@ -32,20 +33,45 @@ LONGEST_RENDER_SIDE = 4096
 """Bounds what a very long panorama or strip of film asks of the network."""
 
 
-def colorize_image(source: Path, dest: Path, *, colorizer: Predictor, options: ColorizeOptions) -> None:
-    """Colour one photograph. The format of ``dest`` is that of its suffix.
+def colorize_image(source: Path, dest: Path, *, colorizer: Predictor, options: ColorizeOptions) -> tuple[str, ...]:
+    """Colour one photograph. The format of ``dest`` is that of its suffix. Returns one line for each thing of note.
 
     What is kept, and what counts as the grey of a picture that has colour, is said by
     :func:`~vidcolor.picture_reader.read_picture` and :func:`~vidcolor.picture_writer.write_picture`.
-    Raises :class:`~vidcolor.errors.InputError`, :class:`~vidcolor.errors.OutputError`, and
-    :class:`~vidcolor.errors.OptionError` where ``options`` name a list of shots.
+    Raises :class:`~vidcolor.errors.InputError`, :class:`~vidcolor.errors.OutputError`,
+    :class:`~vidcolor.errors.ResourceError` where memory does not suffice, and :class:`~vidcolor.errors.OptionError`
+    where ``options`` name a list of shots.
     """
     if options.scenes is not None:
         raise OptionError(f"--scenes: is the list of a film's shots; {source} is a picture")
     check_output(dest, source, overwrite=options.overwrite)
     picture = read_picture(source)
-    (ab,) = colorizer.predict(picture_shown(picture, options.render_size)[None])
+    ab, notes = colours_of(picture, picture_shown(picture, options.render_size), colorizer=colorizer, options=options)
     render_picture(picture, ab, dest, options=options)
+    return notes
+
+
+def colours_of(
+    picture: SourcePicture, shown: FloatArray, *, colorizer: Predictor, options: ColorizeOptions
+) -> tuple[FloatArray, tuple[str, ...]]:
+    """What the network says of ``shown``, (h, w): ab (2, h, w), and a line where it saw less.
+
+    With ``options.fit_render_size`` a picture that memory does not hold is shown smaller.
+
+    Raises:
+        ResourceError: memory does not hold it, and nothing smaller is allowed or fits either.
+    """
+    try:
+        return colorizer.predict(shown[None])[0], ()
+    except ResourceError:
+        if not options.fit_render_size:
+            raise
+    height, width = shown.shape
+    wanted = min(height, width)
+    size = largest_render_size(colorizer, wanted, width / height)
+    smaller = picture_shown(picture, size)
+    line = f"the network sees the picture with a short side of {size} pixels instead of {wanted}: memory holds no more"
+    return colorizer.predict(smaller[None])[0], (line,)
 
 
 def picture_shown(picture: SourcePicture, render_size: int) -> FloatArray:

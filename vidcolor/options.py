@@ -38,7 +38,7 @@ class ColorizeOptions:
     render_size: int = 256
     """Short side of what the network sees, in pixels."""
     fit_render_size: bool = False
-    """Let the network see a film smaller than ``render_size`` where the machine's memory does not suffice for it."""
+    """Let the network see a film or a picture smaller than ``render_size`` where memory does not suffice for it."""
     smoothing: float = 0.8
     """0 to 1: how far back and ahead the colour of a thing is averaged. 0: the raw network."""
     anchor_every: int | None = None

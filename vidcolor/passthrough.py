@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from math import lcm
 from typing import Any
 
 import av
+from av.bitstream import BitStreamFilterContext
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import AttachmentStream, Discard, Disposition, Stream
@@ -23,6 +24,8 @@ from vidcolor.frames import VideoSpec
 STALE_KEYS = frozenset({
     # what the old file said of its own making
     "encoder", "encoding_tool", "major_brand", "minor_version", "compatible_brands", "duration",
+    # transparency, which the copy has not
+    "alpha_mode",
     # rotation from before there was a display matrix: the matrix is copied
     "rotate",
     # what mkvmerge counted in the old streams
@@ -33,8 +36,19 @@ STALE_KEYS = frozenset({
 MOV_FAMILY = frozenset({"mp4", "mov", "ipod", "3gp", "3g2", "psp"})
 WELL_EQUIPPED = MOV_FAMILY | {"matroska", "webm"}
 """The kinds of file with a place for rotation and for chapters."""
+SHAPE_FORMATS = MOV_FAMILY | {"mxf"}
+"""The kinds of file that are told the shape of the pixels by the encoder. Matroska has a place for it, too, which PyAV
+does not reach: there it is the pictures' stream that has to say it."""
+TS_CODECS = frozenset({
+    "mpeg1video", "mpeg2video", "mpeg4", "h264", "hevc", "vvc", "cavs", "dirac", "vc1", "jpeg2000",
+    "mp2", "mp3", "aac", "aac_latm", "ac3", "eac3", "dts", "truehd", "opus", "s302m",
+    "dvb_subtitle", "dvb_teletext", "klv", "timed_id3", "smpte_2038",
+})  # fmt: skip
+"""What MPEG-TS has numbers for. All else its muxer takes without a word, as bytes that no reader knows."""
 PICKY = MOV_FAMILY | {"avi", "mpegts"}
 """Kinds of file that have a place for some metadata only."""
+WITH_TIMECODE = frozenset({"mp4", "mov", "matroska", "mxf"})
+"""The kinds of file that say when a film was shot, or where in its reel, from the picture's metadata."""
 COVER_NAMES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
 """What Matroska calls an attached cover picture."""
 EMPTY_TEXT = b"\0\0"
@@ -128,6 +142,12 @@ class Passthrough:
             # The demuxer keeps it for itself, as MOV does with the text of its chapters.
             self.fates.append(Fate(describe(template), "kept", "as what its kind of file makes of it: chapter titles"))
             return
+        if template.type == "data" and "timecode" in template.metadata and self._format_name in WITH_TIMECODE:
+            # A copy beside the one that the muxer makes is refused by MOV, at the very end.
+            self.fates.append(
+                Fate(describe(template), "kept", f"as the film's timecode, {template.metadata['timecode']}")
+            )
+            return
         is_cover = bool(template.disposition & Disposition.attached_pic)
         if isinstance(template, AttachmentStream):
             done = self._attach(template.name, template.mimetype, template.data, template.metadata)
@@ -146,9 +166,10 @@ class Passthrough:
             self.fates.append(Fate(describe(template), "dropped", why))
 
     def _add_copy(self, template: Stream) -> bool:
-        if not _is_carried(self._format_name, template):
+        way = next((way for way in (_add_as_listed, _add_as_it_is) if _carries(self._format_name, template, way)), None)
+        if way is None:
             return False
-        stream = self._target.add_stream_from_template(template, opaque=True)
+        stream = way(self._target, template)
         stream.metadata.update(kept_metadata(template.metadata))
         stream.disposition = template.disposition
         if template.type == "video":
@@ -213,17 +234,50 @@ class Passthrough:
         self._earliest[index] = dts + self._least_step
 
 
-def _is_carried(format_name: str, template: Stream) -> bool:
+def _add_as_listed(target: OutputContainer, template: Stream) -> Stream:
+    """Add a stream like this one, of a codec that the container has on its list."""
+    return target.add_stream_from_template(template, opaque=True)
+
+
+def _add_as_it_is(target: OutputContainer, template: Stream) -> Stream:
+    """Add a stream like this one to Matroska, which takes sound of every kind that AVI takes, listed or not (WMA).
+
+    Raises:
+        ValueError: it is no sound, or the container is another one.
+    """
+    if target.format.name != "matroska" or template.type != "audio":
+        raise ValueError("expected sound for Matroska")
+    stream = target.add_mux_stream("pcm_s16le")  # one that is listed; the filter, which does nothing else, replaces it
+    BitStreamFilterContext("null", template, stream)
+    stream.time_base = template.time_base
+    return stream
+
+
+def _carries(format_name: str, template: Stream, add: Callable[[OutputContainer, Stream], Stream]) -> bool:
     """Ask the muxer itself, with a file of this one stream in memory: no table says it as well."""
     if template.type not in {"video", "audio", "subtitle", "data"}:
         return False
+    if format_name == "mpegts" and _codec_of(template) not in TS_CODECS:
+        return False
     try:
         with av.open(io.BytesIO(), "w", format=format_name) as trial:
-            trial.add_stream_from_template(template, opaque=True)
+            add(trial, template)
             trial.start_encoding()
     except (av.FFmpegError, ValueError):
         return False
     return True
+
+
+def _codec_of(stream: Stream) -> str | None:
+    """As FFmpeg names it, whichever decoder there is for it."""
+    context = stream.codec_context
+    return getattr(stream, "name", None) if context is None else context.codec.canonical_name
+
+
+def timecode_of(source: InputContainer) -> dict[str, str]:
+    """The timecode of a film that has a track of it, as metadata for its picture."""
+    tracks = (stream.metadata for stream in source.streams if stream.type == "data")
+    return next(({"timecode": metadata["timecode"]} for metadata in tracks if "timecode" in metadata), {})
 
 
 def describe(stream: Stream) -> str:

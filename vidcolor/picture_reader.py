@@ -298,7 +298,7 @@ def _luma(levels: FloatArray) -> FloatArray:
 def _orientation_and_exif(image: Image.Image) -> tuple[int, bytes | None]:
     """The orientation (1 to 8, EXIF 2.32), and what EXIF says that holds for another file, upright and in sRGB.
 
-    EXIF that cannot be parsed counts as none.
+    EXIF that cannot be parsed, or not be written again, counts as none.
     """
     try:
         exif = image.getexif()
@@ -311,7 +311,7 @@ def _orientation_and_exif(image: Image.Image) -> tuple[int, bytes | None]:
             if content:
                 kept[ifd] = content
         return orientation, kept.tobytes() if kept else None
-    except DAMAGED:
+    except (*DAMAGED, AttributeError):  # the latter where a text is a number
         return 1, None
 
 

@@ -114,6 +114,7 @@ def _properties(film: VideoReader) -> dict[str, str | None]:
         "matrix": h273.name_of(spec.matrix, h273.MATRICES),
         "primaries": h273.name_of(spec.primaries, h273.PRIMARIES),
         "transfer": h273.name_of(spec.transfer, h273.TRANSFERS),
+        "HDR metadata": None if spec.hdr is None else str(spec.hdr),
         "chapters": f"{chapters}" if chapters else None,
     }
 

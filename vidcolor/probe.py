@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 from vidcolor.errors import InputError
 from vidcolor.fates import Fate
 from vidcolor.frames import VideoSpec
+from vidcolor.hdr_metadata import HdrMetadata, parse_hdr_metadata
 from vidcolor.mp4_tables import check_announced_samples
 from vidcolor.paths import is_anything, is_file, is_folder
 from vidcolor.pixel_formats import MATRIX_BT709, MATRIX_RGB, RANGE_FULL, RANGE_LIMITED, luma_layout
@@ -27,10 +28,9 @@ from vidcolor.pixel_formats import MATRIX_BT709, MATRIX_RGB, RANGE_FULL, RANGE_L
 LIMITED_BY_DEFAULT = frozenset({"h264", "hevc", "vvc", "av1", "vp8", "vp9", "mpeg1video", "mpeg2video", "mpeg4"})
 MAX_PIXELS = 1 << 26
 """Twice 8K. A decoder keeps up to some forty pictures, and a film of one kilobyte can ask for the largest there are."""
+HDR_SIDE_DATA = (SideDataType.MASTERING_DISPLAY_METADATA, SideDataType.CONTENT_LIGHT_LEVEL)
 DROPPED_SIDE_DATA = {
     SideDataType.A53_CC: "closed captions inside the picture",
-    SideDataType.MASTERING_DISPLAY_METADATA: "HDR mastering metadata",
-    SideDataType.CONTENT_LIGHT_LEVEL: "HDR light levels",
     SideDataType.DYNAMIC_HDR_PLUS: "HDR10+ metadata",
     SideDataType.DOVI_METADATA: "Dolby Vision metadata",
     SideDataType.STEREO3D: "the stereoscopic arrangement",
@@ -118,7 +118,14 @@ def video_spec(stream: VideoStream, first: VideoFrame, container: InputContainer
         sample_aspect_ratio=stream.sample_aspect_ratio or None,
         rotation=0 if display_matrix(first, stream) is None else first.rotation,
         estimated_frames=_estimated_frames(stream, container, rate),
+        hdr=_hdr_metadata(first, stream),
     )
+
+
+def _hdr_metadata(frame: VideoFrame, stream: VideoStream) -> HdrMetadata | None:
+    notes = side_data(frame, stream)
+    display, light_levels = (bytes(notes[kind]) if kind in notes else None for kind in HDR_SIDE_DATA)
+    return parse_hdr_metadata(display, light_levels)
 
 
 def _is_full_range(stream: VideoStream, frame: VideoFrame) -> bool:
@@ -144,12 +151,16 @@ def _estimated_frames(stream: VideoStream, container: InputContainer, rate: Frac
 def lost_features(first: VideoFrame, stream: VideoStream) -> list[Fate]:
     """What the film has and its copy will not."""
     lost = []
-    if any(component.is_alpha for component in first.format.components):
+    # VP8 and VP9 keep it beside the pictures, where libav's own decoders do not look.
+    beside = {key.lower(): value for key, value in stream.metadata.items()}.get("alpha_mode") == "1"
+    if beside or any(component.is_alpha for component in first.format.components):
         lost.append(Fate("transparency", "dropped", "the film has transparency, which is left out"))
     notes = side_data(first, stream)
     for kind, name in DROPPED_SIDE_DATA.items():
         if kind in notes:
             lost.append(Fate(name, "dropped", f"the film has {name}, left out"))
+    if any(kind in notes for kind in HDR_SIDE_DATA) and _hdr_metadata(first, stream) is None:
+        lost.append(Fate("HDR metadata", "dropped", "the film's HDR metadata is incomplete, left out"))
     if first.rotation and SideDataType.DISPLAYMATRIX not in notes:
         why = f"the pictures ask to be turned by {first.rotation}° (EXIF), which is left out"
         lost.append(Fate("rotation", "dropped", why))

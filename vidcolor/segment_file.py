@@ -22,7 +22,9 @@ from typing import Any, BinaryIO
 from av.packet import Packet
 
 from vidcolor.durable import sync_folder
-from vidcolor.errors import OutputError
+from vidcolor.errors import OutputError, one_line
+from vidcolor.paths import is_file
+from vidcolor.records import MOST_BYTES, parse_json, record_of
 
 _HEADER = struct.Struct("<qqBI")  # pts, duration, is key frame, bytes that follow
 _LENGTH = struct.Struct("<Q")  # bytes of JSON
@@ -38,6 +40,10 @@ class DamagedSegmentError(Exception):
 class Facts:
     """What is known of a segment, beside its packets. Times are in the time base of the film."""
 
+    film: str
+    """The :attr:`~vidcolor.identity.Identity.key` of the film."""
+    number: int
+    """Its place among the segments of the film, from 0."""
     frames: int
     packets_bytes: int
     """The part of the file that holds the packets."""
@@ -52,6 +58,8 @@ class Facts:
     """What the encoder wrote ahead of its packets, as hexadecimal digits."""
     warnings: tuple[str, ...]
     """What had been found of note by then."""
+    errors: tuple[str, ...]
+    """What had been damaged and gone over by then."""
 
 
 @dataclass(frozen=True)
@@ -133,8 +141,10 @@ def read_facts(path: Path) -> Facts:
     """What is known of a segment, after every byte of it has been compared with its checksum.
 
     Raises:
-        DamagedSegmentError: they do not agree, or it cannot be read.
+        DamagedSegmentError: they do not agree, it cannot be read, or what it says of itself is not true.
     """
+    if not is_file(path):
+        raise DamagedSegmentError(f"{path}: is no file")
     try:
         with path.open("rb") as file:
             length = os.fstat(file.fileno()).st_size - _DIGEST_BYTES
@@ -147,11 +157,31 @@ def read_facts(path: Path) -> Facts:
                 raise DamagedSegmentError(f"{path}: does not agree with its checksum")
             file.seek(length - _LENGTH.size)
             about_length = _LENGTH.unpack(file.read(_LENGTH.size))[0]
-            file.seek(length - _LENGTH.size - about_length)
-            about = json.loads(file.read(about_length))
+            packets_bytes = length - _LENGTH.size - about_length
+            if packets_bytes < 0:
+                raise DamagedSegmentError(f"{path}: is not what this version of vidcolor writes")
+            file.seek(packets_bytes)
+            facts = record_of(Facts, parse_json(file.read(min(about_length, MOST_BYTES + 1))))
+            _check_packets(path, file, facts, packets_bytes)
     except OSError as exc:
         raise DamagedSegmentError(f"{path}: cannot be read ({exc.strerror})") from exc
-    return Facts(**{**about, "starts": tuple(about["starts"]), "warnings": tuple(about["warnings"])})
+    except ValueError as exc:
+        raise DamagedSegmentError(f"{path}: is not what this version of vidcolor writes ({one_line(exc)})") from exc
+    return facts
+
+
+def _check_packets(path: Path, file: BinaryIO, facts: Facts, packets_bytes: int) -> None:
+    """Raise DamagedSegmentError where the packets are not those that the facts are about."""
+    times = array("q")
+    place = 0
+    while place + _HEADER.size <= packets_bytes:
+        file.seek(place)
+        pts, _, _, size = _HEADER.unpack(file.read(_HEADER.size))
+        times.append(pts)
+        place += _HEADER.size + size
+    found = (place, place, reordering(times))
+    if found != (packets_bytes, facts.packets_bytes, facts.delay):
+        raise DamagedSegmentError(f"{path}: its packets are not those that it tells of")
 
 
 def read_packets(path: Path, facts: Facts) -> Iterator[StoredPacket]:

@@ -191,9 +191,12 @@ class SegmentWriter:
     def _finish_segment(self, *, next_opens_shot: bool | None) -> None:
         assert self._draft is not None  # turn_to
         self._encode(None)
+        self._take_warnings(self._muxer)
         if len(self._like.source.files) == 1 or next_opens_shot is None:
             check_unchanged(self._like.source.files, self._identity.input)
         facts = Facts(
+            film=self._identity.key,
+            number=len(self._work.segments),
             frames=self._frames,
             packets_bytes=self._draft.packets_bytes,
             opens_shot=self._opens_shot,
@@ -202,6 +205,7 @@ class SegmentWriter:
             next_opens_shot=next_opens_shot,
             headers=self._headers.hex(),
             warnings=tuple(dict.fromkeys([*self.finished.warnings, *self._like.warnings, *self.warnings])),
+            errors=() if self._like.damage is None else tuple(self._like.damage.lines),
         )
         with self._work.naming_errors():
             self._draft.finish(facts)
@@ -226,12 +230,17 @@ class SegmentWriter:
             film.splice(self._packets(), like.other_packets())
             if self._like.damage is not None and like.damage is not None:
                 self._like.damage.also(like.damage)
+                self._work.errors = tuple(self._like.damage.lines)
+        self._take_warnings(film)
+
+    def _take_warnings(self, film: VideoWriter) -> None:
         self.warnings += [warning for warning in film.warnings if warning not in self.warnings]
 
     def _check_segments(self) -> None:
         try:
-            for index in range(len(self._work.segments)):
-                read_facts(self._work.segment_path(index))
+            for index, facts in enumerate(self._work.segments):
+                if read_facts(self._work.segment_path(index)) != facts:
+                    raise DamagedSegmentError(f"{self._work.segment_path(index)}: has been replaced")
         except DamagedSegmentError as exc:
             raise OutputError(f"{exc}; the segments of {self._dest} cannot be joined") from exc
         needed = sum(facts.packets_bytes for facts in self._work.segments)

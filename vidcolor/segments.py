@@ -29,6 +29,8 @@ class Finished:
     """The times of the frames that open the shots so far, in the film's time base."""
     warnings: tuple[str, ...] = ()
     """What has been found of note."""
+    errors: tuple[str, ...] = ()
+    """What was damaged and gone over; of a film that is whole, since any other is read again from its beginning."""
     is_whole: bool = False
     """There are no more frames."""
 

@@ -27,6 +27,7 @@ from vidcolor.transfer import HDR_NAMES, is_hdr
 from vidcolor.video import VideoReader
 
 FIRST_NUMBER = 1  # of a film's pictures, as in ffmpeg
+INTERLACED = "the film is interlaced: each picture holds two moments; --deinterlace makes whole ones"
 CHROMA_BITS = 16  # so that nothing is lost on the way to R'G'B'
 
 
@@ -83,6 +84,8 @@ class SequenceWriter:
             OutputError: the file cannot be written.
         """
         spec = self._like.spec
+        if picture.first_field is not None and INTERLACED not in self.warnings:
+            self.warnings.append(INTERLACED)
         number, _ = self._times.stamp(picture)
         path = self._pattern.file(self._first + number)
         rgb = np.rot90(film_to_rgb(picture, cb, cr, spec, CHROMA_BITS), quarter_turns(spec))
@@ -120,9 +123,7 @@ class SequenceWriter:
         if spec.bit_depth > 8 and suffix not in DEEP:
             self.warnings.append(f"the luma's {spec.bit_depth} bits are rounded to 8 ('{suffix}' holds no more)")
         if spec.first_field is not None:
-            self.warnings.append(
-                "the film is interlaced: each picture holds two moments; --deinterlace makes whole ones"
-            )
+            self.warnings.append(INTERLACED)
         if spec.primaries in FROM_BT709:
             primaries = h273.PRIMARIES[spec.primaries]
             self.warnings.append(f"the film's primaries are {primaries}; in the pictures they are taken for sRGB's")
@@ -131,6 +132,8 @@ class SequenceWriter:
             self.warnings.append(
                 f"the film is HDR ({name}); the pictures hold its values, and do not say what they are"
             )
+        if spec.hdr is not None:
+            self.warnings.append(f"HDR metadata ({spec.hdr}): numbered pictures cannot carry it, left out")
         if spec.sample_aspect_ratio not in (None, 1):
             ratio = spec.sample_aspect_ratio
             self.warnings.append(f"the film's pixels are {ratio} times as wide as high, which the pictures do not say")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import cycle
@@ -24,6 +24,7 @@ from vidcolor.errors import OptionError
 from vidcolor.frames import FloatArray
 
 T = TypeVar("T")
+A = TypeVar("A")
 
 
 class Team:
@@ -55,7 +56,14 @@ def members_of(predictor: Predictor) -> Sequence[Predictor]:
     return predictor.members if isinstance(predictor, Team) else (predictor,)
 
 
-def in_turn(batches: Iterable[tuple[T, FloatArray]], predictor: Predictor) -> Iterator[tuple[T, FloatArray]]:
+def predict_any(predictor: Predictor, grey: FloatArray) -> FloatArray:
+    """What the predictor says of (N, h, w) grey pictures, of which there may be none."""
+    return predictor.predict(grey) if len(grey) else np.empty((0, 2, *grey.shape[1:]), np.float32)
+
+
+def in_turn(
+    batches: Iterable[tuple[T, FloatArray]], predictor: Predictor, *, ask: Callable[[Predictor, FloatArray], A]
+) -> Iterator[tuple[T, A]]:
     """Ask for the colours of batches, and give them back in order, each with what came along with its batch.
 
     In a team each member has a thread, and one batch at a time: as many as there are members wait in memory. One
@@ -64,31 +72,28 @@ def in_turn(batches: Iterable[tuple[T, FloatArray]], predictor: Predictor) -> It
     Args:
         batches: anything, and grey pictures (N, h, w) as :meth:`~vidcolor.colorizer.Predictor.predict` takes them; N
             may be 0.
+        ask: how, such as :func:`predict_any`.
 
     Yields:
-        what came along, and ab (N, 2, h, w).
+        what came along, and the answer.
     """
     members = members_of(predictor)
     if len(members) == 1:
         for along, grey in batches:
-            yield along, _ask(predictor, grey)
+            yield along, ask(predictor, grey)
         return
     with ExitStack() as running:
         threads = [running.enter_context(ThreadPoolExecutor(1, "vidcolor-device")) for _ in members]
         turns = cycle(zip(members, threads, strict=True))
-        asked: deque[tuple[T, Future[FloatArray]]] = deque()
+        asked: deque[tuple[T, Future[A]]] = deque()
         for along, grey in batches:
             member, thread = next(turns)
-            asked.append((along, thread.submit(_ask, member, grey)))
+            asked.append((along, thread.submit(ask, member, grey)))
             if len(asked) == len(members):
                 earlier, answer = asked.popleft()
                 yield earlier, answer.result()
         for earlier, answer in asked:
             yield earlier, answer.result()
-
-
-def _ask(predictor: Predictor, grey: FloatArray) -> FloatArray:
-    return predictor.predict(grey) if len(grey) else np.empty((0, 2, *grey.shape[1:]), np.float32)
 
 
 def assemble(generator: nn.Module, devices: str, *, batch_size: int | None = None) -> Colorizer | Team:

@@ -33,13 +33,35 @@ from av.video.stream import VideoStream
 
 from vidcolor.damage import Damage
 from vidcolor.destinations import HiddenPlace, destination_of
-from vidcolor.encoder import RAW_FORMATS, choose_encoder, configure, fit_container, open_encoder, shares_bits
+from vidcolor.encoder import (
+    RAW_FORMATS,
+    SHAPE_CODECS,
+    X265_DELAY,
+    choose_encoder,
+    configure,
+    fit_container,
+    open_encoder,
+    shares_bits,
+)
 from vidcolor.errors import InputError, OptionError, OutputError
-from vidcolor.fates import Fate, warnings_of
-from vidcolor.fields import FIELD_CODECS, HEADER_ORDERS, Deinterlacing, FieldMarks, FirstFields, deinterlaced
-from vidcolor.frames import Picture, Plane, VideoSpec
+from vidcolor.fates import Fate, Outcome, warnings_of
+from vidcolor.fields import (
+    FIELD_CODECS,
+    FLAGGING_CODECS,
+    HEADER_ORDERS,
+    ORDERING_CODECS,
+    SWITCHING_CODECS,
+    Deinterlacing,
+    FieldMarks,
+    FirstFields,
+    deinterlaced,
+)
+from vidcolor.frames import FirstField, Picture, Plane, VideoSpec
+from vidcolor.hdr_metadata import encoder_parameters
 from vidcolor.options import EncodeOptions, OnError
 from vidcolor.passthrough import (
+    SHAPE_FORMATS,
+    TS_CODECS,
     Passthrough,
     container_metadata,
     container_options,
@@ -48,6 +70,7 @@ from vidcolor.passthrough import (
     kept_metadata,
     lost_by_container,
     lost_metadata,
+    timecode_of,
 )
 from vidcolor.pipes import PipeOutput
 from vidcolor.pixel_formats import RANGE_FULL, RANGE_LIMITED, as_planar, fill, luma_layout, read_luma
@@ -117,7 +140,10 @@ class VideoReader:
                 self.stream.codec_context.thread_type = "SLICE"  # or else an error is heard of some pictures later
             self._clock = _Clock()
             self._first_fields = FirstFields()
-            self._frames = self._decode()
+            self._field_marks = FieldMarks()
+            self._unsaid_field: FirstField | None = None
+            self._has_fields = False
+            self._frames = self._whole()
             frame, packets = self._decode_first()
             self._inspect(frame)
             if self._deinterlace is not None:
@@ -171,25 +197,13 @@ class VideoReader:
         Raises:
             InputError: the file is damaged, or its pictures change in size or depth.
         """
-        picture = self.first
-        yield picture
+        yield self.first
         for frame, packets in self._frames:
-            if frame.pts is not None:
-                yield from self._stand_ins(picture, frame.pts)
-            picture = self._picture(frame, packets)
-            yield picture
-        yield from self._stand_ins(picture, None)
+            yield self._picture(frame, packets)
+        if self._deinterlace is not None and not self._has_fields:
+            self.warnings.append("the film is progressive: there is nothing to deinterlace")
         self._note_if_cut_short()
         self._note_guesses()
-
-    def _stand_ins(self, latest: Picture, before: int | None) -> Iterator[Picture]:
-        """The latest picture again, for each that is missing before the next one."""
-        if self.damage is None or self._deinterlace is not None:
-            return
-        assert self.stream.time_base is not None  # choose_video
-        for time in self.damage.missing(before, self.stream.time_base):
-            if self._clock.advance(time):
-                yield replace(latest, pts=time, packets=())
 
     def other_packets(self) -> Iterator[Packet[Any]]:
         """All packets of other streams; to be called once, instead of :meth:`pictures`.
@@ -223,7 +237,7 @@ class VideoReader:
 
     def _read(self) -> Decoded:
         """The frames from here on, as they are to be coloured."""
-        return self._decode() if self._deinterlace is None else self._deinterlaced(self._decode())
+        return self._whole() if self._deinterlace is None else self._deinterlaced(self._whole())
 
     def _deinterlaced(self, frames: Iterable[tuple[VideoFrame, tuple[Packet[Any], ...]]]) -> Decoded:
         assert self._deinterlace is not None  # asked for by the caller
@@ -231,7 +245,29 @@ class VideoReader:
 
     def _stamped(self, frame: VideoFrame) -> VideoFrame:
         frame.pts = self._stamp(frame)
+        if self._unsaid_field is not None:
+            frame = self._field_marks.marked(frame, self._unsaid_field)
+        self._has_fields = self._has_fields or frame.interlaced_frame
         return as_planar(frame)  # or else libavfilter would convert it in its own way
+
+    def _whole(self) -> Decoded:
+        """Every frame; where damage is gone over, the latest one again for each that is missing before the next."""
+        latest: VideoFrame | None = None
+        for frame, packets in self._decode():
+            if frame.pts is not None:
+                yield from self._stand_ins(latest, frame.pts)
+            latest = frame
+            yield frame, packets
+        yield from self._stand_ins(latest, None)
+
+    def _stand_ins(self, latest: VideoFrame | None, before: int | None) -> Decoded:
+        if self.damage is None:
+            return
+        assert self.stream.time_base is not None  # choose_video
+        for time in self.damage.missing(before, self.stream.time_base):
+            if latest is not None and self._clock.is_later(time):
+                latest.pts, latest.dts = time, None
+                yield latest, ()
 
     def _decode(self) -> Decoded:
         """Every decoded frame, with the packets of other streams that came before it."""
@@ -314,7 +350,11 @@ class VideoReader:
         self._format_name = first.format.name
         self.display_matrix = display_matrix(first, self.stream)
         spec = video_spec(self.stream, first, self.container)
-        first_field = self._first_fields.of(first) or HEADER_ORDERS.get(self.stream.codec_context.field_order)
+        context = self.stream.codec_context
+        said, header = self._first_fields.of(first), HEADER_ORDERS.get(context.field_order)
+        if said is None and context.codec.canonical_name not in FLAGGING_CODECS:
+            self._unsaid_field = header
+        first_field = said or header
         frames = self.source.frames or spec.estimated_frames
         self.spec = replace(spec, estimated_frames=frames, first_field=first_field)
         if self._undecodable:
@@ -326,16 +366,15 @@ class VideoReader:
 
     def _plan_deinterlacing(self, mode: Deinterlacing) -> None:
         spec = self.spec
-        if spec.first_field is None:
-            self._deinterlace = None
-            self.warnings.append("the film is progressive: there is nothing to deinterlace")
-            return
-        self.fates.append(Fate("interlacing", "changed", f"deinterlaced by bwdif, one picture of each {mode}"))
         self.spec = replace(spec, first_field=None)
+        if mode == "field":
+            self.spec = replace(self.spec, time_base=spec.time_base / 2)
+        if spec.first_field is None:
+            return  # so far; what of it is interlaced is deinterlaced where it comes
+        self.fates.append(Fate("interlacing", "changed", f"deinterlaced by bwdif, one picture of each {mode}"))
         if mode == "field":
             self.spec = replace(
                 self.spec,
-                time_base=spec.time_base / 2,
                 frame_rate=spec.frame_rate and 2 * spec.frame_rate,
                 estimated_frames=spec.estimated_frames and 2 * spec.estimated_frames,
             )
@@ -357,7 +396,7 @@ class VideoReader:
             luma = read_luma(frame, self._layout)
         except av.FFmpegError as exc:
             raise InputError(f"{self.source.name}: the pixel format {frame.format.name} cannot be converted") from exc
-        first_field = self._first_fields.of(frame) if self._deinterlace is None else None
+        first_field = None if self._deinterlace is not None else self._first_fields.of(frame) or self._unsaid_field
         return Picture(pts, frame.duration, luma, packets, first_field)
 
     def _stamp(self, frame: VideoFrame) -> int:
@@ -404,12 +443,9 @@ class _Clock:
         self._duration = frame.duration
         return self._last
 
-    def advance(self, time: int) -> bool:
-        """Take a time as the latest; False where it is no later."""
-        if self._last is not None and time <= self._last:
-            return False
-        self._last = time
-        return True
+    def is_later(self, time: int) -> bool:
+        """Whether a time is later than that of the latest picture."""
+        return self._last is None or time > self._last
 
     def seconds(self, stream: VideoStream) -> float:
         """The time of the latest picture."""
@@ -459,7 +495,9 @@ class VideoWriter:
         self.chroma = self._choice.chroma(like.spec)
         self._note_depth(options)
         self._note_fields()
-        self._is_encoding = False
+        self._note_hdr()
+        self._note_shape(format_name)
+        self._written = 0  # pictures, by this object; others are spliced
         self._dest.begin()
         start = like.first.pts * like.spec.time_base
         try:
@@ -495,7 +533,7 @@ class VideoWriter:
         Raises:
             OutputError: the disk is full, or the encoder or the container refuses what it is given.
         """
-        self._is_encoding = True
+        self._written += 1
         with self.naming_errors():
             self._copy(picture.packets)
             self._container.mux(self._stream.encode(self.frame(picture, cb, cr)))
@@ -552,12 +590,28 @@ class VideoWriter:
     def _note_fields(self) -> None:
         first, codec = self._like.spec.first_field, self._choice.codec.name
         self._marks = FieldMarks()
+        self._has_switched = False
         if first is not None and codec not in FIELD_CODECS:
             hint = "--codec libx264 does, --deinterlace makes whole pictures"
             self._note("interlacing", f"the film is interlaced, {codec} cannot say so: players will show combs; {hint}")
 
-    def _note(self, what: str, why: str) -> None:
-        self.fates.append(Fate(what, "changed", why))
+    def _note_hdr(self) -> None:
+        hdr, codec = self._like.spec.hdr, self._choice.codec.name
+        if hdr is not None and encoder_parameters(codec, hdr) is None:
+            hint = "libx264, libx265 and libsvtav1 have"
+            self._note(
+                "HDR metadata", f"HDR metadata ({hdr}): {codec} has no words for it, left out; {hint}", "dropped"
+            )
+
+    def _note_shape(self, format_name: str) -> None:
+        shape, codec = self._like.spec.sample_aspect_ratio, self._choice.codec.name
+        if shape in (None, 1) or codec in SHAPE_CODECS or format_name in SHAPE_FORMATS:
+            return
+        hint = "MP4, MOV and MXF say it with every encoder, libx264 and libx265 in every kind of file"
+        self._note("pixel shape", f"pixel shape {shape}: {codec} cannot say it in {format_name}; {hint}", "dropped")
+
+    def _note(self, what: str, why: str, outcome: Outcome = "changed") -> None:
+        self.fates.append(Fate(what, outcome, why))
         self.warnings.append(why)
 
     def _add_everything(self, format_name: str) -> None:
@@ -583,11 +637,14 @@ class VideoWriter:
 
     def _add_picture_stream(self, format_name: str) -> VideoStream:
         like, codec = self._like, self._choice.codec
+        hint = "choose another --codec, or another ending (.mkv takes nearly everything)"
+        refusal = f"{self._dest.name}: {format_name} cannot hold what {codec.name} makes; {hint}"
+        if format_name == "mpegts" and codec.canonical_name not in TS_CODECS:
+            raise OptionError(refusal)
         try:
             stream = self._container.add_stream(codec.name)
         except ValueError as exc:
-            hint = "choose another --codec, or another ending (.mkv takes nearly everything)"
-            raise OptionError(f"{self._dest.name}: {format_name} cannot hold what {codec.name} makes; {hint}") from exc
+            raise OptionError(refusal) from exc
         assert isinstance(stream, VideoStream)  # choose_encoder
         configure(stream.codec_context, self._choice, self._spec)
         if codec.canonical_name == "hevc" and format_name in {"mp4", "mov"}:
@@ -596,7 +653,7 @@ class VideoWriter:
         self._global_header = bool(self._container.format.flags & GLOBAL_HEADER)
         self.headers = stream.codec_context.extradata or b""
         stream.time_base = self._spec.time_base
-        stream.metadata.update(kept_metadata(like.stream.metadata))
+        stream.metadata.update(timecode_of(like.container) | kept_metadata(like.stream.metadata))
         stream.disposition = like.stream.disposition | Disposition.default  # of several films, this one is to be shown
         if like.display_matrix is not None:
             stream.set_display_matrix(like.display_matrix)
@@ -606,7 +663,7 @@ class VideoWriter:
         """What the encoder is given for the next picture; arguments as for :meth:`write`."""
         spec, depth = self._spec, self.chroma.bit_depth
         frame = VideoFrame(spec.width, spec.height, self._choice.frame_format)
-        first_field = picture.first_field or spec.first_field
+        first_field = self._said_of(picture)
         if first_field is not None:
             frame = self._marks.marked(frame, first_field)
         luma = at_depth(picture.luma, spec.bit_depth, depth)
@@ -617,14 +674,40 @@ class VideoWriter:
         frame.colorspace, frame.color_primaries, frame.color_trc = spec.matrix, spec.primaries, spec.transfer
         return frame
 
+    def _said_of(self, picture: Picture) -> FirstField | None:
+        """Which field comes first, for the encoder; one that cannot switch is told of the film, and a line says so."""
+        begun, found, codec = self._spec.first_field, picture.first_field, self._choice.codec.name
+        if found == begun or codec in SWITCHING_CODECS:
+            return found
+        if begun is None:
+            what = f"pictures of the film turn interlaced, {codec} cannot say so: players will show combs"
+            self._note_switch(f"{what}; --deinterlace makes whole pictures of them")
+        elif found is None and codec in FIELD_CODECS:
+            what = f"some pictures of the interlaced film are progressive, {codec} says that all are interlaced"
+            self._note_switch(f"{what}; --codec ffv1 tells them apart, --deinterlace makes all whole")
+        elif found is not None and codec in FIELD_CODECS and codec not in ORDERING_CODECS:
+            what = f"the order of the fields changes, {codec} cannot say from which picture on"
+            self._note_switch(f"{what}; --codec ffv1 does, --deinterlace makes whole pictures")
+        return found or begun
+
+    def _note_switch(self, line: str) -> None:
+        """One line is enough: a telecined film switches in both ways, all the time."""
+        if not self._has_switched:
+            self._has_switched = True
+            self.warnings.append(line)
+
     def _copy(self, packets: tuple[Packet[Any], ...]) -> None:
         for packet in packets:
             self._passthrough.mux(packet)
 
     def _finish(self) -> None:
         with self.naming_errors():
-            if self._is_encoding:
-                self._container.mux(self._stream.encode(None))
+            if self._written:
+                packets = self._stream.encode(None)
+                if self._choice.codec.name == "libx265" and self._written <= X265_DELAY:
+                    for packet in packets:
+                        packet.dts = packet.pts
+                self._container.mux(packets)
                 self._copy(self._like.tail)
             self._container.close()
         self._dest.flush()

@@ -13,17 +13,16 @@ import contextlib
 import errno
 import json
 import os
-import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from vidcolor.durable import sync_file, sync_folder, write_durably
 from vidcolor.errors import OutputError
 from vidcolor.identity import Identity
 from vidcolor.paths import is_folder
+from vidcolor.records import read_json, record_of
 from vidcolor.segment_file import DamagedSegmentError, Facts, read_facts
 from vidcolor.segments import NOTHING, Finished
 from vidcolor.unfinished import PUBLISHED, folder_of, has_segments, segment_paths
@@ -31,6 +30,24 @@ from vidcolor.unfinished import PUBLISHED, folder_of, has_segments, segment_path
 IDENTITY = "film.json"
 LOCK = "lock"
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Looks:
+    """By which a file is known again."""
+
+    bytes: int
+    modified_ns: int
+    """When it was last changed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """A film that is about to get its name, or has it."""
+
+    film: Looks
+    finished: Finished
+    """What is in it."""
 
 
 class WorkFolder:
@@ -52,6 +69,11 @@ class WorkFolder:
         self.warnings: list[str] = []
         self.segments: list[Facts] = []
         """Of the finished segments."""
+        self.errors: tuple[str, ...] = ()
+        """What of the film was damaged and gone over, beyond what the segments tell of."""
+        if self.path.is_symlink():
+            what = f"{self.path}, where unfinished work is kept, is a link"
+            raise OutputError(f"{dest}: {what}; remove it, or choose another name")
         try:
             self.path.mkdir(exist_ok=True)
             self._lock: int | None = _locked(self.path / LOCK)
@@ -86,8 +108,11 @@ class WorkFolder:
             kept |= {IDENTITY, PUBLISHED, *(self.segment_path(index).name for index in range(len(self.segments)))}
         with self.naming_errors():
             for file in self.path.iterdir():
-                if file.name not in kept:
-                    file.unlink()
+                if file.name in kept:
+                    continue
+                if is_folder(file) and not file.is_symlink():
+                    raise OutputError(f"{self.dest}: the folder {file} is in the way of unfinished work; remove it")
+                file.unlink()
             if not self.segments:
                 write_durably(self.path / IDENTITY, json.dumps(self.identity.to_json(), indent=1).encode())
                 sync_folder(self.path.parent)
@@ -95,8 +120,8 @@ class WorkFolder:
     def _compare(self) -> None:
         hint = "start anew with --overwrite"
         try:
-            begun = Identity.from_json(json.loads((self.path / IDENTITY).read_text()))
-        except (OSError, ValueError, KeyError, TypeError) as exc:
+            begun = Identity.from_json(read_json(self.path / IDENTITY))
+        except (OSError, ValueError) as exc:
             what = f"{self.path / IDENTITY}, which says what the unfinished work is of, cannot be read"
             raise OutputError(f"{self.dest}: {what}; {hint}") from exc
         change = self.identity.changed_since(begun)
@@ -105,14 +130,19 @@ class WorkFolder:
         self.warnings += self.identity.surroundings_changed_since(begun)
 
     def _verified(self) -> Iterator[Facts]:
-        """The finished segments, up to the first that is missing or damaged: that one is made again."""
+        """The finished segments, up to the first that is missing, damaged or of another film: it is made again."""
         for index, path in enumerate(segment_paths(self.path)):
             if path != self.segment_path(index):
                 return
             try:
-                yield read_facts(path)
+                facts = read_facts(path)
+                if (facts.film, facts.number) != (self.identity.key, index):
+                    raise DamagedSegmentError(f"{path}: is not of this film, or not in its place")
             except DamagedSegmentError as exc:
                 self.warnings.append(f"{exc}; it is made again, with all that follows")
+                return
+            yield facts
+            if facts.next_opens_shot is None:
                 return
 
     def segment_path(self, index: int) -> Path:
@@ -129,31 +159,30 @@ class WorkFolder:
                 settled = frames
             frames += facts.frames
         last = self.segments[-1]
+        is_whole = last.next_opens_shot is None
         return Finished(
             frames=frames,
             settled=frames if last.next_opens_shot else settled,
             starts=tuple(start for facts in self.segments for start in facts.starts),
             warnings=last.warnings,
-            is_whole=last.next_opens_shot is None,
+            errors=tuple(dict.fromkeys((*last.errors, *self.errors))) if is_whole else (),
+            is_whole=is_whole,
         )
 
     def note_published(self, film: Path) -> None:
         """See to it that ``film`` is safely on the disk, and remember that it is about to get its name."""
         with self.naming_errors():
             sync_file(film)
-            content = {"film": _looks(film), "finished": asdict(self.finished())}
-            write_durably(self.path / PUBLISHED, json.dumps(content).encode())
+            content = Published(film=_looks(film), finished=self.finished())
+            write_durably(self.path / PUBLISHED, json.dumps(asdict(content)).encode())
 
     def published(self) -> Finished | None:
         """All of the film, where the output is that already: the process ended before it could clear up."""
         try:
-            content = json.loads((self.path / PUBLISHED).read_text())
-            if content["film"] != _looks(self.dest):
-                return None
+            content = record_of(Published, read_json(self.path / PUBLISHED), film=Looks, finished=Finished)
+            return content.finished if content.film == _looks(self.dest) else None
         except (OSError, ValueError):
             return None
-        lists = {name: tuple(content["finished"][name]) for name in ("starts", "warnings")}
-        return Finished(**{**content["finished"], **lists})
 
     def release(self) -> None:
         """Let others have the folder; nothing in it changes."""
@@ -173,13 +202,12 @@ class WorkFolder:
         return f"what is finished is kept in {self.path}: --resume goes on from there; or remove that folder"
 
     def remove(self) -> None:
-        """Remove the folder with all that is in it; last of all what says that the film is published, if it is."""
+        """Remove the folder with its files; last of all what says that the film is published, if it is."""
         self.release()
-        with contextlib.suppress(OSError):
-            for path in self.path.iterdir():
-                if path.name != PUBLISHED:
-                    path.unlink()
-        shutil.rmtree(self.path, ignore_errors=True)
+        with contextlib.suppress(OSError):  # a folder that somebody has put there stays
+            for path in sorted(self.path.iterdir(), key=lambda path: path.name == PUBLISHED):
+                path.unlink()
+            self.path.rmdir()
 
     @contextlib.contextmanager
     def naming_errors(self) -> Iterator[None]:
@@ -196,9 +224,9 @@ class WorkFolder:
             raise OutputError(f"{self.dest}: {why}") from exc
 
 
-def _looks(film: Path) -> dict[str, Any]:
+def _looks(film: Path) -> Looks:
     status = film.stat()
-    return {"bytes": status.st_size, "modified_ns": status.st_mtime_ns}
+    return Looks(bytes=status.st_size, modified_ns=status.st_mtime_ns)
 
 
 def _locked(path: Path) -> int:
