@@ -57,7 +57,7 @@ def endlessly(source: Path) -> Iterator[VideoFrame]:
 def seconds(command: Sequence[str]) -> float:
     """Wall-clock time of a process that must succeed."""
     started = time.perf_counter()
-    subprocess.run(command, check=True)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - started
 
 

@@ -98,7 +98,7 @@ def machine() -> dict[str, str]:
         "cores": str(available_cores()),
         "GPU": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
         "network in": str(fastest_dtype(torch.device("cpu"))).removeprefix("torch."),
-        "system": platform.platform(aliased=True, terse=True),
+        "system": platform.system(),
         **{name: version(name) for name in ("torch", "av", "opencv-python", "numpy")},
     }
 

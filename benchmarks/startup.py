@@ -60,7 +60,7 @@ def main() -> None:
         enlarge(source, film, arguments.height, FRAMES)
         colour = [sys.executable, "-c", FIRST_FRAME, str(film), "-o", str(out), "--overwrite", "--quiet", *extra]
         measured: dict[str, Callable[[], float]] = {
-            "help": lambda: seconds([sys.executable, "-c", "from vidcolor.cli import main; main(['--version'])"]),
+            "help": lambda: seconds([sys.executable, "-c", "from vidcolor.cli import main; main(['--help'])"]),
             "import torch": lambda: seconds([sys.executable, "-c", "import torch"]),
             "import all": lambda: seconds([sys.executable, "-c", "import vidcolor.pipeline, vidcolor.colorizer"]),
             "first frame": lambda: until_first_frame(colour),
