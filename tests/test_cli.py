@@ -69,9 +69,10 @@ class Library:
             on_progress(Progress(frames=number, total_frames=48, shots=1, seconds=number / 20, bottleneck="generator"))
         return film_report(frames=48, shots=2, seconds=2.0, output_bytes=1_500_000, warnings=("the cover was dropped",))
 
-    def colorize_image(self, source: Path, dest: Path, **settings: Any) -> None:
+    def colorize_image(self, source: Path, dest: Path, **settings: Any) -> tuple[str, ...]:
         self._record("picture", source=source, dest=dest, **settings)
         dest.write_bytes(bytes(1500))
+        return ()
 
     def colorize_folder(
         self, source: Path, dest: Path, *, on_file: Any, on_progress: Any, **settings: Any

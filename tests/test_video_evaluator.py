@@ -72,9 +72,9 @@ def test_about_says_what_was_measured(report: Report) -> None:
 
 
 def test_the_networks_share(report: Report) -> None:
-    """Raw asks the network for every frame; the default for every 8th of a still and the last of each shot."""
+    """Raw asks the network for every frame; the default for one of a still of 8 frames, which repeat each other."""
     assert report.items["painter raw"]["still.mkv"]["network_share"] == 1
-    assert report.items["painter"]["still.mkv"]["network_share"] == (2 + 2) / 16
+    assert report.items["painter"]["still.mkv"]["network_share"] == (1 + 1) / 16
     shares = [report.items["painter"][name]["network_share"] for name in ("square.mkv", "still.mkv")]
     assert report.rows["painter"]["network_share"] == pytest.approx(
         (FRAMES * shares[0] + 16 * shares[1]) / (FRAMES + 16)

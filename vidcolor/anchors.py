@@ -18,6 +18,7 @@ from vidcolor.frames import Frame
 from vidcolor.shots import exceeds, thumbnail, thumbnail_flow
 
 FURTHEST = 8  # frames between anchors that are chosen by motion
+MOST_PICTURES = 16  # between them, repeated ones included: they wait for the next anchor, at full size
 BENT = 0.12  # of the structure: what bending an anchor's thumbnail into a frame's may leave
 
 
@@ -33,18 +34,20 @@ def mark_anchors(frames: Iterator[Frame], every: int | None) -> Iterator[Frame]:
     """
     spacing = every or FURTHEST
     estimator = thumbnail_flow()
-    age = 0  # since the last anchor
+    age = shown = 0  # frames, and pictures, since the last anchor
     anchor: Levels | None = None
     frame = next(frames, None)
     while frame is not None:
         following = next(frames, None)
         closes_shot = following is None or following.opens_shot
-        due = frame.opens_shot or closes_shot or age + 1 >= spacing
+        too_many = every is None and shown >= MOST_PICTURES
+        due = frame.opens_shot or closes_shot or age + 1 >= spacing or too_many
         if not due and every is None and following is not None and anchor is not None and not following.is_disturbed:
             due = exceeds(anchor, thumbnail(following.grey), BENT, estimator)
         is_anchor = due and not frame.is_disturbed
         if is_anchor and every is None:
             anchor = thumbnail(frame.grey)
         age = 0 if is_anchor else age + 1
+        shown = (0 if is_anchor else shown) + 1 + len(frame.repeats)
         yield replace(frame, is_anchor=is_anchor)
         frame = following

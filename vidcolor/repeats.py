@@ -16,7 +16,9 @@ from vidcolor.flow import Levels, to_levels
 from vidcolor.frames import Frame
 
 MOST_REPEATS = 15
-"""Of one frame; they wait in memory, at full size, until it is coloured."""
+"""Of one frame; they wait until it is coloured."""
+MOST_UNLIKE = 3
+"""How many of them may have luma of their own, which waits with them, at full size."""
 WINDOW = 9  # pixels at render size
 TOLERANCE = 3.0
 """Grey levels of 255, by which the mean over a window may differ. What x264 leaves of equality at a crf of 26 is 1.9 in
@@ -25,7 +27,7 @@ tenth of a pixel is beyond it."""
 
 
 def merge_repeats(frames: Iterator[Frame]) -> Iterator[Frame]:
-    """Put each frame that shows the same as an earlier one into its ``repeats``.
+    """Put each frame that shows the same as an earlier one into its ``repeats``; one that is equal shares its luma.
 
     Compared with the first of a run, so that slow motion does not add up. A frame that opens a shot or a segment, and
     one that is disturbed, stands for itself. Holds back :data:`MOST_REPEATS` frames at most.
@@ -35,14 +37,20 @@ def merge_repeats(frames: Iterator[Frame]) -> Iterator[Frame]:
         return
     levels = to_levels(first.grey)
     repeats: list[Frame] = []
+    unlike = 0
     for frame in frames:
         own = to_levels(frame.grey)
         stands_alone = frame.opens_shot or frame.opens_segment or frame.is_disturbed or first.is_disturbed
         if not stands_alone and len(repeats) < MOST_REPEATS and show_the_same(levels, own):
-            repeats.append(frame)
-            continue
+            if np.array_equal(frame.picture.luma, first.picture.luma):
+                repeats.append(replace(frame, picture=replace(frame.picture, luma=first.picture.luma)))
+                continue
+            if unlike < MOST_UNLIKE:
+                repeats.append(frame)
+                unlike += 1
+                continue
         yield replace(first, repeats=tuple(repeats))
-        first, levels, repeats = frame, own, []
+        first, levels, repeats, unlike = frame, own, [], 0
     yield replace(first, repeats=tuple(repeats))
 
 
