@@ -41,7 +41,7 @@ from vidcolor.progress import Progress, Report
 from vidcolor.segment_file import read_facts
 from vidcolor.sequences import PicturePattern
 from vidcolor.team import Team
-from vidcolor.unfinished import folder_of, segment_paths
+from vidcolor.unfinished import folder_of, is_finished, segment_paths
 from vidcolor.video import VideoReader
 from vidcolor.weights import load_generator
 
@@ -675,6 +675,20 @@ video.VideoWriter._own = ticking(video.VideoWriter._own)
 cli.main(sys.argv[1:])
 """
 """The command, with short segments. A tick for each frame that is encoded, and for each that is joined."""
+
+
+def test_an_empty_folder_behind_a_finished_film_is_removed(tmp_path: Path) -> None:
+    """Of a process that was killed just before its very last step; what somebody has put there stays."""
+    dest = tmp_path / "out.mkv"
+    folder_of(dest).mkdir()
+    assert not is_finished(dest)
+    dest.write_bytes(b"a film")
+    assert is_finished(dest)
+    assert names(tmp_path) == {"out.mkv"}
+    folder_of(dest).mkdir()
+    (folder_of(dest) / "notes.txt").write_text("mine")
+    assert is_finished(dest)
+    assert (folder_of(dest) / "notes.txt").read_text() == "mine"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")

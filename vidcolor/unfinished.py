@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from vidcolor.errors import OptionError
@@ -36,9 +37,16 @@ def has_segments(folder: Path) -> bool:
 
 
 def is_finished(dest: Path) -> bool:
-    """Whether a film or picture is there and nothing of it is left to do: under its name it is whole."""
+    """Whether a film or picture is there and nothing of it is left to do: under its name it is whole.
+
+    Removes the empty folder of a process that was killed when it had removed all else.
+    """
     folder = folder_of(dest)
-    return is_file(dest) and not has_segments(folder) and not is_file(folder / PUBLISHED)
+    finished = is_file(dest) and not has_segments(folder) and not is_file(folder / PUBLISHED)
+    if finished:
+        with suppress(OSError):  # there is none, or somebody has put something there
+            folder.rmdir()
+    return finished
 
 
 def check_resumable(
