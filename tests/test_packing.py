@@ -65,3 +65,16 @@ def test_weights_are_laid_out_for_few_sizes_at_once():
         for width in range(8, 8 + SIZES + 2):
             packed(torch.randn(1, 3, 8, width))
     assert len(packed[0]._packed) == SIZES
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_first_batch_decides_nothing(dtype):
+    """Films that are resumed meet other batches: what comes out may not depend on how many pictures came first."""
+    torch.manual_seed(1)
+    weight = nn.Conv2d(48, 96, 3, padding=1).to(dtype)
+    after_one, after_four = (pack(nn.Sequential(weight)) for _ in range(2))
+    x = torch.randn(4, 48, 16, 24, dtype=dtype)
+    with torch.inference_mode():
+        after_one(x[:1]), after_four(x)
+        assert torch.equal(after_one(x), after_four(x))
+        assert torch.equal(after_one(x[1:2]), after_four(x[1:2]))

@@ -80,7 +80,8 @@ class PackedConv2d(nn.Module):
     """What ``like`` does with another ``weight`` and ``padding``, and an activation after it.
 
     Which layout is the best depends on the size of the picture, so the weights are laid out when the first one comes.
-    They are kept for :data:`SIZES` sizes: an encoder sees every picture in two.
+    They are kept for :data:`SIZES` sizes: an encoder sees every picture in two. How many pictures came first must not
+    decide: a film that is resumed meets other batches, and is to get the same colours.
     """
 
     def __init__(
@@ -106,7 +107,7 @@ class PackedConv2d(nn.Module):
         if len(self._packed) == SIZES:
             self._packed.popitem(last=False)
         self._packed[size] = torch.ops.mkldnn._reorder_convolution_weight(
-            self.weight, self.padding, self.stride, self.dilation, self.groups, list(x.shape)
+            self.weight, self.padding, self.stride, self.dilation, self.groups, [1, *x.shape[1:]]
         )
         return self._packed[size]
 
