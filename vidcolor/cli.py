@@ -36,7 +36,7 @@ from vidcolor.cli_options import (
 from vidcolor.paths import check_destination, is_anything, is_folder
 from vidcolor.places import find_job, name_of
 from vidcolor.session import FAILED, Session, exit_codes, signals_raise
-from vidcolor.unfinished import is_finished
+from vidcolor.unfinished import clear_up_behind, is_finished
 
 if TYPE_CHECKING:
     from vidcolor.colorizer import Predictor
@@ -136,6 +136,7 @@ def colorize(
     """Colour a film, a picture or a folder (the default)."""
     job = find_job(source, dest, rate, overwrite=options.overwrite, resume=options.resume)
     if options.resume and not options.overwrite and isinstance(job.dest, Path) and is_finished(job.dest):
+        clear_up_behind(job.dest)
         return session.display.finished_before(job.dest)
     colorizer = load(session, network)
     if job.paths is not None:

@@ -24,7 +24,7 @@ from vidcolor.progress import OnFile, OnProgress
 from vidcolor.stages import Stage
 from vidcolor.suffixes import FILM_SUFFIXES, is_picture, output_name
 from vidcolor.team import in_turn
-from vidcolor.unfinished import is_finished
+from vidcolor.unfinished import clear_up_behind, is_finished
 
 READ_AHEAD = 2  # pictures
 WAITING_BYTES = 1 << 30
@@ -73,10 +73,10 @@ class Plan:
     failed: tuple[tuple[Path, str], ...]
     """What can be seen to fail without opening it."""
 
-    def unfinished(self) -> Plan:
-        """Without what has been written: an output is under its name only when it is whole."""
-        pictures = tuple(job for job in self.pictures if not is_finished(job.dest))
-        films = tuple(job for job in self.films if not is_finished(job.dest))
+    def without(self, finished: set[Path]) -> Plan:
+        """Without the jobs whose coloured versions are ``finished``."""
+        pictures = tuple(job for job in self.pictures if job.dest not in finished)
+        films = tuple(job for job in self.films if job.dest not in finished)
         return replace(self, pictures=pictures, films=films)
 
 
@@ -150,9 +150,12 @@ def colorize_folder(
     if options.scenes is not None:
         raise OptionError("--scenes: is the list of one film's shots; colour the films of a folder one by one with it")
     plan = plan_folder(source, dest)
-    planned = len(plan.pictures) + len(plan.films)
+    finished: set[Path] = set()
     if options.resume and not options.overwrite:
-        plan = plan.unfinished()
+        finished = {job.dest for job in (*plan.pictures, *plan.films) if is_finished(job.dest)}
+        plan = plan.without(finished)
+        for path in finished:
+            clear_up_behind(path)
     tally = Tally(len(plan.pictures) + len(plan.films), on_file, failed=list(plan.failed))
     _colorize_pictures(plan.pictures, dest, tally, colorizer, options)
     pictures = tally.coloured
@@ -161,7 +164,7 @@ def colorize_folder(
         pictures=pictures,
         films=tally.coloured - pictures,
         skipped=plan.skipped,
-        finished=planned - tally.total,
+        finished=len(finished),
         failed=tuple(tally.failed),
         warnings=tuple(tally.warnings),
         seconds=time.perf_counter() - started,

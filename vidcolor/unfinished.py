@@ -37,16 +37,15 @@ def has_segments(folder: Path) -> bool:
 
 
 def is_finished(dest: Path) -> bool:
-    """Whether a film or picture is there and nothing of it is left to do: under its name it is whole.
-
-    Removes the empty folder of a process that was killed when it had removed all else.
-    """
+    """Whether a film or picture is there and nothing of it is left to do: under its name it is whole."""
     folder = folder_of(dest)
-    finished = is_file(dest) and not has_segments(folder) and not is_file(folder / PUBLISHED)
-    if finished:
-        with suppress(OSError):  # there is none, or somebody has put something there
-            folder.rmdir()
-    return finished
+    return is_file(dest) and not has_segments(folder) and not is_file(folder / PUBLISHED)
+
+
+def clear_up_behind(dest: Path) -> None:
+    """Remove the empty folder beside a finished film of a process that was killed when it had removed all else."""
+    with suppress(OSError):  # there is none, or somebody has put something there
+        folder_of(dest).rmdir()
 
 
 def check_resumable(
