@@ -26,12 +26,12 @@ FRAMES = 240
 FIRST_FRAME = """
 import os, sys, time
 from vidcolor import pipeline
-write = pipeline.colorize_video
+colorize = pipeline.colorize_video
 def until_first(*args, on_progress=None, **settings):
     def stop(progress):
         print(time.time(), flush=True)
         os._exit(0)
-    return write(*args, on_progress=stop, **settings)
+    return colorize(*args, on_progress=stop, **settings)
 pipeline.colorize_video = until_first
 from vidcolor.cli import main
 main(sys.argv[1:])

@@ -53,17 +53,17 @@ def render(
 def _rendered(
     frames: Iterator[Frame], spec: VideoSpec, chroma: ChromaFormat, saturation: float
 ) -> Iterator[tuple[Frame, Plane, Plane]]:
-    table = table_for(spec)  # takes most of a second: made here, in the thread that renders, while others get ready
+    table = table_for(spec)  # takes .3 seconds: made here, in the thread that renders, while others get ready
     previous: Frame | None = None
     planes: tuple[Plane, Plane] | None = None
     for frame in frames:
-        if planes is None or previous is None or not _looks_like(frame, previous):
+        if planes is None or previous is None or not _repeats(frame, previous):
             planes = render_frame(frame, spec, chroma, table, saturation)
         yield frame, *planes
         previous = frame
 
 
-def _looks_like(frame: Frame, previous: Frame) -> bool:
+def _repeats(frame: Frame, previous: Frame) -> bool:
     """Whether a frame repeats the one before it (:mod:`vidcolor.repeats`) in every pixel."""
     one, other = frame.picture, previous.picture
     if frame.ab is None or frame.ab is not previous.ab or one.first_field != other.first_field:

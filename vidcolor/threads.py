@@ -23,7 +23,8 @@ MOST_FLOW_THREADS = 4
 def shared_with_encoder() -> Iterator[None]:
     """Half of the cores for the network and a quarter for OpenCV, one at least, for as long as the context lasts.
 
-    Threads that begin within the context have the same. Whoever sets ``OMP_NUM_THREADS`` decides for the network.
+    The counts are the process's: threads that begin within the context have the same, and so have other films that are
+    coloured beside this one. Whoever sets ``OMP_NUM_THREADS`` decides for the network.
     """
     before = torch.get_num_threads(), cv2.getNumThreads()
     cores = available_cores()
