@@ -34,10 +34,11 @@ SHORT = 240  # frames of 1080 where a minute would take too long
 Results = dict[str, Any]
 
 
-def ratio(film: Path | None, height: int, encoder: str, frames: int) -> Callable[[], Results]:
+def ratio(film: Path | None, height: int, encoder: str, frames: int, *, avx2: bool = False) -> Callable[[], Results]:
     """vidcolor ÷ transcode."""
     codec, preset = ENCODERS[encoder]
-    return lambda: compare(film, height=height, frames=frames, codec=codec, preset=preset, crf="18", runs=5, extra=())
+    settings = {"height": height, "frames": frames, "codec": codec, "preset": preset}
+    return lambda: compare(film, **settings, crf="18", runs=5, extra=(), avx2=avx2)
 
 
 def script(name: str, *arguments: str) -> Callable[[], Any]:
@@ -82,6 +83,8 @@ def jobs(film: Path) -> dict[str, Callable[[], Any]]:
             listed[f"ratio {height} {encoder}"] = ratio(film, height, encoder, FRAMES[height])
     listed["grain 1080 veryfast"] = ratio(None, 1080, "veryfast", SHORT)
     listed["grain 1080 medium"] = ratio(None, 1080, "medium", SHORT)
+    listed["avx2 1080 veryfast"] = ratio(film, 1080, "veryfast", MINUTE, avx2=True)
+    listed["avx2 1080 medium"] = ratio(film, 1080, "medium", MINUTE, avx2=True)
     listed["memory"] = script("memory.py", str(film), "--height", "1080", "--minutes", "0.5", "1")
     listed["length"] = script("memory.py", str(film), "--height", "120", "--minutes", "1", "10", "60")
     return listed
@@ -136,6 +139,8 @@ def page(results: Results) -> str:
         _ratios(results, "ratio"),
         "The same with the film of `vidcolor demo`, whose heavy grain takes an encoder twice as long:",
         _ratios(results, "grain"),
+        "Both without what this processor has beyond AVX2, as far as libraries can be told to:",
+        _ratios(results, "avx2"),
     ]
     if "stages 1080" in results:
         parts += [

@@ -1,6 +1,6 @@
 """The least that any tool must do: decode every picture, encode it again, copy the sound. The measure of the others.
 
-python benchmarks/transcode.py SOURCE DEST CODEC PRESET CRF
+python benchmarks/transcode.py SOURCE DEST CODEC PRESET CRF [X264-PARAMS]
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from pathlib import Path
 import av
 
 
-def transcode(source: Path, dest: Path, codec: str, preset: str, crf: str) -> None:
-    """``source`` to ``dest`` with plain PyAV; preset and crf go to x264 and x265 only."""
+def transcode(source: Path, dest: Path, codec: str, preset: str, crf: str, parameters: str = "") -> None:
+    """``source`` to ``dest`` with plain PyAV; preset and crf go to x264 and x265 only, ``parameters`` to x264."""
     with av.open(source) as reader, av.open(dest, "w") as writer:
         video = reader.streams.video[0]
         video.thread_type = "AUTO"
         options = {"preset": preset, "crf": crf} if codec.startswith("libx26") else {}
+        if parameters:
+            options["x264-params"] = parameters
         out = writer.add_stream(codec, rate=video.guessed_rate, options=options)
         out.width, out.height, out.pix_fmt = video.width, video.height, video.pix_fmt
         out.codec_context.time_base = video.time_base
