@@ -86,7 +86,7 @@ def compare(
 ) -> dict[str, object]:
     """Time both ways, in turn. ``source`` None: the demo film. ``preset`` and ``crf`` go to x264 and x265 only."""
     environment = AVX2_ALONE if avx2 else {}
-    parameters = ["asm=avx2"] if avx2 and codec == "libx264" else []
+    parameters = "asm=avx2" if avx2 and codec == "libx264" else ""
     with tempfile.TemporaryDirectory() as folder:
         film, plain, coloured = (Path(folder) / name for name in ("film.mp4", "plain.mkv", "coloured.mkv"))
         if source is None:
@@ -96,8 +96,8 @@ def compare(
         transcode = str(Path(__file__).with_name("transcode.py"))
         settings = ["--preset", preset, "--crf", crf] if codec.startswith("libx26") else []
         vidcolor = [sys.executable, "-m", "vidcolor", str(film), "-o", str(coloured), "--overwrite", "--quiet"]
-        told = [part for words in parameters for part in ("--encoder-option", f"x264-params={words}")]
-        theirs = [sys.executable, transcode, str(film), str(plain), codec, preset, crf, *parameters]
+        told = ["--encoder-option", f"x264-params={parameters}"] if parameters else []
+        theirs = [sys.executable, transcode, str(film), str(plain), codec, preset, crf, parameters]
         ours = [*vidcolor, "--codec", codec, *settings, *told, *extra]
         if avx2:
             seconds(ours, environment)  # measures the processor anew, and remembers it

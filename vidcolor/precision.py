@@ -17,7 +17,6 @@ import torch
 from torch import nn
 
 ADVANTAGE = 1.2  # bf16 must be this much faster to be chosen: it costs precision
-ATTEMPTS = 5  # the best counts: other programs can only make a run slower
 ROUNDS = 6  # of both types in turn, so that what else the machine does meets both
 FINE = 1e-5  # seconds; Windows counts in steps of 16 ms
 EMULATED = 4.0  # times as long as fp32: the matter is settled, and every further round takes long
@@ -67,17 +66,6 @@ def _processor() -> str:
     except OSError:
         return platform.processor()
     return "; ".join(sorted({line for line in lines if line.startswith(("model name", "flags"))}))
-
-
-def best_seconds(run: Callable[[], object]) -> float:
-    """How long ``run`` takes: the best of :data:`ATTEMPTS`, after one that does not count."""
-    run()  # the first call builds the kernel
-    best = float("inf")
-    for _ in range(ATTEMPTS):
-        started = time.perf_counter()
-        run()
-        best = min(best, time.perf_counter() - started)
-    return best
 
 
 def _measure_bf16_advantage() -> float:
