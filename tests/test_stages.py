@@ -8,10 +8,11 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from vidcolor.stages import Stage, StageClosedError
+from vidcolor.stages import Stage, StageClosedError, counted
 
 PATIENCE_SECONDS = 10.0
 
@@ -284,6 +285,27 @@ def test_clock_tells_work_of_the_processor_from_sleep() -> None:
         assert [*a, *b] == [0, 0]
         assert a.clock.cpu_seconds < 0.1 <= b.clock.cpu_seconds
         assert a.clock.busy_seconds >= 0.2
+
+
+def test_work_in_other_threads_counts() -> None:
+    """As a stage's own, where the stage says so; outside of any stage it counts nowhere."""
+
+    def compute(seconds: float) -> str:
+        until = time.thread_time() + seconds
+        while time.thread_time() < until:
+            pass
+        return "done"
+
+    def delegating() -> Iterator[str]:
+        with ThreadPoolExecutor(2) as threads:
+            work = counted(compute)
+            yield from threads.map(work, [0.1, 0.1])
+            yield from threads.map(compute, [0.1])
+
+    with Stage("delegating", delegating(), depth=1) as stage:
+        assert list(stage) == ["done"] * 3
+        assert 0.2 <= stage.clock.cpu_seconds < 0.3
+    assert counted(compute) is compute
 
 
 def test_many_short_lives() -> None:

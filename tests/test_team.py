@@ -23,7 +23,7 @@ from vidcolor.errors import OptionError
 from vidcolor.frames import FloatArray
 from vidcolor.options import ColorizeOptions
 from vidcolor.pipeline import colorize_video
-from vidcolor.team import Team, assemble, in_turn, predict_any
+from vidcolor.team import Team, assemble, in_turn, members_of, predict_any, workers_of
 
 PATIENCE_SECONDS = 10.0
 
@@ -58,14 +58,14 @@ def numbered(count: int, pulled: list[int] | None = None) -> Iterator[tuple[int,
 
 
 def threads_of_devices() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith("vidcolor-device")]
+    return [thread for thread in threading.enumerate() if thread.name.startswith("vidcolor-worker")]
 
 
 @pytest.mark.parametrize("seconds", [(0.0,), (0.02, 0.0), (0.0, 0.02, 0.005)])
 def test_order_turns_and_bound(seconds: tuple[float, ...]) -> None:
     """Slow and quick ones take turns, answers come in order, and no more batches wait than there are members."""
     workers, pulled = [Worker(each) for each in seconds], list[int]()
-    for count, (number, ab) in enumerate(in_turn(numbered(12, pulled), Team(workers), ask=predict_any)):
+    for count, (number, ab) in enumerate(in_turn(numbered(12, pulled), members_of(Team(workers)), ask=predict_any)):
         assert (number, ab.shape, ab[0, 1, 0, 0]) == (count, (1, 2, 2, 3), count)
         assert len(pulled) <= count + len(workers)
     assert [worker.seen for worker in workers] == [list(range(n, 12, len(workers))) for n in range(len(workers))]
@@ -81,7 +81,9 @@ def test_they_work_at_the_same_time() -> None:
             meeting.wait()
             return super().predict(grey)
 
-    assert [number for number, _ in in_turn(numbered(6), Team([Social(), Social()]), ask=predict_any)] == list(range(6))
+    assert [
+        number for number, _ in in_turn(numbered(6), members_of(Team([Social(), Social()])), ask=predict_any)
+    ] == list(range(6))
 
 
 def test_alone_it_needs_no_thread() -> None:
@@ -93,8 +95,8 @@ def test_alone_it_needs_no_thread() -> None:
             asked_in.append(threading.current_thread())
             return super().predict(grey)
 
-    list(in_turn(numbered(2), Watched(), ask=predict_any))
-    list(in_turn(numbered(2), Team([Watched()]), ask=predict_any))
+    list(in_turn(numbered(2), [Watched()], ask=predict_any))
+    list(in_turn(numbered(2), members_of(Team([Watched()])), ask=predict_any))
     assert set(asked_in) == {threading.current_thread()}
 
 
@@ -103,16 +105,44 @@ def test_batches_without_pictures() -> None:
     empty = np.empty((0, 2, 3), np.float32)
     batches = [("a", empty), ("b", np.ones((2, 2, 3), np.float32)), ("c", empty)]
     for predictor in (Worker(), Team([Worker(), Worker()])):
-        assert [(along, ab.shape) for along, ab in in_turn(batches, predictor, ask=predict_any)] == [
+        assert [(along, ab.shape) for along, ab in in_turn(batches, members_of(predictor), ask=predict_any)] == [
             ("a", (0, 2, 2, 3)),
             ("b", (2, 2, 2, 3)),
             ("c", (0, 2, 2, 3)),
         ]
 
 
+def test_a_cpu_is_asked_for_several_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every network on it; another predictor has one call."""
+    monkeypatch.setattr(team, "network_calls", lambda: 3)
+    here, there = (Colorizer(small_generator(1), device="cpu", dtype=torch.float32) for _ in range(2))
+    assert workers_of(here) == [here] * 3
+    assert workers_of(Team([here, there])) == [here] * 3 + [there] * 3
+    painter = Worker()
+    assert workers_of(painter) == [painter]
+
+
+def test_the_film_does_not_show_how_many_calls_there_were(
+    tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Byte for byte the same, whatever number of cores; the layers are laid out by whoever comes first."""
+    source = make_clip(tmp_path / "in.mkv", Clip(frames=40, cuts=(7, 30)))
+    films = set()
+    for calls in (1, 2, 5):
+        monkeypatch.setattr(team, "network_calls", lambda calls=calls: calls)
+        dest = tmp_path / f"{calls}.mp4"
+        arguments = [str(source), "-o", str(dest), "--weights", str(tiny_weights), "--device", "cpu"]
+        result = CliRunner().invoke(main, [*arguments, "--anchor-every", "2"])
+        assert result.exit_code == 0, result.output
+        films.add(dest.read_bytes())
+    assert len(films) == 1
+
+
 def test_an_error_comes_in_its_turn() -> None:
     """What was made before it arrives, then the error itself, and no thread is left."""
-    answers = in_turn(numbered(9), Team([Worker(0.05), Worker(error=RuntimeError("broken"))]), ask=predict_any)
+    answers = in_turn(
+        numbered(9), members_of(Team([Worker(0.05), Worker(error=RuntimeError("broken"))])), ask=predict_any
+    )
     assert next(answers)[0] == 0
     with pytest.raises(RuntimeError, match="broken"):
         next(answers)
@@ -121,7 +151,7 @@ def test_an_error_comes_in_its_turn() -> None:
 
 def test_leaving_early_ends_the_threads() -> None:
     """As when a film is interrupted."""
-    answers = in_turn(numbered(9), Team([Worker(), Worker()]), ask=predict_any)
+    answers = in_turn(numbered(9), members_of(Team([Worker(), Worker()])), ask=predict_any)
     next(answers)
     assert threads_of_devices()
     answers.close()  # type: ignore[attr-defined]

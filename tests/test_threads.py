@@ -11,7 +11,9 @@ import torch
 from vidcolor import threads
 
 
-@pytest.mark.parametrize(("cores", "network", "flow"), [(1, 1, 1), (2, 1, 1), (8, 4, 2), (64, 16, 4)])
+@pytest.mark.parametrize(
+    ("cores", "network", "flow"), [(1, 1, 1), (2, 1, 1), (8, 1, 2), (16, 2, 4), (64, 8, 4), (256, 16, 4)]
+)
 def test_cores_are_shared_for_a_while(monkeypatch, cores, network, flow):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(threads, "available_cores", lambda: cores)
@@ -31,6 +33,12 @@ def test_the_environment_decides_for_the_network(monkeypatch):
     before = torch.get_num_threads()
     with threads.shared_with_encoder():
         assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize(("cores", "calls"), [(1, 1), (2, 2), (3, 3), (64, 4)])
+def test_calls_do_not_grow_without_end(monkeypatch, cores, calls):
+    monkeypatch.setattr(threads, "available_cores", lambda: cores)
+    assert threads.network_calls() == calls
 
 
 def test_cores_are_those_of_the_process():

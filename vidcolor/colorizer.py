@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from threading import Lock
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,7 +21,7 @@ from vidcolor.precision import fastest_dtype
 
 log = logging.getLogger(__name__)
 
-BATCH_SIZES = {"cpu": 2, "cuda": 32, "mps": 8}  # on a CPU more are no faster, and the first come later
+BATCH_SIZES = {"cpu": 1, "cuda": 32, "mps": 8}  # on a CPU more are no faster; see vidcolor.threads
 
 
 class Predictor(Protocol):
@@ -46,7 +47,7 @@ class Guided(Predictor, Protocol):
 
 
 class Colorizer:
-    """A generator, ready to be asked.
+    """A generator, ready to be asked, by several threads at once too.
 
     Args:
         generator: grey (N, 1, H, W) and hints to ab (N, 2, H, W); has ``multiple``. It is folded and moved: hand over
@@ -70,6 +71,7 @@ class Colorizer:
         self.device = resolve_device(device)
         self.dtype = dtype or fastest_dtype(self.device)
         self.batch_size = batch_size or BATCH_SIZES[self.device.type]
+        self._halving = Lock()
         self.multiple: int = generator.get_submodule("").multiple  # type: ignore[assignment]
         self.takes_hints = bool(getattr(generator, "takes_hints", False))
         folded = fold_batch_norm(generator.eval())
@@ -120,14 +122,16 @@ class Colorizer:
                     f"the memory of {self.device} does not hold one picture of {shape}; {hint}"
                 ) from exc
         halved = len(grey) // 2
-        log.warning(
-            "the memory of %s does not hold %d pictures of %s: %d at a time from here",
-            self.device,
-            len(grey),
-            shape,
-            halved,
-        )
-        self.batch_size = halved
+        with self._halving:
+            if halved < self.batch_size:  # or else another thread has been here
+                log.warning(
+                    "the memory of %s does not hold %d pictures of %s: %d at a time from here",
+                    self.device,
+                    len(grey),
+                    shape,
+                    halved,
+                )
+                self.batch_size = halved
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         return None

@@ -23,7 +23,7 @@ from vidcolor.picture_writer import check_output
 from vidcolor.progress import OnFile, OnProgress
 from vidcolor.stages import Stage
 from vidcolor.suffixes import FILM_SUFFIXES, is_picture, output_name
-from vidcolor.team import in_turn
+from vidcolor.team import in_turn, members_of
 from vidcolor.unfinished import clear_up_behind, is_finished
 
 READ_AHEAD = 2  # pictures
@@ -236,7 +236,7 @@ def _colorize_pictures(
 ) -> None:
     reading = Stage("read", _read(jobs, dest, options), depth=READ_AHEAD)
     try:
-        for batch, colours in in_turn(_batches(reading, colorizer, tally), colorizer, ask=_colours_or_none):
+        for batch, colours in in_turn(_batches(reading, colorizer, tally), members_of(colorizer), ask=_colours_or_none):
             _write_batch(batch, colours, tally, colorizer, options)
     finally:
         reading.close()

@@ -34,7 +34,7 @@ from vidcolor.sequences import PicturePattern
 from vidcolor.shots import mark_cuts
 from vidcolor.sources import FilmInput
 from vidcolor.stages import Stage, StageClock
-from vidcolor.team import in_turn, members_of, predict_any
+from vidcolor.team import in_turn, members_of, predict_any, workers_of
 from vidcolor.temporal import steady
 from vidcolor.threads import shared_with_encoder
 from vidcolor.unfinished import check_resumable
@@ -279,7 +279,7 @@ def colour_frames(
 
 def colorize_anchors(frames: Iterator[Frame], colorizer: Predictor) -> Iterator[Frame]:
     """Ask the network for the anchors among ``frames``, a batch at a time; the others pass through, in order."""
-    for batch, ab in in_turn(anchor_batches(frames, colorizer), colorizer, ask=predict_any):
+    for batch, ab in in_turn(anchor_batches(frames, colorizer), workers_of(colorizer), ask=predict_any):
         colours = iter(ab)
         for frame in batch:
             yield replace(frame, ab=next(colours)) if frame.is_anchor else frame

@@ -15,10 +15,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import wraps
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 POLL_SECONDS = 0.1  # how soon a waiting reader notices that its own stage was closed, and a signal on any platform
 
@@ -37,7 +39,8 @@ class StageClock:
     busy_seconds: float = 0.0
     """Of wall-clock, also while others have the processor, and while it waits for threads that work for it."""
     cpu_seconds: float = 0.0
-    """That its own thread has had the processor. The threads that torch, OpenCV and codecs keep are not in it."""
+    """That its own thread has had the processor, and those that it has do :func:`counted` work. The threads that torch,
+    OpenCV and codecs keep are not in it."""
 
 
 class Stage(Iterator[T], Generic[T]):
@@ -94,7 +97,8 @@ class Stage(Iterator[T], Generic[T]):
         finally:
             waited_seconds = self._waited_seconds - waited_seconds
             self.clock.busy_seconds += time.perf_counter() - started - waited_seconds
-            self.clock.cpu_seconds += time.thread_time() - cpu_started
+            with self._changed:
+                self.clock.cpu_seconds += time.thread_time() - cpu_started
 
     def __next__(self) -> T:
         reader: Stage[Any] | None = getattr(_running, "stage", None)
@@ -138,6 +142,25 @@ class Stage(Iterator[T], Generic[T]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def counted(work: Callable[P, T]) -> Callable[P, T]:
+    """The same function, to be called in other threads: their time on the processor is that of the present stage, if
+    this is the thread of one."""
+    stage: Stage[Any] | None = getattr(_running, "stage", None)
+    if stage is None:
+        return work
+
+    @wraps(work)
+    def timed(*args: P.args, **kwargs: P.kwargs) -> T:
+        started = time.thread_time()
+        try:
+            return work(*args, **kwargs)
+        finally:
+            with stage._changed:
+                stage.clock.cpu_seconds += time.thread_time() - started
+
+    return timed
 
 
 def _closing_error(source: Iterator[Any]) -> BaseException | None:

@@ -1,4 +1,6 @@
-"""Several devices for one film: batches go to them in turn, and their colours come back in order.
+"""Several workers for one film: batches go to them in turn, and their colours come back in order.
+
+They are devices, and several calls at a time to one of them.
 
 Batches are shared out, and not whole shots: one shot can be the whole film, and the shots of all devices would wait in
 memory at full size. What is in a batch does not depend on how many devices there are, so the film does not either, to
@@ -22,6 +24,8 @@ from torch import nn
 from vidcolor.colorizer import Colorizer, Predictor
 from vidcolor.errors import OptionError
 from vidcolor.frames import FloatArray
+from vidcolor.stages import counted
+from vidcolor.threads import network_calls
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -56,40 +60,51 @@ def members_of(predictor: Predictor) -> Sequence[Predictor]:
     return predictor.members if isinstance(predictor, Team) else (predictor,)
 
 
+def workers_of(predictor: Predictor) -> Sequence[Predictor]:
+    """Whom to ask at the same time, beside an encoder: every member, and a CPU for several batches at once."""
+    members = members_of(predictor)
+    return [member for member in members for _ in range(network_calls() if _is_on_cpu(member) else 1)]
+
+
+def _is_on_cpu(predictor: Predictor) -> bool:
+    return isinstance(predictor, Colorizer) and predictor.device.type == "cpu"
+
+
 def predict_any(predictor: Predictor, grey: FloatArray) -> FloatArray:
     """What the predictor says of (N, h, w) grey pictures, of which there may be none."""
     return predictor.predict(grey) if len(grey) else np.empty((0, 2, *grey.shape[1:]), np.float32)
 
 
 def in_turn(
-    batches: Iterable[tuple[T, FloatArray]], predictor: Predictor, *, ask: Callable[[Predictor, FloatArray], A]
+    batches: Iterable[tuple[T, FloatArray]], workers: Sequence[Predictor], *, ask: Callable[[Predictor, FloatArray], A]
 ) -> Iterator[tuple[T, A]]:
     """Ask for the colours of batches, and give them back in order, each with what came along with its batch.
 
-    In a team each member has a thread, and one batch at a time: as many as there are members wait in memory. One
-    predictor alone is asked in the caller's thread.
+    Each worker has a thread, and one batch at a time: as many as there are workers wait in memory. One alone is asked
+    in the caller's thread.
 
     Args:
         batches: anything, and grey pictures (N, h, w) as :meth:`~vidcolor.colorizer.Predictor.predict` takes them; N
             may be 0.
+        workers: :func:`workers_of` or :func:`members_of` a predictor. One may be among them several times.
         ask: how, such as :func:`predict_any`.
 
     Yields:
         what came along, and the answer.
     """
-    members = members_of(predictor)
-    if len(members) == 1:
+    if len(workers) == 1:
         for along, grey in batches:
-            yield along, ask(predictor, grey)
+            yield along, ask(workers[0], grey)
         return
     with ExitStack() as running:
-        threads = [running.enter_context(ThreadPoolExecutor(1, "vidcolor-device")) for _ in members]
-        turns = cycle(zip(members, threads, strict=True))
+        threads = [running.enter_context(ThreadPoolExecutor(1, "vidcolor-worker")) for _ in workers]
+        turns = cycle(zip(workers, threads, strict=True))
         asked: deque[tuple[T, Future[A]]] = deque()
+        ask = counted(ask)
         for along, grey in batches:
-            member, thread = next(turns)
-            asked.append((along, thread.submit(ask, member, grey)))
-            if len(asked) == len(members):
+            worker, thread = next(turns)
+            asked.append((along, thread.submit(ask, worker, grey)))
+            if len(asked) == len(workers):
                 earlier, answer = asked.popleft()
                 yield earlier, answer.result()
         for earlier, answer in asked:

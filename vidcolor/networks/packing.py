@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from threading import Lock
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +24,7 @@ ACTIVATIONS: dict[type[nn.Module], tuple[str, list[float]]] = {
 SIZES = 2
 """Of pictures, for which a layer keeps its weights laid out."""
 IDENTITY: tuple[str, list[float]] = ("none", [])
+_laying_out = Lock()  # for all layers: several threads may ask one network, and the first two would do it twice
 
 
 def pack(module: nn.Module) -> nn.Module:
@@ -102,14 +104,14 @@ class PackedConv2d(nn.Module):
 
     def _packed_for(self, x: Tensor) -> Tensor:
         size = x.shape[2:]
-        if size in self._packed:
+        with _laying_out:
+            if size not in self._packed:
+                if len(self._packed) == SIZES:
+                    self._packed.popitem(last=False)
+                self._packed[size] = torch.ops.mkldnn._reorder_convolution_weight(
+                    self.weight, self.padding, self.stride, self.dilation, self.groups, [1, *x.shape[1:]]
+                )
             return self._packed[size]
-        if len(self._packed) == SIZES:
-            self._packed.popitem(last=False)
-        self._packed[size] = torch.ops.mkldnn._reorder_convolution_weight(
-            self.weight, self.padding, self.stride, self.dilation, self.groups, [1, *x.shape[1:]]
-        )
-        return self._packed[size]
 
 
 class PackedSameConv2d(nn.Module):
