@@ -87,7 +87,7 @@ class Frame:
 
     picture: Picture
     grey: FloatArray
-    """(h, w): the luma at render size, upright, with square pixels, range-expanded to [0, 1], in HDR films
+    """(h, w): the luma at render size, upright, with nearly square pixels, range-expanded to [0, 1], in HDR films
     tone-mapped: what the network and the optical flow see. Of an interlaced picture it is the first field alone.
     """
     opens_shot: bool = False

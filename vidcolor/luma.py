@@ -11,6 +11,8 @@ from vidcolor.frames import FloatArray, Frame, Picture, Plane, VideoSpec
 from vidcolor.transfer import signal_to_grey
 
 MIN_SHORT_SIDE = 32  # optical flow and the network's strides need this much; smaller sources are enlarged
+NETWORK_STEP = 32  # networks work on multiples of this, and others are padded
+MAX_STRETCH = 0.04  # of the long side, to spare the padding
 MAX_ASPECT = 4  # a 10,000 × 2 banner would otherwise become 160,000 × 32
 
 
@@ -47,13 +49,19 @@ def quarter_turns(spec: VideoSpec) -> int:
 def stored_render_size(spec: VideoSpec, render_size: int) -> tuple[int, int]:
     """(width, height) of the render-size copy as stored, before it is turned upright.
 
-    Square pixels: the sample aspect ratio is worked in. The short side is ``render_size``, or the source's own where
-    that is smaller, but at least ``MIN_SHORT_SIDE``; the long side is at most ``MAX_ASPECT`` times the short one.
+    Square pixels, or nearly: the sample aspect ratio is worked in, and the long side becomes a multiple of
+    ``NETWORK_STEP`` if that takes no more than ``MAX_STRETCH``. The short side is ``render_size``, or the source's own
+    where that is smaller, but at least ``MIN_SHORT_SIDE``; the long side is at most ``MAX_ASPECT`` times the short one.
     """
     width, height = spec.width * float(spec.sample_aspect_ratio or 1), float(spec.height)
     short = max(min(render_size, round(min(width, height))), MIN_SHORT_SIDE)
-    scale = short / min(width, height)
-    return min(round(width * scale), MAX_ASPECT * short), min(round(height * scale), MAX_ASPECT * short)
+    long = _spared_of_padding(min(round(max(width, height) * short / min(width, height)), MAX_ASPECT * short))
+    return (long, short) if width >= height else (short, long)
+
+
+def _spared_of_padding(length: int) -> int:
+    multiple = round(length / NETWORK_STEP) * NETWORK_STEP
+    return multiple if abs(multiple - length) <= MAX_STRETCH * length else length
 
 
 def resize_plane(plane: Plane, size: tuple[int, int]) -> Plane:
@@ -77,7 +85,6 @@ def expand_range(plane: Plane, spec: VideoSpec) -> FloatArray:
     """Luma code values to [0, 1]; what lies below black or above white is clipped (ITU-T H.273, 8.3)."""
     step = 2 ** (spec.bit_depth - 8)
     black, white = (0, 2**spec.bit_depth - 1) if spec.full_range else (16 * step, 235 * step)
-    levels = plane.astype(np.float32)
-    levels -= black
+    levels: FloatArray = np.subtract(plane, black, dtype=np.float32)
     levels /= white - black
     return np.clip(levels, 0, 1, out=levels)
