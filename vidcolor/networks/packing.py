@@ -31,9 +31,12 @@ def pack(module: nn.Module) -> nn.Module:
     """Replace the convolutions of a network for the CPU by packed ones, each with its activation.
 
     Works in place on a module in eval mode, folded, of its final data type, and gives it back. Nothing is done where
-    this build of torch has no oneDNN.
+    this build of torch has no oneDNN, or where oneDNN has nothing for bf16 on this processor.
     """
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return module
+    in_bf16 = any(parameter.dtype == torch.bfloat16 for parameter in module.parameters())
+    if in_bf16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return module
     if isinstance(module, nn.Sequential):
         return _packed_sequence(module)
