@@ -64,14 +64,16 @@ class ChromaTable:
         that are next to black.
         """
         span = np.float32(AB_SPAN)
-        a, b = ab * (span / np.maximum(np.abs(ab).max(axis=0), span))  # what leaves the table keeps its hue
+        if ab.max() > span or ab.min() < -span:  # what leaves the table keeps its hue
+            ab = ab * (span / np.clip(np.abs(ab).max(axis=0), span, np.inf))
+        a, b = ab
         steps = luma * np.float32(LUMA_STEPS - 1)
-        below = np.minimum(steps.astype(np.uint8), LUMA_STEPS - 2)
+        below = np.clip(steps, 0, LUMA_STEPS - 2).astype(np.uint8)
         above = steps - below
-        side = np.float32(AXIS_LENGTH)
+        left, bottom = (cv2.LUT(below, corners) for corners in _corners())
         places = np.empty((*luma.shape, 2), np.float32)
-        np.add(_place(a), below % TILES_ACROSS * side, out=places[..., 0])
-        np.subtract(below // TILES_ACROSS * side + (side - 1), _place(-b), out=places[..., 1])
+        np.add(left, _place(a), out=places[..., 0])
+        np.subtract(bottom, _place(-b), out=places[..., 1])
         found = cv2.remap(self.tiles, places, None, cv2.INTER_LINEAR)  # type: ignore[call-overload]
         low_cb, low_cr, high_cb, high_cr = (found[..., channel] for channel in range(4))
         planes: FloatArray = np.stack((low_cb + above * (high_cb - low_cb), low_cr + above * (high_cr - low_cr)))
@@ -116,6 +118,13 @@ def _tiled(lattice: FloatArray) -> FloatArray:
     return tiles
 
 
+@lru_cache(maxsize=1)
+def _corners() -> tuple[FloatArray, FloatArray]:
+    """By step of Y', of which there could be 256: x of the left and y of the lowest places in its tile."""
+    row, column = np.divmod(np.arange(256, dtype=np.float32), TILES_ACROSS)
+    return column * AXIS_LENGTH, row * AXIS_LENGTH + (AXIS_LENGTH - 1)
+
+
 def _axis() -> Tensor:
     """a on the lattice, from -AB_SPAN to AB_SPAN; b is the same backwards, with the other sign."""
     return torch.cat((
@@ -126,7 +135,7 @@ def _axis() -> Tensor:
 
 def _place(a: FloatArray) -> FloatArray:
     """Where values of a lie along :func:`_axis`, from 0 to AXIS_LENGTH - 1."""
-    stretched = a + np.maximum(a - np.float32(FINE_FROM), 0)
+    stretched = a + np.clip(a - np.float32(FINE_FROM), 0, np.inf)
     placed: FloatArray = (stretched + np.float32(AB_SPAN)) * np.float32(1 / AB_STEP)
     return placed
 

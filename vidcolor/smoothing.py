@@ -60,7 +60,7 @@ class Averager:
             return Memory(levels, colour, np.ones_like(colour[0]))
         flow = flow_to(memory.levels, levels, self.estimator)
         trusted = warp(memory.weight, flow) * agreement(levels, memory.levels, flow, tolerance=TOLERANCE)
-        past = np.minimum(trusted, np.float32(self.max_weight))
+        past = np.clip(trusted, 0, np.float32(self.max_weight))
         return Memory(levels, colour + past / (1 + past) * (warp(memory.colour, flow) - colour), 1 + past)
 
 
@@ -117,7 +117,7 @@ def join(before: Memory, after: Memory, own: FloatArray) -> FloatArray:
     total: FloatArray = before.colour * before.weight + after.colour * after.weight - with_strength(own)
     total /= before.weight + after.weight - 1
     ab, strength = total[:2], total[2]
-    gain = strength / np.maximum(strength_of(ab), np.float32(LEAST_CHROMA))
+    gain = strength / np.clip(strength_of(ab), np.float32(LEAST_CHROMA), np.inf)
     joined: FloatArray = ab * np.clip(gain, 1, np.float32(MOST_GAIN))
     return joined
 
