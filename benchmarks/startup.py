@@ -25,16 +25,21 @@ from vidcolor.demo import render_demo
 FRAMES = 240
 FIRST_FRAME = """
 import os, sys, time
-from vidcolor import pipeline
-colorize = pipeline.colorize_video
+from vidcolor import cli
+load = cli.load
 def until_first(*args, on_progress=None, **settings):
     def stop(progress):
         print(time.time(), flush=True)
         os._exit(0)
     return colorize(*args, on_progress=stop, **settings)
-pipeline.colorize_video = until_first
-from vidcolor.cli import main
-main(sys.argv[1:])
+def load_and_watch(*args):
+    global colorize
+    network = load(*args)
+    from vidcolor import pipeline
+    colorize, pipeline.colorize_video = pipeline.colorize_video, until_first
+    return network
+cli.load = load_and_watch  # not before: the command decides how it imports
+cli.main(sys.argv[1:])
 """
 """The command, which tells the time and ends when the first frame has been given to the encoder."""
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from vidcolor.networks import NETWORKS, build
 from vidcolor.networks.efficientnet_lite import SameConv2d
 from vidcolor.networks.folding import fold_batch_norm
-from vidcolor.networks.packing import SIZES, PackedConv2d, PackedSameConv2d, pack
+from vidcolor.networks.packing import SIZES, PackedConv2d, PackedLinear, PackedSameConv2d, pack
 
 pytestmark = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this build of torch has no oneDNN")
 
@@ -32,7 +32,7 @@ def test_every_network_predicts_as_before(name):
         packed = pack(network)
         after = [packed(grey) for grey in pictures]
     assert any(isinstance(layer, PackedConv2d) for layer in packed.modules())
-    assert not any(type(layer) is nn.Conv2d for layer in packed.modules())
+    assert not any(type(layer) in (nn.Conv2d, nn.Linear) for layer in packed.modules())
     assert all(same(ours, theirs) for ours, theirs in zip(after, before, strict=True))
     assert all(float(theirs.std()) > 0 for theirs in before)
 
@@ -50,12 +50,12 @@ def test_same_padding_without_a_copy(kernel, size, stride):
 
 
 def test_activation_is_part_of_the_convolution_before_it_alone():
-    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(), nn.Sigmoid(), nn.ReLU6(), nn.Conv2d(4, 2, 1), nn.GELU())
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(), nn.Sigmoid(), nn.ReLU6(), nn.Conv2d(4, 2, 1), nn.Tanh())
     x = torch.randn(1, 3, 8, 8)
     with torch.inference_mode():
         expected = network(x)
         packed = pack(network)
-        assert [type(part) for part in packed] == [PackedConv2d, nn.Sigmoid, nn.ReLU6, PackedConv2d, nn.GELU]
+        assert [type(part) for part in packed] == [PackedConv2d, nn.Sigmoid, nn.ReLU6, PackedConv2d, nn.Tanh]
         assert same(packed(x), expected)
 
 
@@ -64,16 +64,31 @@ def test_weights_are_laid_out_for_few_sizes_at_once():
     with torch.inference_mode():
         for width in range(8, 8 + SIZES + 2):
             packed(torch.randn(1, 3, 8, width))
-    assert len(packed[0]._packed) == SIZES
+    assert len(packed[0]._layouts._made) == SIZES
+
+
+@pytest.mark.parametrize("approximate", ["none", "tanh"])
+@pytest.mark.parametrize("bias", [True, False])
+def test_linear_layers_and_their_activation(approximate, bias):
+    network = nn.Sequential(nn.Linear(24, 40, bias=bias), nn.GELU(approximate), nn.Linear(40, 8, bias=bias))
+    x = torch.randn(2, 15, 24)
+    with torch.inference_mode():
+        expected = network(x)
+        packed = pack(network)
+        assert [type(part) for part in packed] == [PackedLinear, PackedLinear]
+        assert same(packed(x), expected)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_the_first_batch_decides_nothing(dtype):
+@pytest.mark.parametrize("kind", ["convolution", "linear"])
+def test_the_first_batch_decides_nothing(dtype, kind):
     """Films that are resumed meet other batches: what comes out may not depend on how many pictures came first."""
+    if dtype is torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        pytest.skip("oneDNN has nothing for bf16 on this processor, and nothing is packed")
     torch.manual_seed(1)
-    weight = nn.Conv2d(48, 96, 3, padding=1).to(dtype)
-    after_one, after_four = (pack(nn.Sequential(weight)) for _ in range(2))
-    x = torch.randn(4, 48, 16, 24, dtype=dtype)
+    layer = nn.Conv2d(48, 96, 3, padding=1) if kind == "convolution" else nn.Linear(48, 96)
+    after_one, after_four = (pack(nn.Sequential(layer.to(dtype))) for _ in range(2))
+    x = torch.randn(4, 48, 16, 24, dtype=dtype) if kind == "convolution" else torch.randn(4, 384, 48, dtype=dtype)
     with torch.inference_mode():
         after_one(x[:1]), after_four(x)
         assert torch.equal(after_one(x), after_four(x))

