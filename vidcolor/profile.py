@@ -48,7 +48,7 @@ class StageProfile:
     name: str
     busy_ms: float
     cpu_ms: float
-    """Of the stage's own thread."""
+    """Of the stage's own thread, and of those that ask the network for it."""
     share: float
     """Of the film's wall-clock. Stages overlap, so that all shares may come to more than 1."""
     floor_bytes: int | None

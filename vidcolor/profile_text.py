@@ -30,7 +30,7 @@ def profile_lines(profile: Profile) -> Iterator[str]:
     memory = "" if profile.peak_memory_bytes is None else f"; memory at most {decimal(profile.peak_memory_bytes)}"
     yield f"{profile.fps:.1f} frames a second over the whole film{memory}"
     yield f"{profile.first_frame_seconds:.2f} s to the first frame written, {end_seconds:.2f} s after the last one"
-    yield f"floors: {', '.join(peaks_of(profile))}; CPU: the stage's own thread alone"
+    yield f"floors: {', '.join(peaks_of(profile))}; CPU: the stage's own threads alone"
 
 
 def to_be_done(stage: StageProfile) -> str:
