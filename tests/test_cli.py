@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -54,6 +55,14 @@ class Library:
     weights_error: BaseException | None = None
     folder_report: FolderReport = field(default_factory=FolderReport)
     frames: int = 48
+    opened: list[Path] = field(default_factory=list)
+    film_error: BaseException | None = None
+
+    def open_film(self, path: Path, **settings: Any) -> StringIO:
+        self.opened.append(path)
+        if self.film_error is not None:
+            raise self.film_error
+        return StringIO()
 
     def load_generator(self, path: Path | None) -> str:
         if self.weights_error is not None:
@@ -117,6 +126,7 @@ def library(monkeypatch: pytest.MonkeyPatch) -> Library:
         is_picture=lambda path: path.suffix in pictures,
     )
     fake_module(monkeypatch, "vidcolor.folder", colorize_folder=fake.colorize_folder)
+    fake_module(monkeypatch, "vidcolor.video", VideoReader=fake.open_film)
     fake_module(monkeypatch, "vidcolor.demo", render_demo=fake.render_demo)
     return fake
 
@@ -169,6 +179,18 @@ def test_colorize_is_the_default_command(library: Library, arguments: list[str])
             },
         )
     ]
+
+
+def test_what_is_no_film_is_refused_before_the_network_is_loaded(library: Library) -> None:
+    """Loading takes seconds; a picture is not opened as a film."""
+    library.film_error = InputError("film.mp4: damaged")
+    library.weights_error = WeightsError("must not be reached")
+    result = run("film.mp4", "-o", "out.mp4")
+    assert result.exit_code == 1
+    assert result.stderr == "error: film.mp4: damaged\n"
+    assert library.opened == [Path("film.mp4")]
+    assert run("photo.jpg", "-o", "out.jpg").stderr == "error: must not be reached\n"
+    assert library.opened == [Path("film.mp4")]
 
 
 def test_file_that_begins_with_a_dash(library: Library) -> None:
@@ -628,6 +650,7 @@ def test_file_named_almost_like_a_command(library: Library, folder: Path) -> Non
 
 SLEEPER = """
 import sys, time
+from io import StringIO
 from types import ModuleType
 from pathlib import Path
 
@@ -644,6 +667,7 @@ for name, contents in {
     "weights": {"load_generator": lambda path: None},
     "colorizer": {"Colorizer": lambda generator, **settings: None},
     "images": {"is_picture": lambda path: False, "colorize_image": None},
+    "video": {"VideoReader": lambda path, **settings: StringIO()},
     "pipeline": {"colorize_video": colorize_video},
 }.items():
     module = ModuleType("vidcolor." + name)

@@ -35,7 +35,7 @@ from vidcolor.cli_options import (
     scenes_option,
     source_argument,
 )
-from vidcolor.paths import check_destination, is_anything, is_folder
+from vidcolor.paths import check_destination, is_anything, is_file, is_folder
 from vidcolor.places import find_job, name_of
 from vidcolor.session import FAILED, Session, exit_codes, signals_raise
 from vidcolor.unfinished import clear_up_behind, is_finished
@@ -140,6 +140,8 @@ def colorize(
     if options.resume and not options.overwrite and isinstance(job.dest, Path) and is_finished(job.dest):
         clear_up_behind(job.dest)
         return session.display.finished_before(job.dest)
+    if isinstance(job.source, Path) and is_file(job.source):
+        check_film(session, job.source, options)
     colorizer = load(session, network)
     if job.paths is not None:
         return colorize_path(session, *job.paths, colorizer, options)
@@ -218,6 +220,16 @@ def models(session: Session) -> None:
             "recipes": {path.stem: {"path": str(path)} for path in files_in("vidcolor.training", ".toml")},
         }
     session.display.listing(contents)
+
+
+def check_film(session: Session, source: Path, options: ColorizeOptions) -> None:
+    """Decode a film's first picture, so that a file without any is refused before seconds go by for the network."""
+    with session.display.loading(f"Looking into {source.name}"):
+        from vidcolor.suffixes import is_picture
+        from vidcolor.video import VideoReader
+
+        if not is_picture(source):
+            VideoReader(source, deinterlace=options.deinterlace, on_error=options.on_error).close()
 
 
 def load(session: Session, network: NetworkChoice) -> Predictor:

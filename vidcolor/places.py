@@ -98,7 +98,7 @@ def find_output(dest: str | Path, source: Path | PipeInput | PictureSequence) ->
 
 
 def _is_picture(source: Path) -> bool:
-    from vidcolor.images import is_picture  # loads torch
+    from vidcolor.suffixes import is_picture  # loads OpenCV
 
     return is_picture(source)
 
