@@ -133,7 +133,8 @@ def page(results: Results) -> str:
     parts = [
         "# How fast, and how much memory",
         "Made by `python benchmarks/results.py FILM`; the figures are in `results.json`. Every ratio is the median of"
-        " five pairs, measured in turn, each run a process of its own, start-up included.",
+        " five pairs, measured in turn, each run a process of its own, start-up included. Not all were measured with"
+        " the same code: `git log -p benchmarks/results.json` tells which are how old.",
         facts,
         "## vidcolor ÷ plain transcode",
         _ratios(results, "ratio"),
