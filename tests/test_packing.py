@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from vidcolor.networks import NETWORKS, build
 from vidcolor.networks.efficientnet_lite import SameConv2d
 from vidcolor.networks.folding import fold_batch_norm
-from vidcolor.networks.packing import SIZES, PackedConv2d, PackedLinear, PackedSameConv2d, pack
+from vidcolor.networks.layouts import SIZES
+from vidcolor.networks.packing import PackedConv2d, PackedLinear, PackedSameConv2d, pack
 
 pytestmark = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this build of torch has no oneDNN")
 

@@ -16,12 +16,12 @@ from torch import nn
 
 from tests.clips import Clip, make_clip
 from tests.reports import REPORT, report
-from tests.samples import small_generator
 from vidcolor import peaks
 from vidcolor import profile as profiling
 from vidcolor.cli import main
 from vidcolor.colorizer import Colorizer
 from vidcolor.frames import FloatArray
+from vidcolor.networks import build
 from vidcolor.options import ColorizeOptions, EncodeOptions
 from vidcolor.pipeline import colorize_video
 from vidcolor.profile import Peaks, Profile, profile_film, profile_json
@@ -155,11 +155,16 @@ def test_operations_of_a_packed_convolution() -> None:
     assert peaks.operations_of(colorizer, (40, 30)) == 2 * 9 * 2 * 40 * 30
 
 
-def test_operations_of_a_packed_network_are_those_of_the_plain_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Laying the network out for the CPU adds hardly any operations, and hides none."""
-    packed = peaks.operations_of(Colorizer(small_generator(), device="cpu", dtype=torch.float32), (96, 64))
-    monkeypatch.setattr("vidcolor.colorizer.pack", lambda network: network)
-    plain = peaks.operations_of(Colorizer(small_generator(), device="cpu", dtype=torch.float32), (96, 64))
+@pytest.mark.parametrize("dtype", [torch.float32, None])
+def test_operations_of_a_packed_network_are_those_of_the_plain_one(
+    monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype | None
+) -> None:
+    """Laying the network out for the CPU, in 8 bits too, adds hardly any operations, and hides none."""
+    monkeypatch.setattr("vidcolor.colorizer.fastest_dtype", lambda device: torch.float32)
+    monkeypatch.setattr("vidcolor.colorizer.int8_pays", lambda device, dtype: True)
+    packed = peaks.operations_of(Colorizer(build("pyramid", {}), device="cpu", dtype=dtype), (96, 64))
+    monkeypatch.setattr("vidcolor.colorizer.pack", lambda network, int8: network)
+    plain = peaks.operations_of(Colorizer(build("pyramid", {}), device="cpu", dtype=dtype), (96, 64))
     assert plain <= packed < 1.05 * plain
 
 

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidcolor.color import full_precision
 from vidcolor.errors import OptionError
 from vidcolor.networks import Prediction
 from vidcolor.networks.color_bins import bins, soft_encode
-from vidcolor.precision import full_precision
 from vidcolor.training.batch import Batch, join_rgb, shrink_to
 from vidcolor.training.disturbance import draw_disturbance
 

@@ -84,3 +84,8 @@ def grey_to_lightness(grey: Tensor) -> Tensor:
 def lightness_to_grey(L: Tensor) -> Tensor:
     """L in [0, 100], any shape, to the gamma-encoded grey level in [0, 1] that has it."""
     return linear_to_srgb(_lab_curve_inverse((L + 16) / 116))
+
+
+def full_precision(like: torch.Tensor) -> torch.autocast:
+    """A block without autocast on the device of ``like``: in bf16 a conversion to Lab is wrong by two units."""
+    return torch.autocast(like.device.type, enabled=False)

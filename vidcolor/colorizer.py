@@ -17,7 +17,7 @@ from vidcolor.luma import MIN_SHORT_SIDE
 from vidcolor.networks.folding import fold_batch_norm
 from vidcolor.networks.network import HINT_CHANNELS
 from vidcolor.networks.packing import pack
-from vidcolor.precision import fastest_dtype
+from vidcolor.precision import fastest_dtype, int8_pays
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,8 @@ class Colorizer:
             a copy if it is to be trained further.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         batch_size: pictures a call; None: by device.
-        dtype: None: the fastest that the device has (:mod:`vidcolor.precision`).
+        dtype: None: the fastest arithmetic that the device has (:mod:`vidcolor.precision`), which may be 8-bit integers
+            in large layers and fp32 in the others. A type: this one everywhere.
 
     Raises:
         OptionError: a device that this machine does not have.
@@ -70,15 +71,16 @@ class Colorizer:
     ) -> None:
         self.device = resolve_device(device)
         self.dtype = dtype or fastest_dtype(self.device)
+        int8 = dtype is None and int8_pays(self.device, self.dtype)
         self.batch_size = batch_size or BATCH_SIZES[self.device.type]
         self._halving = Lock()
         self.multiple: int = generator.get_submodule("").multiple  # type: ignore[assignment]
         self.takes_hints = bool(getattr(generator, "takes_hints", False))
         folded = fold_batch_norm(generator.eval())
         self.fingerprint = fingerprint(folded)
-        self.runs_on = f"{self.device.type} in {str(self.dtype).removeprefix('torch.')}"
+        self.runs_on = f"{self.device.type} in {'int8 and ' * int8}{str(self.dtype).removeprefix('torch.')}"
         network = folded.to(self.device, self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.generator = pack(network) if self.device.type == "cpu" else network
+        self.generator = pack(network, int8=int8) if self.device.type == "cpu" else network
 
     def predict(self, grey: FloatArray, hints: FloatArray | None = None) -> FloatArray:
         """Colour grey pictures, each on its own.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -56,17 +57,28 @@ def operations_of(colorizer: Colorizer, size: tuple[int, int]) -> int:
     Those of convolutions, products of matrices and attention; what else there is, is less than a hundredth of them.
     """
     width, height = size
-    with FlopCounterMode(display=False, custom_mapping=_packed_convolutions()) as counter:
+    with FlopCounterMode(display=False, custom_mapping=_packed_layers()) as counter:
         colorizer.predict(np.zeros((1, height, width), np.float32))
     return int(counter.get_total_flops())
 
 
-def _packed_convolutions() -> dict[Any, Any]:
-    """How to count the convolutions of :mod:`vidcolor.networks.packing`, which torch does not know how to."""
+def _packed_layers() -> dict[Any, Any]:
+    """How to count the layers of :mod:`vidcolor.networks.packing`, which torch does not know how to."""
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return {}
 
-    def count(x: Sequence[int], weight: Sequence[int], *_: object, out_shape: Sequence[int], **__: object) -> int:
+    def conv(x: Sequence[int], weight: Sequence[int], *_: object, out_shape: Sequence[int], **__: object) -> int:
         return conv_flop_count(list(x), list(weight), list(out_shape), transposed=False)
 
-    return {torch.ops.mkldnn._convolution_pointwise: count}
+    def linear(x: Sequence[int], *_: object, out_shape: Sequence[int], **__: object) -> int:
+        return 2 * prod(x) * out_shape[-1]
+
+    def conv_int8(x: Sequence[int], scale: object, zero: object, *rest: Any, **named: Any) -> int:
+        return conv(x, *rest, **named)
+
+    return {
+        torch.ops.mkldnn._convolution_pointwise: conv,
+        torch.ops.mkldnn._linear_pointwise: linear,
+        torch.ops.onednn.qconv_pointwise: conv_int8,
+        torch.ops.onednn.qlinear_pointwise: linear,
+    }

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from vidcolor.color import rgb_to_lab
+from vidcolor.color import full_precision, rgb_to_lab
 from vidcolor.networks.network import ColorNetwork, Prediction
-from vidcolor.precision import full_precision
 
 KERNEL = 3
 

@@ -12,8 +12,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from vidcolor.color import rgb_to_lab
-from vidcolor.precision import full_precision
+from vidcolor.color import full_precision, rgb_to_lab
 
 BIN_SIDE = 10.0
 """Lab units."""

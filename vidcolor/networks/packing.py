@@ -7,65 +7,66 @@ takes less than half its time with AVX-512 so, and 10 % less with AVX2.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from threading import Lock
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vidcolor.networks.efficientnet_lite import SameConv2d
+from vidcolor.networks.layouts import Activation, Layouts
+from vidcolor.networks.quantized import quantized
 
-Activation = tuple[str, list[float], str]
-"""A name in oneDNN's words, its numbers, and the way to compute it."""
 IDENTITY: Activation = ("none", [], "")
-SIZES = 2
-"""Of pictures, for which a layer keeps its weights laid out."""
-_laying_out = Lock()  # for all layers: several threads may ask one network, and the first two would do it twice
+Make = Callable[[nn.Module, Activation], nn.Module | None]
+"""A layer and an activation after it to one packed layer; None for a layer that stays as it is."""
 
 
-def pack(module: nn.Module) -> nn.Module:
+def pack(module: nn.Module, *, int8: bool = False) -> nn.Module:
     """Replace the convolutions and linear layers of a network for the CPU by packed ones, each with its activation.
 
     Works in place on a module in eval mode, folded, of its final data type, and gives it back. Nothing is done where
     this build of torch has no oneDNN, or where oneDNN has nothing for bf16 on this processor.
+
+    Args:
+        int8: in 8-bit integers what :mod:`vidcolor.networks.quantized` has for a network in fp32.
     """
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return module
     in_bf16 = any(parameter.dtype == torch.bfloat16 for parameter in module.parameters())
     if in_bf16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return module
+    make = _quantized_or_packed if int8 else _packed_layer
     if isinstance(module, nn.Sequential):
-        return _packed_sequence(module)
-    _pack_children(module)
+        return _packed_sequence(module, make)
+    _pack_children(module, make)
     return module
 
 
-def _pack_children(module: nn.Module) -> None:
+def _pack_children(module: nn.Module, make: Make) -> None:
     for name, child in module.named_children():
         if isinstance(child, nn.Sequential):
-            setattr(module, name, _packed_sequence(child))
-        elif (packed := _packed_layer(child, IDENTITY)) is not None:
+            setattr(module, name, _packed_sequence(child, make))
+        elif (packed := make(child, IDENTITY)) is not None:
             setattr(module, name, packed)
         else:
-            _pack_children(child)
+            _pack_children(child, make)
 
 
-def _packed_sequence(sequence: nn.Sequential) -> nn.Sequential:
+def _packed_sequence(sequence: nn.Sequential, make: Make) -> nn.Sequential:
     layers: list[nn.Module] = []
     given = list(sequence)
     while given:
         layer = given.pop(0)
         activation = _activation(given[0]) if given else None
-        packed = _packed_layer(layer, activation or IDENTITY)
+        packed = make(layer, activation or IDENTITY)
         if packed is not None:
             layers.append(packed)
             del given[: activation is not None]
         elif isinstance(layer, nn.Sequential):
-            layers.append(_packed_sequence(layer))
+            layers.append(_packed_sequence(layer, make))
         else:
-            _pack_children(layer)
+            _pack_children(layer, make)
             layers.append(layer)
     return nn.Sequential(*layers)
 
@@ -78,6 +79,10 @@ def _activation(layer: nn.Module) -> Activation | None:
     return known.get(type(layer))
 
 
+def _quantized_or_packed(layer: nn.Module, activation: Activation) -> nn.Module | None:
+    return quantized(layer, activation) or _packed_layer(layer, activation)
+
+
 def _packed_layer(layer: nn.Module, activation: Activation) -> nn.Module | None:
     """None for a layer of another kind."""
     if isinstance(layer, SameConv2d):
@@ -87,28 +92,6 @@ def _packed_layer(layer: nn.Module, activation: Activation) -> nn.Module | None:
     if isinstance(layer, nn.Linear):
         return PackedLinear(layer, activation)
     return None
-
-
-class Layouts:
-    """The weights of a layer, laid out by ``lay_out`` for each size of a picture.
-
-    Which layout is the best depends on the size, so the weights are laid out when the first picture comes. They are
-    kept for :data:`SIZES` sizes: an encoder sees every picture in two. How many pictures came first must not decide: a
-    film that is resumed meets other batches, and is to get the same colours.
-    """
-
-    def __init__(self, lay_out: Callable[[torch.Size], Tensor]) -> None:
-        self._lay_out = lay_out
-        self._made: OrderedDict[torch.Size, Tensor] = OrderedDict()
-
-    def of(self, size: torch.Size) -> Tensor:
-        """The weights for one picture of this size."""
-        with _laying_out:
-            if size not in self._made:
-                if len(self._made) == SIZES:
-                    self._made.popitem(last=False)
-                self._made[size] = self._lay_out(size)
-            return self._made[size]
 
 
 class PackedConv2d(nn.Module):
