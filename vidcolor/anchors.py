@@ -16,9 +16,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from vidcolor.flow import Levels
 from vidcolor.frames import Frame
-from vidcolor.shots import exceeds, thumbnail, thumbnail_flow
+from vidcolor.shots import Thumbnail, exceeds, thumbnail, thumbnail_flow
 
 FURTHEST = 16  # frames between anchors that are chosen by motion
 MOST_PICTURES = 16  # between them, repeated ones included: they wait for the next anchor, at full size
@@ -40,7 +39,7 @@ def mark_anchors(frames: Iterator[Frame], every: int | None) -> Iterator[Frame]:
     spacing = every or FURTHEST
     estimator = thumbnail_flow()
     age = shown = 0  # frames, and pictures, since the last anchor
-    anchor: Levels | None = None
+    anchor: Thumbnail | None = None
     frame = next(frames, None)
     while frame is not None:
         following = next(frames, None)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import TypeVar
 
 import cv2
 import numpy as np
 
 from vidcolor.frames import FloatArray, Frame, Picture, Plane, VideoSpec
 from vidcolor.transfer import signal_to_grey
+
+AnyPlane = TypeVar("AnyPlane", Plane, FloatArray)
 
 MIN_SHORT_SIDE = 32  # optical flow and the network's strides need this much; smaller sources are enlarged
 NETWORK_STEP = 32  # networks work on multiples of this, and others are padded
@@ -66,8 +69,8 @@ def _spared_of_padding(length: int) -> int:
     return multiple if abs(multiple - length) <= MAX_STRETCH * length else length
 
 
-def resize_plane(plane: Plane, size: tuple[int, int]) -> Plane:
-    """(H, W) code values to ``size`` = (width, height): mean over the area where it shrinks, linear where it grows.
+def resize_plane(plane: AnyPlane, size: tuple[int, int]) -> AnyPlane:
+    """(H, W) to ``size`` = (width, height): the mean over the area where it shrinks, linear where it grows.
 
     The mean over other areas than whole pixels is slow, and the mean of four pixels has a fast way of its own. So a
     plane is halved for as long as it is large, then brought to twice the size wanted, linearly, and halved again:
@@ -81,15 +84,15 @@ def resize_plane(plane: Plane, size: tuple[int, int]) -> Plane:
     return _resized(plane, size, cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
-def _ratios(plane: Plane, size: tuple[int, int]) -> list[tuple[int, float]]:
+def _ratios(plane: AnyPlane, size: tuple[int, int]) -> list[tuple[int, float]]:
     """Width and height, each with how many times what is wanted it is."""
     return [(length, length / wanted) for length, wanted in zip(plane.shape[::-1], size, strict=True)]
 
 
-def _resized(plane: Plane, size: tuple[int, int], interpolation: int) -> Plane:
+def _resized(plane: AnyPlane, size: tuple[int, int], interpolation: int) -> AnyPlane:
     if plane.shape[::-1] == size:
         return plane
-    resized: Plane = cv2.resize(plane, size, interpolation=interpolation)  # type: ignore[assignment]
+    resized: AnyPlane = cv2.resize(plane, size, interpolation=interpolation)  # type: ignore[assignment]
     return resized
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import cv2
@@ -18,6 +18,7 @@ import numpy as np
 
 from vidcolor.flow import Levels, flow_estimator, flow_to, to_levels, warp
 from vidcolor.frames import FloatArray, Frame
+from vidcolor.luma import resize_plane
 
 CUT_THRESHOLD = 0.4
 FLASH_FRAMES = 2  # a disturbance up to this long is no shot of its own
@@ -36,34 +37,53 @@ def mark_cuts(frames: Iterator[Frame]) -> Iterator[Frame]:
     or damage: ``is_disturbed``.
     """
     estimator = thumbnail_flow()
-    last: Levels | None = None  # of the shot, that was not disturbed
+    last: Thumbnail | None = None  # of the shot, that was not disturbed
     source = ((frame, thumbnail(frame.grey)) for frame in frames)
     ahead = deque(islice(source, FLASH_FRAMES + 1))
     while ahead:
-        frame, levels = ahead.popleft()
-        if last is None or not differ(last, levels, estimator):
+        frame, small = ahead.popleft()
+        if last is None or not differ(last, small, estimator):
             yield replace(frame, opens_shot=last is None)
-            last = levels
+            last = small
         elif any(not differ(last, later, estimator) for _, later in ahead):
             yield replace(frame, is_disturbed=True)
         else:
             yield replace(frame, opens_shot=True)
-            last = levels
+            last = small
         ahead.extend(islice(source, 1))
 
 
-def differ(earlier: Levels, later: Levels, estimator: cv2.DISOpticalFlow) -> bool:
-    """Whether two thumbnails show different scenes, motion aside."""
-    return exceeds(earlier, later, CUT_THRESHOLD, estimator)
+@dataclass(frozen=True)
+class Thumbnail:
+    """A frame in small, and what is needed of it whenever it is compared."""
+
+    levels: Levels
+    structure: Structure
 
 
-def exceeds(earlier: Levels, later: Levels, limit: float, estimator: cv2.DISOpticalFlow) -> bool:
-    """Whether more than ``limit`` of the structure of two thumbnails is unrelated, motion aside."""
-    earlier_grey, later_grey = earlier.astype(np.float32), later.astype(np.float32)
-    if structure_loss(earlier_grey, later_grey) <= limit:  # nearly always, and the flow is three times the work
-        return False
-    warped = warp(earlier_grey, flow_to(earlier, later, estimator))
-    return structure_loss(warped, later_grey) > limit
+@dataclass(frozen=True)
+class Structure:
+    """A picture (h, w) in float, and the mean and the variance around each of its pixels."""
+
+    values: FloatArray
+    mean: FloatArray
+    variance: FloatArray
+    spread: float
+    """The variance of all pixels."""
+
+    @classmethod
+    def of(cls, values: FloatArray) -> Structure:
+        """Measure a picture."""
+        mean = local_mean(values)
+        return cls(values, mean, local_mean(values * values) - mean**2, float(values.var()))
+
+
+def thumbnail(grey: FloatArray) -> Thumbnail:
+    """(h, w) grey in [0, 1] to a short side of ``THUMBNAIL_SIDE``."""
+    height, width = grey.shape
+    scale = THUMBNAIL_SIDE / min(height, width)
+    levels = to_levels(resize_plane(grey, (round(width * scale), round(height * scale))))
+    return Thumbnail(levels, Structure.of(levels.astype(np.float32)))
 
 
 def thumbnail_flow() -> cv2.DISOpticalFlow:
@@ -71,22 +91,26 @@ def thumbnail_flow() -> cv2.DISOpticalFlow:
     return flow_estimator(finest=0)
 
 
-def structure_loss(one: FloatArray, other: FloatArray) -> float:
-    """One minus the mean contrast-and-structure term of SSIM of two (h, w) pictures: 0 alike, 1 unrelated."""
-
-    def mean(values: FloatArray) -> FloatArray:
-        return np.asarray(cv2.blur(values, (STRUCTURE_WINDOW, STRUCTURE_WINDOW)))
-
-    one_mean, other_mean = mean(one), mean(other)
-    variances = mean(one * one) - one_mean**2 + mean(other * other) - other_mean**2
-    covariance = mean(one * other) - one_mean * other_mean
-    flat = max(FLATNESS * float(one.var() + other.var()) / 2, NOISE_VARIANCE)
-    return 1 - float(np.mean((2 * covariance + flat) / (variances + flat)))
+def differ(earlier: Thumbnail, later: Thumbnail, estimator: cv2.DISOpticalFlow) -> bool:
+    """Whether two thumbnails show different scenes, motion aside."""
+    return exceeds(earlier, later, CUT_THRESHOLD, estimator)
 
 
-def thumbnail(grey: FloatArray) -> Levels:
-    """(h, w) grey in [0, 1] to levels with a short side of ``THUMBNAIL_SIDE``."""
-    height, width = grey.shape
-    scale = THUMBNAIL_SIDE / min(height, width)
-    size = (round(width * scale), round(height * scale))
-    return to_levels(np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA)))
+def exceeds(earlier: Thumbnail, later: Thumbnail, limit: float, estimator: cv2.DISOpticalFlow) -> bool:
+    """Whether more than ``limit`` of the structure of two thumbnails is unrelated, motion aside."""
+    if structure_loss(earlier.structure, later.structure) <= limit:  # nearly always, and flow is three times the work
+        return False
+    warped = warp(earlier.structure.values, flow_to(earlier.levels, later.levels, estimator))
+    return structure_loss(Structure.of(warped), later.structure) > limit
+
+
+def structure_loss(one: Structure, other: Structure) -> float:
+    """One minus the mean contrast-and-structure term of SSIM of two pictures: 0 alike, 1 unrelated."""
+    covariance = local_mean(one.values * other.values) - one.mean * other.mean
+    flat = max(FLATNESS * (one.spread + other.spread) / 2, NOISE_VARIANCE)
+    return 1 - float(np.mean((2 * covariance + flat) / (one.variance + other.variance + flat)))
+
+
+def local_mean(values: FloatArray) -> FloatArray:
+    """Of the pixels around each of (h, w)."""
+    return np.asarray(cv2.blur(values, (STRUCTURE_WINDOW, STRUCTURE_WINDOW)))
