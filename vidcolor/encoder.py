@@ -40,7 +40,7 @@ OWN_WORDS = {
     "libsvtav1": "svtav1-params",
 }
 """The options that take an encoder's own words."""
-AVX512_SKX = 256  # CPU_AVX512_SKX of OpenCV, with all parts of AVX-512 that x264 asks for
+AVX2 = 11  # CPU_AVX2 of OpenCV
 RAW_CODEC = "rawvideo"
 RAW_FORMATS = frozenset({"yuv4mpegpipe", "rawvideo"})
 """Containers of pictures as they are: without a codec, and without times."""
@@ -284,9 +284,10 @@ def _for_equal_bytes(name: str) -> dict[str, str]:
     """What makes an encoder give the same bytes for the same pictures.
 
     x264 (core 165) looks at memory that nobody has written when it weighs blocks over time with AVX-512: what it makes
-    then depends on what was there before. With AVX2 it does not.
+    then depends on what was there before. With AVX2 it does not. OpenCV is asked for AVX2, not for AVX-512, which it
+    can be told to do without while x264 does not.
     """
-    return {"asm": "avx2"} if name.startswith("libx264") and cv2.checkHardwareSupport(AVX512_SKX) else {}
+    return {"asm": "avx2"} if name.startswith("libx264") and cv2.checkHardwareSupport(AVX2) else {}
 
 
 def open_encoder(context: VideoCodecContext, choice: EncoderChoice, spec: VideoSpec) -> None:
