@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from vidcolor import precision
+from vidcolor.cache import cache_folder
 
 CPU = torch.device("cpu")
 
@@ -64,7 +65,7 @@ def test_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"other machine": 1}'])
 def test_a_broken_cache_is_measured_again(monkeypatch: pytest.MonkeyPatch, content: str) -> None:
     """Whatever lies in the cache, a choice is made."""
-    path = precision.cache_folder() / "arithmetic.json"
+    path = cache_folder() / "arithmetic.json"
     path.parent.mkdir(parents=True)
     path.write_text(content)
     monkeypatch.setattr(precision, "_measure_advantages", lambda: FAST_BF16)

@@ -34,10 +34,10 @@ from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
 from vidcolor.atomic import atomic_file
+from vidcolor.cache import cache_folder
 from vidcolor.errors import OptionError, WeightsError
 from vidcolor.networks.efficientnet_lite import EfficientNetLite
 from vidcolor.networks.encoders import MobileNetV2, ResNet18
-from vidcolor.precision import cache_folder
 from vidcolor.training.feature_networks import FEATURE_NETWORKS, AlexNetFeatures, VGG16Features
 
 INCEPTION_URL = (

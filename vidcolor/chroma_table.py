@@ -11,8 +11,9 @@ those of standard definition, which are close to sRGB's, are taken for them. Tra
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import cv2
 import numpy as np
@@ -20,6 +21,8 @@ import torch
 from torch import Tensor
 
 from vidcolor import color
+from vidcolor import transfer as transfer_curves
+from vidcolor.cache import remembered
 from vidcolor.frames import FloatArray, VideoSpec
 from vidcolor.luma_weights import LumaWeights, luma_weights
 from vidcolor.transfer import DIFFUSE_WHITE, PEAKS, is_hdr, light_to_signal
@@ -88,7 +91,20 @@ def table_for(spec: VideoSpec) -> ChromaTable:
 
 @lru_cache(maxsize=4)
 def chroma_table(weights: LumaWeights, primaries: int = 1, transfer: int = SRGB_TRANSFER) -> ChromaTable:
-    """Make the table; ``primaries`` and ``transfer`` as in H.273. Out-of-gamut colours stay out of gamut in it."""
+    """The table; ``primaries`` and ``transfer`` as in H.273. Out-of-gamut colours stay out of gamut in it.
+
+    To make it takes a second; from then on it is read from the cache folder.
+    """
+    name = f"chroma-{weights.kr:g}-{weights.kb:g}-{primaries}-{transfer}"
+    sources = (sys.modules[__name__], color, transfer_curves)
+    shape = (2, AXIS_LENGTH, AXIS_LENGTH, LUMA_STEPS)
+    return ChromaTable(
+        weights, _tiled(remembered(name, sources, shape, partial(_lattice, weights, primaries, transfer)))
+    )
+
+
+def _lattice(weights: LumaWeights, primaries: int, transfer: int) -> FloatArray:
+    """Cb and Cr, float32 (2, B, A, Y'), for b along :func:`_axis` backwards, a along it, and luma in equal steps."""
     dtype = torch.float64 if is_hdr(transfer) else torch.float32  # SDR's light spans less: no code value differs
     a_axis = _axis().to(dtype)
     b_axis = -a_axis.flip(0)
@@ -100,10 +116,10 @@ def chroma_table(weights: LumaWeights, primaries: int = 1, transfer: int = SRGB_
         light = color.lab_to_linear_rgb(torch.stack((L, a, b.expand_as(a)))) * gain
         luma, chroma = _light_to_ycbcr(light, weights, primaries, transfer)
         slices.append(_read_off(luma, chroma, lumas))
-    lattice = torch.stack(slices, dim=1).float().numpy()  # (2, b, a, Y')
+    lattice: FloatArray = torch.stack(slices, dim=1).float().numpy()
     # The sRGB matrix has six digits only, which shows in 16-bit neutrals.
     lattice[:, b_axis.abs().argmin(), a_axis.abs().argmin()] = 0
-    return ChromaTable(weights, _tiled(lattice))
+    return lattice
 
 
 def _tiled(lattice: FloatArray) -> FloatArray:

@@ -8,7 +8,6 @@ list of names tells them apart for long, so a convolution and a linear layer do,
 from __future__ import annotations
 
 import json
-import os
 import platform
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from vidcolor.cache import cache_folder
 from vidcolor.networks.packing import pack
 
 ADVANTAGES = {"bfloat16": 1.2, "int8": 1.1}
@@ -24,12 +24,6 @@ ADVANTAGES = {"bfloat16": 1.2, "int8": 1.1}
 ROUNDS = 6  # of all in turn, so that what else the machine does meets all
 FINE = 1e-5  # seconds; Windows counts in steps of 16 ms
 EMULATED = 4.0  # times as long as fp32: the matter is settled, and every further round takes long
-
-
-def cache_folder() -> Path:
-    """Where vidcolor keeps what it has measured; ``XDG_CACHE_HOME`` is respected."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "vidcolor"
 
 
 def fastest_dtype(device: torch.device) -> torch.dtype:
