@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.scenes import moving_scene, relative_error, shot, with_noise
-from vidcolor.smoothing import WINDOW, smooth
+from vidcolor.smoothing import BEGINNING, WINDOW, smooth
 
 
 def mean_abs(frames, others) -> float:
@@ -78,10 +78,29 @@ def test_only_the_window_counts():
     """What has come out does not change with what comes later than the window, however the stream was chunked."""
     frames = with_noise(shot(moving_scene(7, WINDOW + 20), every=1), 8)
     whole = list(smooth(iter(frames), strength=0.5))
-    part = list(smooth(iter(frames[: WINDOW + 1]), strength=0.5))
-    for one, other in zip(whole[: WINDOW // 2], part, strict=False):
+    part = list(smooth(iter(frames[: WINDOW + BEGINNING]), strength=0.5))
+    settled = BEGINNING + WINDOW // 2
+    for one, other in zip(whole[:settled], part, strict=False):
         np.testing.assert_array_equal(one.ab, other.ab)
-    assert mean_abs(whole[WINDOW // 2 : WINDOW], part[WINDOW // 2 : WINDOW]) > 0
+    assert mean_abs(whole[settled:WINDOW], part[settled:WINDOW]) > 0
+
+
+@pytest.mark.parametrize("repeated", [0, 3])
+def test_a_shot_begins_after_half_a_window(repeated):
+    """Nobody waits for a whole window to see the first frames, and none comes without half of one after it."""
+    frames = [replace(frame, repeats=(frame,) * repeated) for frame in shot(moving_scene(7, 2 * WINDOW), every=1)]
+    taken: list[int] = []
+    came = [(number, len(taken)) for number, _ in enumerate(smooth(watched(frames, taken), strength=0.5))]
+    shown = 1 + repeated
+    assert came[0][1] == -(-(WINDOW // 2 + BEGINNING) // shown)
+    assert all((read - number) * shown >= WINDOW // 2 for number, read in came if read < len(frames))
+
+
+def watched(frames, taken):
+    """The frames, each noted as it is taken."""
+    for frame in frames:
+        taken.append(1)
+        yield frame
 
 
 def test_frames_without_ab_pass():

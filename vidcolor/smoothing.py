@@ -23,6 +23,7 @@ from vidcolor.flow import Levels, agreement, flow_estimator, flow_to, to_levels,
 from vidcolor.frames import FloatArray, Frame
 
 WINDOW = 32  # frames that wait, at full size; the first half of them is then settled
+BEGINNING = 2  # frames of a shot that are settled as soon as half a window has come after them: a film begins sooner
 TOLERANCE = 8.0  # grey levels of 255: more strict than where colour must come from somewhere
 MAX_KEEP = 0.95  # at strength 1: about the last twenty anchors
 MOST_GAIN = 1.5  # where opinions differ in hue, little is left of the mean, and what is left is chance
@@ -67,8 +68,9 @@ class Averager:
 def smooth(frames: Iterator[Frame], *, strength: float) -> Iterator[Frame]:
     """Replace the ab of each frame that has one by the mean along the motion, within the shot.
 
-    Holds back :data:`WINDOW` frames at most, and those that repeat the last one. ``strength``, 0 to 1, limits how many
-    anchors the mean reaches to on either side; 0 passes every frame through untouched.
+    Holds back :data:`WINDOW` frames at most, half as many when a shot begins, and those that repeat the last one.
+    ``strength``, 0 to 1, limits how many anchors the mean reaches to on either side; 0 passes every frame through
+    untouched.
     """
     if strength == 0:
         yield from frames
@@ -84,8 +86,9 @@ def smooth(frames: Iterator[Frame], *, strength: float) -> Iterator[Frame]:
             waiting, memory, held = [], None, 0
         waiting.append(frame)
         held += 1 + len(frame.repeats)
-        if held >= WINDOW:
-            count = (len(waiting) + 1) // 2
+        is_beginning = memory is None
+        if held >= (WINDOW // 2 + BEGINNING if is_beginning else WINDOW):
+            count = min((len(waiting) + 1) // 2, BEGINNING if is_beginning else WINDOW)
             settled, memory = settle(waiting, count, memory, averager)
             yield from settled
             waiting = waiting[count:]
