@@ -1,10 +1,12 @@
 """All figures on speed and memory, and RESULTS.md from them: an hour on two cores, while nothing else may run.
 
     python benchmarks/results.py FILM [--only NAME...]
+    python benchmarks/results.py
 
 FILM is enlarged to each height. Beside it stands the film of ``vidcolor demo``, whose grain keeps an encoder busy. What
-is measured goes to results.json at once, and RESULTS.md is written from all that is there: an interrupted run is gone
-on with ``--only``.
+is measured goes at once to a file for this machine in the folder ``results``, with the commit that it is true of, and
+RESULTS.md is written from all that is there: an interrupted run is gone on with ``--only``. Without FILM nothing is
+measured.
 """
 
 from __future__ import annotations
@@ -12,10 +14,12 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,10 +27,11 @@ from typing import Any
 import torch
 from end_to_end import FRAME_RATE, compare, enlarge
 
-from vidcolor.precision import fastest_dtype
+from vidcolor.precision import fastest_dtype, in_words, int8_pays
 from vidcolor.threads import available_cores
 
 HERE = Path(__file__).parent
+FOLDER = HERE / "results"
 MINUTE = 60 * FRAME_RATE
 ENCODERS = {"veryfast": ("libx264", "veryfast"), "medium": ("libx264", "medium"), "ffv1": ("ffv1", "-")}
 FRAMES = {480: 480, 1080: MINUTE, 2160: 96}
@@ -95,12 +100,14 @@ def machine() -> dict[str, str]:
     models = {line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name")}
     flags = {flag for line in _cpuinfo() if line.startswith("flags") for flag in line.split()}
     units = [name for name in ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16") if name in flags]
+    cpu = torch.device("cpu")
+    dtype = fastest_dtype(cpu)
     return {
         "processor": ", ".join(sorted(models)) or platform.processor(),
         "instructions": " ".join(units),
         "cores": str(available_cores()),
         "GPU": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
-        "network in": str(fastest_dtype(torch.device("cpu"))).removeprefix("torch."),
+        "network in": in_words(dtype, int8_pays(cpu, dtype)),
         "system": platform.system(),
         **{name: version(name) for name in ("torch", "av", "opencv-python", "numpy")},
     }
@@ -111,63 +118,90 @@ def _cpuinfo() -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
+def commit() -> str:
+    """Of the code that is measured; with a plus where files have been changed since."""
+    git = partial(subprocess.run, check=True, stdout=subprocess.PIPE, text=True, cwd=HERE)
+    head = git(["git", "rev-parse", "--short", "HEAD"]).stdout.strip()
+    return head + "+" * bool(git(["git", "status", "--porcelain", "../vidcolor"]).stdout)
+
+
+def file_of(facts: dict[str, str]) -> Path:
+    """Where the figures of a machine stand."""
+    words = " ".join(facts[name] for name in ("processor", "instructions", "cores", "GPU")).lower()
+    return FOLDER / ("-".join(re.findall("[a-z0-9_.]+", words)) + ".json")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("film", type=Path)
+    parser.add_argument("film", type=Path, nargs="?")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="names, or beginnings of names")
     arguments = parser.parse_args()
-    path = HERE / "results.json"
-    results: Results = json.loads(path.read_text()) if path.exists() else {}
-    results["machine"] = machine()
-    for name, job in jobs(arguments.film).items():
-        if arguments.only is None or name.startswith(tuple(arguments.only)):
+    if arguments.film is not None:
+        measure(arguments.film, arguments.only)
+    (HERE / "RESULTS.md").write_text(page([json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))]))
+
+
+def measure(film: Path, only: Sequence[str] | None) -> None:
+    """All jobs, or those whose names begin so."""
+    facts = machine()
+    path = file_of(facts)
+    kept: Results = json.loads(path.read_text()) if path.exists() else {"figures": {}, "commits": {}}
+    for name, job in jobs(film).items():
+        if only is None or name.startswith(tuple(only)):
             print(name, flush=True)
-            results[name] = job()
-            path.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
-            (HERE / "RESULTS.md").write_text(page(results))
+            kept["figures"][name], kept["commits"][name] = job(), commit()
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(json.dumps({**kept, "machine": facts}, indent=2, ensure_ascii=False) + "\n")
 
 
-def page(results: Results) -> str:
+def page(machines: Sequence[Results]) -> str:
     """RESULTS.md."""
-    facts = "\n".join(f"- {name}: {value}" for name, value in results["machine"].items())
     parts = [
         "# How fast, and how much memory",
-        "Made by `python benchmarks/results.py FILM`; the figures are in `results.json`. Every ratio is the median of"
-        " five pairs, measured in turn, each run a process of its own, start-up included. Not all were measured with"
-        " the same code: `git log -p benchmarks/results.json` tells which are how old.",
-        facts,
-        "## vidcolor ÷ plain transcode",
-        _ratios(results, "ratio"),
-        "The same with the film of `vidcolor demo`, whose heavy grain takes an encoder twice as long:",
-        _ratios(results, "grain"),
-        "Both without what this processor has beyond AVX2, as far as libraries can be told to:",
-        _ratios(results, "avx2"),
+        "Made by `python benchmarks/results.py FILM`; the figures are in `results/`, a file for each machine. Every"
+        " ratio is the median of five pairs, measured in turn, each run a process of its own, start-up included. Two"
+        " machines tell nothing about each other, and figures of different commits not everything.",
     ]
-    if "stages 1080" in results:
-        parts += [
-            "## Where the time goes",
-            "`vidcolor film.mp4 -o out.mkv --preset veryfast --profile`, 20 s of 1080p:",
-            f"```text\n{results['stages 1080']['table'].rstrip()}\n```",
-        ]
-    if "startup" in results:
-        rows = [f"| {name} | {value} |" for name, value in results["startup"].items()]
-        parts += ["## Start-up", "\n".join(["| until | s |", "|---|---|", *rows])]
-    for name, heading in (("memory", "## Peak memory, 1080p"), ("length", "## Time and memory over length, 120p")):
-        if name in results:
-            parts += [heading, _lengths(results[name])]
+    for measured in machines:
+        parts += machine_parts(measured["machine"], measured["figures"], measured["commits"])
     return "\n\n".join(parts) + "\n"
 
 
-def _ratios(results: Results, kind: str) -> str:
-    head = "| film | size | encoder | frames | transcode s | vidcolor s | ratio | least to most |"
+def machine_parts(facts: dict[str, str], figures: Results, commits: dict[str, str]) -> Iterator[str]:
+    """What was measured on one machine, paragraph by paragraph."""
+    yield f"## {facts['processor']}, {facts['cores']} cores, network in {facts['network in']}"
+    yield "\n".join(f"- {name}: {value}" for name, value in facts.items())
+    for kind, told in (
+        ("ratio", "vidcolor ÷ plain transcode:"),
+        ("grain", "The same with the film of `vidcolor demo`, whose heavy grain takes an encoder twice as long:"),
+        ("avx2", "Both without what this processor has beyond AVX2, as far as libraries can be told to:"),
+    ):
+        if any(name.startswith(f"{kind} ") for name in figures):
+            yield told
+            yield _ratios(figures, commits, kind)
+    if "stages 1080" in figures:
+        yield f"`vidcolor film.mp4 -o out.mkv --preset veryfast --profile`, 20 s of 1080p ({commits['stages 1080']}):"
+        yield f"```text\n{figures['stages 1080']['table'].rstrip()}\n```"
+    if "startup" in figures:
+        yield f"Start-up ({commits['startup']}):"
+        rows = [f"| {name} | {value} |" for name, value in figures["startup"].items()]
+        yield "\n".join(["| until | s |", "|---|---|", *rows])
+    for name, told in (("memory", "Peak memory, 1080p"), ("length", "Time and memory over length, 120p")):
+        if name in figures:
+            yield f"{told} ({commits[name]}):"
+            yield _lengths(figures[name])
+
+
+def _ratios(figures: Results, commits: dict[str, str], kind: str) -> str:
+    head = "| film | size | encoder | frames | transcode s | vidcolor s | ratio | least to most | commit |"
     rows = [
         f"| {r['film']} | {r['size']} | {' '.join(filter(None, (r['codec'], r['preset'])))} | {r['frames']}"
         f" | {r['transcode seconds']} | {r['vidcolor seconds']} | **{r['ratio']}**"
-        f" | {r['ratios'][0]} to {r['ratios'][1]} |"
-        for name, r in results.items()
+        f" | {r['ratios'][0]} to {r['ratios'][1]} | {commits[name]} |"
+        for name, r in figures.items()
         if name.startswith(f"{kind} ")
     ]
-    return "\n".join([head, "|---|---|---|---|---|---|---|---|", *rows])
+    return "\n".join([head, "|---|---|---|---|---|---|---|---|---|", *rows])
 
 
 def _lengths(rows: list[Results]) -> str:

@@ -17,7 +17,7 @@ from vidcolor.luma import MIN_SHORT_SIDE
 from vidcolor.networks.folding import fold_batch_norm
 from vidcolor.networks.network import HINT_CHANNELS
 from vidcolor.networks.packing import pack
-from vidcolor.precision import fastest_dtype, int8_pays
+from vidcolor.precision import fastest_dtype, in_words, int8_pays
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ class Colorizer:
         self.takes_hints = bool(getattr(generator, "takes_hints", False))
         folded = fold_batch_norm(generator.eval())
         self.fingerprint = fingerprint(folded)
-        self.runs_on = f"{self.device.type} in {'int8 and ' * int8}{str(self.dtype).removeprefix('torch.')}"
+        self.runs_on = f"{self.device.type} in {in_words(self.dtype, int8)}"
         network = folded.to(self.device, self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.generator = pack(network, int8=int8) if self.device.type == "cpu" else network
 

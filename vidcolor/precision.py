@@ -40,6 +40,11 @@ def int8_pays(device: torch.device, dtype: torch.dtype) -> bool:
     return device.type == "cpu" and dtype == torch.float32 and _pays("int8")
 
 
+def in_words(dtype: torch.dtype, int8: bool) -> str:
+    """An arithmetic as users are told of it."""
+    return f"{'int8 and ' * int8}{str(dtype).removeprefix('torch.')}"
+
+
 def _pays(kind: str) -> bool:
     return _advantages()[kind] > ADVANTAGES[kind]
 
