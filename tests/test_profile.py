@@ -24,6 +24,7 @@ from vidcolor.frames import FloatArray
 from vidcolor.networks import build
 from vidcolor.options import ColorizeOptions, EncodeOptions
 from vidcolor.pipeline import colorize_video
+from vidcolor.precision import int8_pays
 from vidcolor.profile import Peaks, Profile, profile_film, profile_json
 from vidcolor.profile_text import profile_lines
 from vidcolor.progress import FilmSizes
@@ -172,6 +173,8 @@ def test_a_real_measurement_ends() -> None:
     """Both peaks are those of some machine of this century."""
     assert 1e8 < peaks.bytes_per_second() < 1e13
     assert 1e8 < peaks.operations_per_second(torch.device("cpu"), torch.float32) < 1e15
+    if int8_pays(torch.device("cpu"), torch.float32):
+        assert 1e8 < peaks.operations_per_second(torch.device("cpu"), torch.float32, int8=True) < 1e15
 
 
 def test_report_says_what_the_stages_took(tmp_path: Path) -> None:

@@ -7,12 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidcolor.networks.layouts import Activation
+from vidcolor.networks.layouts import IDENTITY, Activation
 from vidcolor.networks.packing import PackedConv2d, PackedLinear, pack
 from vidcolor.networks.quantized import Int8Conv2d, Int8Linear, greatest_weight, quantized
 
 RELU: Activation = ("relu", [], "")
-IDENTITY: Activation = ("none", [], "")
 
 
 def has_int8() -> bool:

@@ -71,16 +71,16 @@ class Colorizer:
     ) -> None:
         self.device = resolve_device(device)
         self.dtype = dtype or fastest_dtype(self.device)
-        int8 = dtype is None and int8_pays(self.device, self.dtype)
+        self.int8 = dtype is None and int8_pays(self.device, self.dtype)
         self.batch_size = batch_size or BATCH_SIZES[self.device.type]
         self._halving = Lock()
         self.multiple: int = generator.get_submodule("").multiple  # type: ignore[assignment]
         self.takes_hints = bool(getattr(generator, "takes_hints", False))
         folded = fold_batch_norm(generator.eval())
         self.fingerprint = fingerprint(folded)
-        self.runs_on = f"{self.device.type} in {in_words(self.dtype, int8)}"
+        self.runs_on = f"{self.device.type} in {in_words(self.dtype, self.int8)}"
         network = folded.to(self.device, self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.generator = pack(network, int8=int8) if self.device.type == "cpu" else network
+        self.generator = pack(network, int8=self.int8) if self.device.type == "cpu" else network
 
     def predict(self, grey: FloatArray, hints: FloatArray | None = None) -> FloatArray:
         """Colour grey pictures, each on its own.

@@ -12,9 +12,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 from vidcolor.colorizer import Colorizer
+from vidcolor.networks.layouts import IDENTITY
+from vidcolor.networks.quantized import Int8Linear
 
 COPIED_BYTES = 1 << 26  # more, there and back, than most processors' caches hold
 MEASURED_SECONDS = 0.2
@@ -27,9 +30,17 @@ def bytes_per_second() -> float:
     return 2 * COPIED_BYTES / _best_seconds(lambda: np.copyto(target, source))
 
 
-def operations_per_second(device: torch.device, dtype: torch.dtype) -> float:
-    """Multiplications and additions, each counted, that a product of matrices of ``dtype`` does in a second."""
+def operations_per_second(device: torch.device, dtype: torch.dtype, *, int8: bool = False) -> float:
+    """Multiplications and additions, each counted, that a product of matrices of ``dtype`` does in a second.
+
+    ``int8``: of 8-bit integers instead, as in :mod:`vidcolor.networks.quantized`.
+    """
     size = MATRIX_SIZES[device.type]
+    with torch.inference_mode():
+        return 2 * size**3 / _best_seconds(_int8_product(size) if int8 else _product(size, device, dtype))
+
+
+def _product(size: int, device: torch.device, dtype: torch.dtype) -> Callable[[], object]:
     left, right, product = (torch.ones(size, size, device=device, dtype=dtype) for _ in range(3))
 
     def multiply() -> None:
@@ -37,8 +48,13 @@ def operations_per_second(device: torch.device, dtype: torch.dtype) -> float:
         if device.type != "cpu":
             getattr(torch, device.type).synchronize()
 
-    with torch.inference_mode():
-        return 2 * size**3 / _best_seconds(multiply)
+    return multiply
+
+
+def _int8_product(size: int) -> Callable[[], object]:
+    layer = Int8Linear(nn.Linear(size, size), IDENTITY)
+    rows = torch.ones(1, size, size)
+    return lambda: layer(rows)
 
 
 def _best_seconds(run: Callable[[], object]) -> float:

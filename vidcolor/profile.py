@@ -141,7 +141,7 @@ def profile_film(report: Report, colorizer: Predictor) -> Profile | None:
     if devices:
         member = next(iter(devices.values()))
         operations = peaks.operations_of(member, report.sizes.grey)
-        per_second = len(devices) * peaks.operations_per_second(member.device, member.dtype)
+        per_second = len(devices) * peaks.operations_per_second(member.device, member.dtype, int8=member.int8)
         runs_on = member.runs_on
     machine = Peaks(bytes_per_second=peaks.bytes_per_second(), operations_per_second=per_second, operations_on=runs_on)
     return profile(report, operations, machine, peak_memory_bytes)

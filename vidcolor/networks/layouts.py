@@ -11,6 +11,7 @@ from torch import Tensor
 
 Activation = tuple[str, list[float], str]
 """What follows a layer: a name in oneDNN's words, its numbers, and the way to compute it."""
+IDENTITY: Activation = ("none", [], "")
 SIZES = 2
 """Of pictures, for which a layer keeps its weights laid out."""
 _laying_out = Lock()  # for all layers: several threads may ask one network, and the first two would do it twice

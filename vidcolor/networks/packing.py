@@ -14,10 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vidcolor.networks.efficientnet_lite import SameConv2d
-from vidcolor.networks.layouts import Activation, Layouts
+from vidcolor.networks.layouts import IDENTITY, Activation, Layouts
 from vidcolor.networks.quantized import quantized
 
-IDENTITY: Activation = ("none", [], "")
 Make = Callable[[nn.Module, Activation], nn.Module | None]
 """A layer and an activation after it to one packed layer; None for a layer that stays as it is."""
 
