@@ -7,9 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidcolor.networks.folding import fold_batch_norm
+from vidcolor.networks.layers import DecoderBlock
 from vidcolor.networks.layouts import IDENTITY, Activation
 from vidcolor.networks.packing import PackedConv2d, PackedLinear, pack
-from vidcolor.networks.quantized import Int8Conv2d, Int8Linear, greatest_weight, quantized
+from vidcolor.networks.quantized import Int8Conv2d, Int8Join, Int8Linear, greatest_weight, quantized
 
 RELU: Activation = ("relu", [], "")
 
@@ -71,7 +73,7 @@ def test_a_convolution_loses_what_rounding_loses(least: float, bias: bool, keywo
         expected = F.conv2d(
             rounded(x), rounded_weights(layer.weight), layer.bias, layer.stride, layer.padding, layer.dilation
         )
-        found = Int8Conv2d(layer, layer.padding, RELU)(x)
+        found = Int8Conv2d(layer, RELU)(x)
     assert found.shape == expected.shape
     assert torch.allclose(found, expected.relu(), atol=1e-4 * float(expected.abs().max()))
     assert float(found.std()) > 0
@@ -90,6 +92,38 @@ def test_a_linear_layer_loses_what_rounding_loses(least: float, bias: bool) -> N
     assert torch.allclose(found, expected, atol=1e-4 * float(expected.abs().max()))
 
 
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("inputs", [(40, 24, 8), (72,)])
+def test_a_join_of_maps_of_very_different_ranges(inputs: tuple[int, ...], bias: bool) -> None:
+    """Each map loses what rounding it alone loses."""
+    torch.manual_seed(1)
+    layer = conv(sum(inputs), bias=bias)
+    with torch.inference_mode():
+        maps = [values(2, channels, 12, 18, least=-3.0) * 50**number for number, channels in enumerate(inputs)]
+        parts = layer.weight.split(inputs, dim=1)
+        sums = [
+            torch.cat([F.conv2d(rounded(one), rounded_weights(part), padding=1) for one in each.split(1)])
+            for each, part in zip(maps, parts, strict=True)
+        ]
+        expected = sum(sums) + (0 if layer.bias is None else layer.bias[:, None, None])
+        found = Int8Join(layer, inputs, RELU)(maps)
+    assert torch.allclose(found, expected.relu(), atol=1e-4 * float(expected.abs().max()))
+
+
+def test_decoder_blocks_join_in_8_bits() -> None:
+    """In a network whose blocks join maps, and not for few channels."""
+    torch.manual_seed(1)
+    for outputs, kind in ((48, Int8Join), (16, nn.Sequential)):
+        block = fold_batch_norm(DecoderBlock(32, (24, 8), outputs).eval())
+        maps = torch.randn(1, 32, 6, 8), [50 * torch.randn(1, 24, 12, 16), torch.randn(1, 8, 12, 16)]
+        with torch.inference_mode():
+            expected = block(*maps)
+            packed = pack(nn.ModuleList([block]), int8=True)[0]
+            found = packed(*maps)
+        assert isinstance(packed.join, kind)
+        assert float((found - expected).abs().max()) < 0.03 * float(expected.abs().max())
+
+
 def test_the_greatest_sums_do_not_overflow() -> None:
     """The worst that can come: all levels and all weights at their end."""
     layer = nn.Linear(512, 32)
@@ -104,7 +138,7 @@ def test_the_greatest_sums_do_not_overflow() -> None:
 def test_a_batch_decides_nothing(kind: str) -> None:
     """Each picture has its own range: what comes out does not depend on the pictures beside it."""
     torch.manual_seed(1)
-    layer = Int8Conv2d(conv(), (1, 1), RELU) if kind == "convolution" else Int8Linear(nn.Linear(40, 64), IDENTITY)
+    layer = Int8Conv2d(conv(), RELU) if kind == "convolution" else Int8Linear(nn.Linear(40, 64), IDENTITY)
     x = picture(3) if kind == "convolution" else torch.randn(3, 30, 40)
     x[1] *= 100
     with torch.inference_mode():
@@ -118,7 +152,7 @@ def test_nothing_comes_of_nothing() -> None:
     layer = conv()
     with torch.inference_mode():
         layer.weight[0] = 0
-        found = Int8Conv2d(layer, (1, 1), IDENTITY)(torch.zeros(1, 40, 8, 8))
+        found = Int8Conv2d(layer, IDENTITY)(torch.zeros(1, 40, 8, 8))
         assert layer.bias is not None
         assert torch.allclose(found, layer.bias[:, None, None].expand_as(found[0])[None])
 

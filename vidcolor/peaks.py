@@ -96,5 +96,6 @@ def _packed_layers() -> dict[Any, Any]:
         torch.ops.mkldnn._convolution_pointwise: conv,
         torch.ops.mkldnn._linear_pointwise: linear,
         torch.ops.onednn.qconv_pointwise: conv_int8,
+        torch.ops.onednn.qconv2d_pointwise: conv_int8,
         torch.ops.onednn.qlinear_pointwise: linear,
     }

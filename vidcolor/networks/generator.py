@@ -90,11 +90,11 @@ class Generator(ColorNetwork):
         self.scene = nn.Conv2d(2 * semantic[4] + semantic[3] + detail_channels[4], width, 1)
         self.attention = nn.Sequential(*(SelfAttention(width, heads=width // 40) for _ in range(attention_layers)))
         at16, at8, at4, at2 = decoder_channels
-        self.block16 = DecoderBlock(width, semantic[3] + detail_channels[3], at16)
+        self.block16 = DecoderBlock(width, (semantic[3], detail_channels[3]), at16)
         self.attention16 = SelfAttention(at16, heads=at16 // 32)
-        self.block8 = DecoderBlock(at16, semantic[2] + detail_channels[2], at8)
-        self.block4 = DecoderBlock(at8, semantic[1] + detail_channels[1], at4)
-        self.block2 = DecoderBlock(at4, detail_channels[0], at2)
+        self.block8 = DecoderBlock(at16, (semantic[2], detail_channels[2]), at8)
+        self.block4 = DecoderBlock(at8, (semantic[1], detail_channels[1]), at4)
+        self.block2 = DecoderBlock(at4, (detail_channels[0],), at2)
         self.to_ab = conv_to_ab(at2, 3)
 
     def encode(self, grey: Tensor) -> list[Tensor]:

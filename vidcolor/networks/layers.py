@@ -84,13 +84,25 @@ class SelfAttention(nn.Module):
         return restored
 
 
-class DecoderBlock(nn.Module):
-    """Narrow what comes from below, enlarge it, join it with the skips, and refine it with a residual pair."""
+class Concatenate(nn.Module):
+    """Maps (N, C, h, w), one after the other along C."""
 
-    def __init__(self, below: int, skips: int, outputs: int) -> None:
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        return torch.cat(tuple(maps), dim=1)
+
+
+class DecoderBlock(nn.Module):
+    """Narrow what comes from below, enlarge it, join it with the skips, and refine it with a residual pair.
+
+    ``skips``: channels of each of them.
+    """
+
+    def __init__(self, below: int, skips: Sequence[int], outputs: int) -> None:
         super().__init__()
         self.narrow = nn.Conv2d(below, outputs, 1)  # before the enlargement: a quarter of the work
-        self.join = conv_bn_relu(outputs + skips, outputs)
+        self.joined = (outputs, *skips)
+        self.concatenate: nn.Module = Concatenate()
+        self.join: nn.Module = conv_bn_relu(sum(self.joined), outputs)
         self.refine = nn.Sequential(
             conv_bn_relu(outputs, outputs), nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
             nn.BatchNorm2d(outputs),
@@ -98,7 +110,7 @@ class DecoderBlock(nn.Module):
 
     def forward(self, below: Tensor, skips: Sequence[Tensor]) -> Tensor:
         below = F.interpolate(self.narrow(below), size=skips[0].shape[-2:], mode="bilinear", align_corners=False)
-        x = self.join(torch.cat((below, *skips), dim=1))
+        x = self.join(self.concatenate((below, *skips)))
         return F.relu(x + self.refine(x))
 
 

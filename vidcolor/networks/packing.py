@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vidcolor.networks.efficientnet_lite import SameConv2d
+from vidcolor.networks.layers import DecoderBlock
 from vidcolor.networks.layouts import IDENTITY, Activation, Layouts
-from vidcolor.networks.quantized import quantized
+from vidcolor.networks.quantized import quantized, quantized_join
 
 Make = Callable[[nn.Module, Activation], nn.Module | None]
 """A layer and an activation after it to one packed layer; None for a layer that stays as it is."""
@@ -35,6 +36,8 @@ def pack(module: nn.Module, *, int8: bool = False) -> nn.Module:
     in_bf16 = any(parameter.dtype == torch.bfloat16 for parameter in module.parameters())
     if in_bf16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return module
+    if int8:
+        _quantize_joins(module)
     make = _quantized_or_packed if int8 else _packed_layer
     if isinstance(module, nn.Sequential):
         return _packed_sequence(module, make)
@@ -76,6 +79,12 @@ def _activation(layer: nn.Module) -> Activation | None:
         return "gelu", [], layer.approximate
     known: dict[type[nn.Module], Activation] = {nn.ReLU: ("relu", [], ""), nn.ReLU6: ("hardtanh", [0.0, 6.0], "")}
     return known.get(type(layer))
+
+
+def _quantize_joins(module: nn.Module) -> None:
+    for block in module.modules():
+        if isinstance(block, DecoderBlock) and (join := quantized_join(block.join, block.joined)) is not None:
+            block.concatenate, block.join = nn.Identity(), join
 
 
 def _quantized_or_packed(layer: nn.Module, activation: Activation) -> nn.Module | None:

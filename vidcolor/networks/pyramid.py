@@ -113,10 +113,10 @@ class Pyramid(ColorNetwork):
         at32, at16 = attention_layers
         self.attention = nn.Sequential(*(SelfAttention(width, heads=max(width // HEAD, 1)) for _ in range(at32)))
         skips = (
-            semantic[3] + detail_channels[3],
-            semantic[2] + detail_channels[2],
-            semantic[1] + detail_channels[1],
-            detail_channels[0],
+            (semantic[3], detail_channels[3]),
+            (semantic[2], detail_channels[2]),
+            (semantic[1], detail_channels[1]),
+            (detail_channels[0],),
         )
         below = (width, *decoder_channels[:-1])
         self.blocks = nn.ModuleList(
