@@ -9,11 +9,14 @@ from skimage.color import lab2xyz, rgb2lab
 
 from tests.samples import SPEC
 from vidcolor.chroma import (
+    _codes_of_8_bits,
+    _codes_of_any_depth,
     ab_to_chroma,
     channel_offsets,
     colorize_grey,
     fade,
     limit_to_gamut,
+    quantize,
     render,
 )
 from vidcolor.chroma_table import chroma_table, table_for
@@ -254,6 +257,22 @@ def test_gamut_limit_keeps_hue_and_inner_colours():
     rgb = luma + np.stack(channel_offsets(limited, BT709))
     reach = np.maximum(rgb.max(axis=0), 1 - rgb.min(axis=0))
     np.testing.assert_allclose(reach[0, 1:], 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("full_range", [False, True])
+@pytest.mark.parametrize("matrix", sorted(KR_KB))
+def test_codes_that_look_safe_need_no_limit(matrix, full_range):
+    """Of 8 bits only colours near the end of the gamut are limited: the codes are those of all being limited."""
+    spec = replace(SPEC, matrix=matrix, full_range=full_range)
+    random = np.random.default_rng(matrix)
+    luma = np.tile(np.arange(256, dtype=np.uint8), (300, 2))  # every code, also beyond black and white
+    chroma = random.normal(0, random.uniform(0, 0.2, (2, *luma.shape))).astype(np.float32)
+    rows = np.concatenate((np.linspace(-0.5, 0.5, 256), np.zeros(256))).astype(np.float32)
+    chroma[:, :8] = np.stack((rows, rows[::-1]))[:, None]
+    weights = luma_weights(spec)
+    expected = _codes_of_any_depth(luma, chroma, spec, 8, weights)
+    np.testing.assert_array_equal(_codes_of_8_bits(luma, chroma, spec, 8, weights), expected)
+    assert 0.05 < np.mean(np.stack(expected) != np.stack([quantize(plane, 8, full_range) for plane in chroma])) < 0.95
 
 
 def test_black_and_white_carry_no_colour():

@@ -92,12 +92,47 @@ def _codes(
     A band of rows after the other, so that all that is made on the way stays in the processor's cache.
     """
     cb, cr = (np.empty(luma.shape, np.uint8 if bit_depth <= 8 else np.uint16) for _ in range(2))
+    code_band = _codes_of_8_bits if luma.dtype == np.uint8 and bit_depth == 8 else _codes_of_any_depth
     for top in range(0, len(luma), BAND_ROWS):
         rows = slice(top, top + BAND_ROWS)
-        limited = limit_to_gamut(expand_range(luma[rows], spec), chroma[:, rows], weights)
-        for codes, plane in zip((cb, cr), limited, strict=True):
-            codes[rows] = quantize(plane, bit_depth, spec.full_range)
+        cb[rows], cr[rows] = code_band(luma[rows], chroma[:, rows], spec, bit_depth, weights)
     return cb, cr
+
+
+def _codes_of_any_depth(
+    luma: Plane, chroma: FloatArray, spec: VideoSpec, bit_depth: int, weights: LumaWeights
+) -> list[Plane]:
+    limited = limit_to_gamut(expand_range(luma, spec), chroma, weights)
+    return [quantize(plane, bit_depth, spec.full_range) for plane in limited]
+
+
+def _codes_of_8_bits(
+    luma: Plane, chroma: FloatArray, spec: VideoSpec, bit_depth: int, weights: LumaWeights
+) -> list[Plane]:
+    """The same, sooner: only the colours that their code shows to be near the end of the gamut are limited."""
+    codes = [quantize(plane, bit_depth, spec.full_range) for plane in chroma]
+    steps = _chroma_steps(bit_depth, spec.full_range)
+    furthest = np.maximum(*(cv2.convertScaleAbs(plane, alpha=steps) for plane in chroma))
+    places = np.flatnonzero(furthest > cv2.LUT(luma, _safe_codes(spec, weights)))
+    if len(places):
+        some = chroma.reshape(2, -1)[:, places, None]
+        exact = _codes_of_any_depth(luma.reshape(-1)[places, None], some, spec, bit_depth, weights)
+        for code, right in zip(codes, exact, strict=True):
+            code.reshape(-1)[places] = right[:, 0]
+    return codes
+
+
+@lru_cache(maxsize=4)
+def _safe_codes(spec: VideoSpec, weights: LumaWeights) -> Plane:
+    """By 8-bit luma code, how many steps from 0 Cb and Cr may be, rounded, and surely are within the gamut.
+
+    Up to there neither B' nor R' leaves [0, 1], and G', which has a smaller part of both, does not either. What rounds
+    to 0 may always stay: to be limited is to come nearer to it.
+    """
+    luma = expand_range(np.arange(256, dtype=np.uint8)[None], spec)[0]
+    room = np.minimum(luma, 1 - luma) * _chroma_steps(8, spec.full_range)
+    safe: Plane = np.clip(np.floor(room / (2 - 2 * min(weights.kb, weights.kr)) - 0.5), 0, 255).astype(np.uint8)
+    return safe
 
 
 def _small_chroma(
@@ -244,7 +279,7 @@ def resize(plane: FloatArray, size: tuple[int, int], interpolation: int) -> Floa
 
 def quantize(plane: FloatArray, bit_depth: int, full_range: bool) -> Plane:
     """Cb or Cr in [-0.5, 0.5] to code values (ITU-T H.273, 8.3), uint8 up to 8 bits, else uint16; zero to 2^(d-1)."""
-    scale = 2**bit_depth - 1 if full_range else 224 << bit_depth - 8
+    scale = _chroma_steps(bit_depth, full_range)
     middle = 2 ** (bit_depth - 1)
     if bit_depth == 8:
         return np.asarray(cv2.convertScaleAbs(plane, alpha=scale, beta=middle), np.uint8)  # all of it in one pass
@@ -252,7 +287,12 @@ def quantize(plane: FloatArray, bit_depth: int, full_range: bool) -> Plane:
     return codes
 
 
+def _chroma_steps(bit_depth: int, full_range: bool) -> int:
+    """Code values from the least to the greatest Cb (ITU-T H.273, 8.3)."""
+    return 2**bit_depth - 1 if full_range else 224 << bit_depth - 8
+
+
 def dequantize(codes: Plane, bit_depth: int, full_range: bool) -> FloatArray:
     """The other way round as :func:`quantize`."""
-    scale = 2**bit_depth - 1 if full_range else 224 << bit_depth - 8
+    scale = _chroma_steps(bit_depth, full_range)
     return np.asarray((codes.astype(np.float32) - 2 ** (bit_depth - 1)) / np.float32(scale), np.float32)
