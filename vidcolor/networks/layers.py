@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 
 import torch
@@ -25,12 +26,22 @@ class ResidualBlock(nn.Module):
         super().__init__()
         second = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
         self.layers = nn.Sequential(conv_bn_relu(inputs, outputs, stride=stride), second, nn.BatchNorm2d(outputs))
-        project = nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False)
         same = stride == 1 and inputs == outputs
-        self.shortcut = nn.Sequential() if same else nn.Sequential(project, nn.BatchNorm2d(outputs))
+        self.shortcut = nn.Sequential() if same else _projection(inputs, outputs, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.shortcut(x) + self.layers(x))
+
+
+def _projection(inputs: int, outputs: int, stride: int) -> nn.Sequential:
+    """A 1×1 convolution of every ``stride``-th place, and batch norm.
+
+    The places are picked first: the gradient of a strided 1×1 convolution of few channels writes beyond its memory
+    (oneDNN in torch 2.15; a processor with AVX-512 and without bf16 ends in a crash).
+    """
+    convolution = nn.Conv2d(inputs, outputs, 1, bias=False)
+    layers: list[tuple[str, nn.Module]] = [("0", convolution), ("1", nn.BatchNorm2d(outputs))]
+    return nn.Sequential(OrderedDict([("pick", nn.MaxPool2d(1, stride)), *layers] if stride > 1 else layers))
 
 
 MOST_WEIGHED = 1024
