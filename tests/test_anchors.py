@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.scenes import frames_of, panning
-from vidcolor.anchors import FURTHEST, mark_anchors
+from vidcolor.anchors import FURTHEST, NEAREST, mark_anchors
 from vidcolor.frames import Frame
 from vidcolor.shots import FLASH_FRAMES, mark_cuts
 
@@ -52,6 +52,35 @@ def test_motion_needs_more_anchors():
         assert anchors[0] == 0
         assert anchors[-1] == 40
         assert max(np.diff(anchors)) <= FURTHEST
+
+
+def marks_of(pictures: list[np.ndarray], every: int | None) -> str:
+    """For each frame: A an anchor, r a relay, a dot neither."""
+    frames = mark_anchors(mark_cuts(frames_of(pictures)), every)
+    return "".join("A" if frame.is_anchor else "r" if frame.is_relay else "." for frame in frames)
+
+
+def changing(share: float) -> list[np.ndarray]:
+    """A scene of which ``share`` is another one in each of 21 frames: no motion leads from one to the next."""
+    scene = panning(2, 1)[0]
+    return [(1 - share) * scene + share * panning(seed, 1)[0] for seed in range(6, 27)]
+
+
+def test_relays_where_motion_leads_nowhere():
+    """Where a frame cannot be bent into the next, colour halts on it, and the network sees no more than each fourth.
+
+    A film that is told where its anchors are has no relays, nor has one that can be bent.
+    """
+    marks = marks_of(changing(0.3), None)
+    assert "ArrrArrrA" in marks
+    assert min(np.diff([place for place, mark in enumerate(marks[:-1]) if mark == "A"])) == NEAREST
+    assert "r" not in marks_of(changing(0.3), 8) + marks_of(panning(2, 41, speed=0.5), None)
+
+
+def test_what_is_torn_is_seen_at_once():
+    """Frames that have next to nothing in common with the one before are anchors, however near, without any cut."""
+    marks = marks_of(changing(0.45), None)
+    assert marks.count("A") > 0.8 * len(marks)
 
 
 def test_anchors_do_not_depend_on_what_comes_later():

@@ -110,3 +110,34 @@ def test_frames_without_ab_pass():
     assert [frame.picture.pts for frame in smoothed] == list(range(41))
     assert all(out is frame for out, frame in zip(smoothed, frames, strict=True) if frame.ab is None)
     assert all(out.ab is not None for out, frame in zip(smoothed, frames, strict=True) if frame.is_anchor)
+
+
+def test_a_relay_is_told_what_anchors_agree_on():
+    """A frame without an opinion takes on that of the anchors on both sides, with less of their noise."""
+    views = moving_scene(9, 25, speed=1.5)
+    noisy = with_noise(shot(views), 10)
+    frames = [
+        frame if index % 4 == 0 else replace(frame, ab=None, is_anchor=False, is_relay=True)
+        for index, frame in enumerate(noisy)
+    ]
+    smoothed = list(smooth(iter(frames), strength=0.8))
+    assert relative_error(smoothed, views) < 0.5 * relative_error(noisy, views)
+    anchors, relays = smoothed[4:21:4], smoothed[6:23:4]
+    assert relative_error(relays, views[6:23:4]) < 1.5 * relative_error(anchors, views[4:21:4])
+
+
+def test_a_relay_with_nothing_before_it_is_an_error():
+    """It has nothing to pass on, and must not come out without ab."""
+    relay = replace(shot(moving_scene(9, 1))[0], ab=None, is_anchor=False, is_relay=True)
+    with pytest.raises(ValueError, match="expected ab on the first frame of every shot"):
+        list(smooth(iter([relay]), strength=0.8))
+
+
+def test_an_unknown_place_is_shared():
+    """Where neither the anchor before a relay nor the one after it agrees with it, both count alike."""
+    (grey, ab), (other, _) = moving_scene(10, 1)[0], moving_scene(11, 1)[0]
+    first, _, last = shot([(grey, ab)] * 3)
+    relay = replace(first, opens_shot=False, grey=other, ab=None, is_anchor=False, is_relay=True)
+    told = list(smooth(iter([first, relay, replace(last, ab=-ab)]), strength=0.8))[1].ab
+    assert np.isfinite(told).all()
+    assert np.abs(told).mean() < 0.5 * np.abs(ab).mean()

@@ -46,6 +46,15 @@ def test_occluded_places_take_the_anchor_that_sees_them():
     assert relative_error(list(carry(iter(frames))), views) < 0.5 * relative_error(nearest, views)
 
 
+def test_relays_lead_through_fast_motion():
+    """Where anchors are too far apart for the flow, colour that halts on each frame has a quarter of the error."""
+    views = moving_scene(3, 33, speed=8.0)
+    without = shot(views, every=4)
+    relays = [replace(frame, is_relay=frame.ab is None) for frame in without]
+    straight, halting = (relative_error(list(steady(iter(f), strength=0.8)), views) for f in (without, relays))
+    assert halting < 0.25 * straight
+
+
 @pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("every", [1, 4])
 def test_nothing_crosses_a_cut(strength, every):

@@ -9,6 +9,11 @@ frames, what carrying costs (error over the energy of ab, mean and worst clip):
     every 16th, more strict from the 8th on  13 %                 1.7 %   3.5 %
 
 With the network's colours, whose mistakes are forty times as large, the last two are equally good.
+
+Where a picture cannot be bent over :data:`NEAREST` frames, the network knows no more of the fourth frame than of the
+first. What is missing is a way there, so the frames between become *relays*: colour makes a halt on them
+(:mod:`vidcolor.smoothing`), which costs two steps of flow instead of a network. Only what is all but torn needs an
+anchor.
 """
 
 from __future__ import annotations
@@ -17,11 +22,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from vidcolor.frames import Frame
-from vidcolor.shots import Thumbnail, exceeds, thumbnail, thumbnail_flow
+from vidcolor.shots import Thumbnail, thumbnail, thumbnail_flow, unrelated
 
-FURTHEST = 16  # frames between anchors that are chosen by motion
-MOST_PICTURES = 16  # between them, repeated ones included: they wait for the next anchor, at full size
-BENT = 0.12  # of the structure: what bending an anchor's thumbnail into a frame's may leave
+NEAREST = 4  # frames from one anchor to the next that are chosen by motion, but for:
+TORN = 0.2  # of the structure, as below: more than that, and the next frame is an anchor however near
+FURTHEST = 16
+MOST_PICTURES = 16  # between anchors, repeated ones included: they wait for the next one, at full size
+BENT = 0.12  # of the structure: what bending the thumbnail of an anchor or relay into a frame's may leave
 FAR = 8  # frames from the last anchor, from which on it may leave less:
 BENT_FAR = 0.08
 
@@ -34,25 +41,32 @@ def mark_anchors(frames: Iterator[Frame], every: int | None) -> Iterator[Frame]:
 
     Args:
         every: frames from one anchor to the next; None: at most :data:`FURTHEST`, and fewer where the picture changes
-            so much that the anchor cannot be bent into it.
+            so much that the anchor cannot be bent into it. Where it does so within :data:`NEAREST` frames,
+            ``is_relay`` is set instead.
     """
     spacing = every or FURTHEST
     estimator = thumbnail_flow()
     age = shown = 0  # frames, and pictures, since the last anchor
-    anchor: Thumbnail | None = None
+    halt: Thumbnail | None = None  # of the last anchor or relay
+    has_relay = False  # since the last anchor
     frame = next(frames, None)
     while frame is not None:
         following = next(frames, None)
         closes_shot = following is None or following.opens_shot
         too_many = every is None and shown >= MOST_PICTURES
         due = frame.opens_shot or closes_shot or age + 1 >= spacing or too_many
-        if not due and every is None and following is not None and anchor is not None and not following.is_disturbed:
+        is_last_way = False  # what follows cannot be reached from before
+        if not due and every is None and following is not None and halt is not None and not following.is_disturbed:
             limit = BENT if age + 1 < FAR else BENT_FAR
-            due = exceeds(anchor, thumbnail(following.grey), limit, estimator)
+            loss = unrelated(halt, thumbnail(following.grey), limit, estimator)
+            is_last_way = loss > limit
+            due = loss > TORN or ((is_last_way or has_relay) and age + 1 >= NEAREST)
         is_anchor = due and not frame.is_disturbed
-        if is_anchor and every is None:
-            anchor = thumbnail(frame.grey)
+        is_relay = is_last_way and not due and not frame.is_disturbed
+        if every is None and (is_anchor or is_relay):
+            halt = thumbnail(frame.grey)
         age = 0 if is_anchor else age + 1
         shown = (0 if is_anchor else shown) + 1 + len(frame.repeats)
-        yield replace(frame, is_anchor=is_anchor)
+        has_relay = not is_anchor and (has_relay or is_relay)
+        yield replace(frame, is_anchor=is_anchor, is_relay=is_relay)
         frame = following

@@ -99,6 +99,8 @@ class Frame:
     where things are."""
     is_anchor: bool = True
     """True where the network is asked; the others get their colour carried from the anchors."""
+    is_relay: bool = False
+    """True where colour that is carried gets no further without a halt: it is smoothed there as on an anchor."""
     ab: FloatArray | None = None
     """(2, h, w), CIE Lab units, about [-110, 110]; None until a stage has made it."""
     repeats: tuple[Frame, ...] = ()

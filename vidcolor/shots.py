@@ -93,15 +93,17 @@ def thumbnail_flow() -> cv2.DISOpticalFlow:
 
 def differ(earlier: Thumbnail, later: Thumbnail, estimator: cv2.DISOpticalFlow) -> bool:
     """Whether two thumbnails show different scenes, motion aside."""
-    return exceeds(earlier, later, CUT_THRESHOLD, estimator)
+    return unrelated(earlier, later, CUT_THRESHOLD, estimator) > CUT_THRESHOLD
 
 
-def exceeds(earlier: Thumbnail, later: Thumbnail, limit: float, estimator: cv2.DISOpticalFlow) -> bool:
-    """Whether more than ``limit`` of the structure of two thumbnails is unrelated, motion aside."""
-    if structure_loss(earlier.structure, later.structure) <= limit:  # nearly always, and flow is three times the work
-        return False
+def unrelated(earlier: Thumbnail, later: Thumbnail, limit: float, estimator: cv2.DISOpticalFlow) -> float:
+    """How much of the structure of two thumbnails is unrelated, motion aside, in [0, 1]; without motion in mind where
+    that is no more than ``limit`` anyway."""
+    loss = structure_loss(earlier.structure, later.structure)
+    if loss <= limit:  # nearly always, and flow is three times the work
+        return loss
     warped = warp(earlier.structure.values, flow_to(earlier.levels, later.levels, estimator))
-    return structure_loss(Structure.of(warped), later.structure) > limit
+    return structure_loss(Structure.of(warped), later.structure)
 
 
 def structure_loss(one: Structure, other: Structure) -> float:

@@ -4,6 +4,8 @@ What the network is unsure of it decides anew in every frame. So each anchor ask
 mean from the shot's beginning, and another one backwards from :data:`WINDOW` frames ahead at most. Both follow the
 optical flow, and both count, pixel by pixel, only as far as the luma agrees.
 
+A relay (:mod:`vidcolor.anchors`) has no opinion of its own. It is told what the anchors before and after it agree on.
+
 The mean of a red and a brown is duller than either. So the strength of the colours has a mean of its own, and the mean
 colour is brought up to it, within :data:`MOST_GAIN`.
 
@@ -27,6 +29,7 @@ BEGINNING = 2  # frames of a shot that are settled as soon as half a window has 
 TOLERANCE = 8.0  # grey levels of 255: more strict than where colour must come from somewhere
 MAX_KEEP = 0.95  # at strength 1: about the last twenty anchors
 MOST_GAIN = 1.5  # where opinions differ in hue, little is left of the mean, and what is left is chance
+LEAST_WEIGHT = 1e-3  # where nothing that is remembered agrees, before and after share
 LEAST_CHROMA = 1e-3  # Lab units: grey has no hue to be brought out
 
 
@@ -39,7 +42,7 @@ class Memory:
     colour: FloatArray
     """(3, h, w): the means of a, of b and of their strength √(a² + b²)."""
     weight: FloatArray
-    """(h, w): how many anchors, in effect, have gone into ``colour`` at each pixel, this one included; at least 1."""
+    """(h, w): how many anchors, in effect, have gone into ``colour`` at each pixel, this one included."""
 
 
 @dataclass(frozen=True)
@@ -49,24 +52,25 @@ class Averager:
     max_weight: float
     estimator: cv2.DISOpticalFlow
 
-    def remember(self, frame: Frame, memory: Memory | None) -> Memory:
+    def remember(self, frame: Frame, memory: Memory | None) -> Memory | None:
         """One step, in either direction: what is remembered, warped to ``frame``, counts as far as the luma agrees.
 
-        Raises ValueError where the frame has no ab.
+        A frame without ab has no opinion of its own; None where nobody before has had one either.
         """
-        if frame.ab is None:
-            raise ValueError(f"expected ab, got none at {frame.picture.pts = }")
-        levels, colour = to_levels(frame.grey), with_strength(frame.ab)
+        levels, colour = to_levels(frame.grey), None if frame.ab is None else with_strength(frame.ab)
         if memory is None:
-            return Memory(levels, colour, np.ones_like(colour[0]))
+            return None if colour is None else Memory(levels, colour, np.ones_like(colour[0]))
         flow = flow_to(memory.levels, levels, self.estimator)
         trusted = warp(memory.weight, flow) * agreement(levels, memory.levels, flow, tolerance=TOLERANCE)
         past = np.clip(trusted, 0, np.float32(self.max_weight))
-        return Memory(levels, colour + past / (1 + past) * (warp(memory.colour, flow) - colour), 1 + past)
+        warped = warp(memory.colour, flow)
+        if colour is None:
+            return Memory(levels, warped, past)
+        return Memory(levels, colour + past / (1 + past) * (warped - colour), 1 + past)
 
 
 def smooth(frames: Iterator[Frame], *, strength: float) -> Iterator[Frame]:
-    """Replace the ab of each frame that has one by the mean along the motion, within the shot.
+    """Replace the ab of each frame that has one, and that of relays, by the mean along the motion, within the shot.
 
     Holds back :data:`WINDOW` frames at most, half as many when a shot begins, and those that repeat the last one.
     ``strength``, 0 to 1, limits how many anchors the mean reaches to on either side; 0 passes every frame through
@@ -103,22 +107,35 @@ def settle(
     ahead: dict[int, Memory] = {}
     following: Memory | None = None
     for index in reversed(range(len(waiting))):
-        if waiting[index].ab is not None:
-            following = ahead[index] = averager.remember(waiting[index], following)
+        if waiting[index].ab is not None or waiting[index].is_relay:
+            following = averager.remember(waiting[index], following)
+            if following is not None:
+                ahead[index] = following
     settled = []
     for index, frame in enumerate(waiting[:count]):
-        if frame.ab is None:
+        if frame.ab is None and not frame.is_relay:
             settled.append(frame)
             continue
         memory = averager.remember(frame, memory)
-        settled.append(replace(frame, ab=join(memory, ahead[index], frame.ab)))
+        if memory is None:
+            raise ValueError(f"expected ab on the first frame of every shot, got none before {frame.picture.pts = }")
+        settled.append(replace(frame, ab=join(memory, ahead.get(index), frame.ab)))
     return settled, memory
 
 
-def join(before: Memory, after: Memory, own: FloatArray) -> FloatArray:
-    """ab (2, h, w): the mean of all anchors before and after the present one, whose ``own`` ab is in both of them."""
-    total: FloatArray = before.colour * before.weight + after.colour * after.weight - with_strength(own)
-    total /= before.weight + after.weight - 1
+def join(before: Memory, after: Memory | None, own: FloatArray | None) -> FloatArray:
+    """ab (2, h, w): the mean of all anchors before and after the present frame; its ``own`` ab, if it has one, is in
+    both of them."""
+    total: FloatArray
+    if after is None:
+        total = before.colour
+    elif own is None:
+        one, other = before.weight + np.float32(LEAST_WEIGHT), after.weight + np.float32(LEAST_WEIGHT)
+        total = before.colour * one + after.colour * other
+        total /= one + other
+    else:
+        total = before.colour * before.weight + after.colour * after.weight - with_strength(own)
+        total /= before.weight + after.weight - 1
     ab, strength = total[:2], total[2]
     gain = strength / np.clip(strength_of(ab), np.float32(LEAST_CHROMA), np.inf)
     joined: FloatArray = ab * np.clip(gain, 1, np.float32(MOST_GAIN))
