@@ -32,9 +32,9 @@ def until_first(*args, on_progress=None, **settings):
         print(time.time(), flush=True)
         os._exit(0)
     return colorize(*args, on_progress=stop, **settings)
-def load_and_watch(*args):
+def load_and_watch(*args, **settings):
     global colorize
-    network = load(*args)
+    network = load(*args, **settings)
     from vidcolor import pipeline
     colorize, pipeline.colorize_video = pipeline.colorize_video, until_first
     return network

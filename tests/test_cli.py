@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -181,8 +182,21 @@ def test_colorize_is_the_default_command(library: Library, arguments: list[str])
     ]
 
 
-def test_what_is_no_film_is_refused_before_the_network_is_loaded(library: Library) -> None:
-    """Loading takes seconds; a picture is not opened as a film."""
+def test_the_film_is_looked_into_while_the_network_is_loaded(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither waits for the other."""
+    loading = threading.Event()
+
+    def open_film(path: Path, **settings: Any) -> StringIO:
+        assert loading.wait(10)
+        return StringIO()
+
+    monkeypatch.setattr(sys.modules["vidcolor.weights"], "load_generator", lambda path: loading.set())
+    monkeypatch.setattr(sys.modules["vidcolor.video"], "VideoReader", open_film)
+    assert run("film.mp4", "-o", "out.mp4").exit_code == 0
+
+
+def test_what_is_no_film_is_refused_whatever_the_network_says(library: Library) -> None:
+    """What is wrong with the film is said first; a picture is not opened as a film."""
     library.film_error = InputError("film.mp4: damaged")
     library.weights_error = WeightsError("must not be reached")
     result = run("film.mp4", "-o", "out.mp4")

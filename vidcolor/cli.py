@@ -10,9 +10,11 @@ import difflib
 import gc
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from fractions import Fraction
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -140,9 +142,8 @@ def colorize(
     if options.resume and not options.overwrite and isinstance(job.dest, Path) and is_finished(job.dest):
         clear_up_behind(job.dest)
         return session.display.finished_before(job.dest)
-    if isinstance(job.source, Path) and is_file(job.source):
-        check_film(session, job.source, options)
-    colorizer = load(session, network)
+    film = job.source if isinstance(job.source, Path) and is_file(job.source) else None
+    colorizer = load(session, network, meanwhile=None if film is None else partial(check_film, session, film, options))
     if job.paths is not None:
         return colorize_path(session, *job.paths, colorizer, options)
     return colorize_film(session, job.source, job.dest, colorizer, options)
@@ -223,7 +224,7 @@ def models(session: Session) -> None:
 
 
 def check_film(session: Session, source: Path, options: ColorizeOptions) -> None:
-    """Decode a film's first picture, so that a file without any is refused before seconds go by for the network."""
+    """Decode a film's first picture, so that a file without any is refused at once, and not after the network."""
     with session.display.loading(f"Looking into {source.name}"):
         from vidcolor.suffixes import is_picture
         from vidcolor.video import VideoReader
@@ -232,10 +233,17 @@ def check_film(session: Session, source: Path, options: ColorizeOptions) -> None
             VideoReader(source, deinterlace=options.deinterlace, on_error=options.on_error).close()
 
 
-def load(session: Session, network: NetworkChoice) -> Predictor:
-    """The network, with something to look at meanwhile."""
-    with session.display.loading("Loading the network"), _modules_staying():
-        return network.load()
+def load(session: Session, network: NetworkChoice, *, meanwhile: Callable[[], None] | None = None) -> Predictor:
+    """The network, with something to look at until it is there.
+
+    ``meanwhile`` is done before anybody waits for it, and what it raises is told at once.
+    """
+    with _modules_staying():
+        loading = ThreadPoolExecutor(max_workers=1).submit(network.load)
+        if meanwhile is not None:
+            meanwhile()
+        with session.display.loading("Loading the network"):
+            return loading.result()
 
 
 @contextmanager
