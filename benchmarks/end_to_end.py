@@ -1,4 +1,4 @@
-"""How much longer colouring a film takes than encoding it again: both in one run, in turn.
+"""How much longer coloring a film takes than encoding it again: both in one run, in turn.
 
     python benchmarks/end_to_end.py [FILM] [--height 1080] [--frames 1440] [--codec libx264] [--preset medium]
         [--runs 5] [--avx2] [VIDCOLOR OPTIONS]
@@ -88,21 +88,21 @@ def compare(
     environment = AVX2_ALONE if avx2 else {}
     parameters = "asm=avx2" if avx2 and codec == "libx264" else ""
     with tempfile.TemporaryDirectory() as folder:
-        film, plain, coloured = (Path(folder) / name for name in ("film.mp4", "plain.mkv", "coloured.mkv"))
+        film, plain, colored = (Path(folder) / name for name in ("film.mp4", "plain.mkv", "colored.mkv"))
         if source is None:
             source = Path(folder) / "demo.mp4"
             render_demo(source)
         size = enlarge(source, film, height, frames)
         transcode = str(Path(__file__).with_name("transcode.py"))
         settings = ["--preset", preset, "--crf", crf] if codec.startswith("libx26") else []
-        vidcolor = [sys.executable, "-m", "vidcolor", str(film), "-o", str(coloured), "--overwrite", "--quiet"]
+        vidcolor = [sys.executable, "-m", "vidcolor", str(film), "-o", str(colored), "--overwrite", "--quiet"]
         told = ["--encoder-option", f"x264-params={parameters}"] if parameters else []
         theirs = [sys.executable, transcode, str(film), str(plain), codec, preset, crf, parameters]
         ours = [*vidcolor, "--codec", codec, *settings, *told, *extra]
         if avx2:
             seconds(ours, environment)  # measures the processor anew, and remembers it
         pairs = [(seconds(theirs, environment), seconds(ours, environment)) for _ in range(runs)]
-    ratios = [coloured / transcoded for transcoded, coloured in pairs]
+    ratios = [colored / transcoded for transcoded, colored in pairs]
     return {
         "film": source.stem,
         "size": size,
@@ -111,7 +111,7 @@ def compare(
         "preset": preset if settings else None,
         "runs": runs,
         "transcode seconds": round(statistics.median(transcoded for transcoded, _ in pairs), 2),
-        "vidcolor seconds": round(statistics.median(coloured for _, coloured in pairs), 2),
+        "vidcolor seconds": round(statistics.median(colored for _, colored in pairs), 2),
         "ratio": round(statistics.median(ratios), 2),
         "ratios": [round(min(ratios), 2), round(max(ratios), 2)],
     }

@@ -1,10 +1,10 @@
-"""What colouring leaves untouched: frames, timestamps, sound and luma, film by film.
+"""What coloring leaves untouched: frames, timestamps, sound and luma, film by film.
 
     python benchmarks/fidelity.py FILM... [--lossless] [VIDCOLOR OPTIONS]
 
-Every film is coloured by ``vidcolor`` and compared with its source and with a plain re-encode of it at the same
+Every film is colored by ``vidcolor`` and compared with its source and with a plain re-encode of it at the same
 settings. An encoder decides with the chroma in view, so the two encodes never agree in every pixel: what counts is
-that ours is as near to the source as the plain one. With ``--lossless`` the film is coloured to FFV1, and its luma must
+that ours is as near to the source as the plain one. With ``--lossless`` the film is colored to FFV1, and its luma must
 equal the source's bit for bit. Prints one line of JSON a film; luma in code values.
 """
 
@@ -56,16 +56,16 @@ def sound(path: Path) -> list[str]:
 def compare(film: Path, folder: Path, lossless: bool, extra: list[str]) -> dict[str, Any]:
     """The row of one film."""
     suffix = ".mkv" if lossless else film.suffix
-    coloured = folder / f"coloured{suffix}"
+    colored = folder / f"colored{suffix}"
     settings = ["--codec", "ffv1"] if lossless else ["--preset", ENCODER[1], "--crf", ENCODER[2]]
-    vidcolor = [sys.executable, "-m", "vidcolor", str(film), "-o", str(coloured), "--overwrite", "--quiet"]
+    vidcolor = [sys.executable, "-m", "vidcolor", str(film), "-o", str(colored), "--overwrite", "--quiet"]
     subprocess.run([*vidcolor, *settings, *extra], check=True)
     reference = film
     if not lossless:
         reference = folder / f"plain{suffix}"
         transcode(film, reference, *ENCODER)
     source_times, source = pictures(film)
-    times, planes = pictures(coloured)
+    times, planes = pictures(colored)
     _, plain = pictures(reference)
     return {
         "film": film.name,
@@ -73,10 +73,10 @@ def compare(film: Path, folder: Path, lossless: bool, extra: list[str]) -> dict[
         "frames equal": len(times) == len(source_times),
         "largest timestamp error, s": float(max(abs(a - b) for a, b in zip(times, source_times, strict=False))),
         "sound tracks": len(sound(film)),
-        "sound equal": sound(film) == sound(coloured),
-        "luma, coloured - plain, mean": mean_difference(planes, plain),
-        "luma, |coloured - plain|, mean": mean_difference(planes, plain, absolute=True),
-        "luma, |coloured - source|, mean": mean_difference(planes, source, absolute=True),
+        "sound equal": sound(film) == sound(colored),
+        "luma, colored - plain, mean": mean_difference(planes, plain),
+        "luma, |colored - plain|, mean": mean_difference(planes, plain, absolute=True),
+        "luma, |colored - source|, mean": mean_difference(planes, source, absolute=True),
         "luma, |plain - source|, mean": mean_difference(plain, source, absolute=True),
         "luma equals the source": all(np.array_equal(a, b) for a, b in zip(planes, source, strict=True)),
     }

@@ -3,7 +3,7 @@
     python benchmarks/memory.py CLIP [--height 120] [--minutes 1 10 60] [VIDCOLOR OPTIONS]
 
 CLIP is enlarged (or made smaller) to ``--height`` once, and repeated, as packets, to films of the given lengths; each
-is coloured by a process of its own. What ``import torch`` alone takes is measured, too. Prints JSON, one object a line.
+is colored by a process of its own. What ``import torch`` alone takes is measured, too. Prints JSON, one object a line.
 """
 
 from __future__ import annotations

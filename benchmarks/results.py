@@ -27,8 +27,8 @@ from typing import Any
 import torch
 from end_to_end import FRAME_RATE, compare, enlarge
 
-from vidcolor.precision import fastest_dtype, in_words, int8_pays
-from vidcolor.threads import available_cores
+from vidcolor.inference.precision import fastest_dtype, in_words, int8_pays
+from vidcolor.inference.threads import available_cores
 
 HERE = Path(__file__).parent
 FOLDER = HERE / "results"

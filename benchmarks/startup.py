@@ -25,7 +25,7 @@ from vidcolor.demo import render_demo
 FRAMES = 240
 FIRST_FRAME = """
 import os, sys, time
-from vidcolor import cli
+from vidcolor.cli import commands as cli
 load = cli.load
 def until_first(*args, on_progress=None, **settings):
     def stop(progress):
@@ -63,12 +63,14 @@ def main() -> None:
             source = Path(folder) / "demo.mp4"
             render_demo(source)
         enlarge(source, film, arguments.height, FRAMES)
-        colour = [sys.executable, "-c", FIRST_FRAME, str(film), "-o", str(out), "--overwrite", "--quiet", *extra]
+        color = [sys.executable, "-c", FIRST_FRAME, str(film), "-o", str(out), "--overwrite", "--quiet", *extra]
         measured: dict[str, Callable[[], float]] = {
-            "help": lambda: seconds([sys.executable, "-c", "from vidcolor.cli import main; main(['--help'])"]),
+            "help": lambda: seconds([sys.executable, "-c", "from vidcolor.cli.commands import main; main(['--help'])"]),
             "import torch": lambda: seconds([sys.executable, "-c", "import torch"]),
-            "import all": lambda: seconds([sys.executable, "-c", "import vidcolor.pipeline, vidcolor.colorizer"]),
-            "first frame": lambda: until_first_frame(colour),
+            "import all": lambda: seconds(
+                [sys.executable, "-c", "import vidcolor.pipeline, vidcolor.inference.colorizer"]
+            ),
+            "first frame": lambda: until_first_frame(color),
         }
         measured["first frame"]()
         times = {name: [measure() for _ in range(arguments.runs)] for name, measure in measured.items()}

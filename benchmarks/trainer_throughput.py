@@ -21,17 +21,17 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from vidcolor.colorizer import resolve_device
+from vidcolor.inference.colorizer import resolve_device
 from vidcolor.networks import build
-from vidcolor.training.adversary import Adversary
-from vidcolor.training.batches import Batches
-from vidcolor.training.data import PictureSet
-from vidcolor.training.distributed import World
-from vidcolor.training.recipe import Recipe, load_recipe
-from vidcolor.training.run_log import RunLog
-from vidcolor.training.state import State
-from vidcolor.training.stop_signals import StopRequest
-from vidcolor.training.trainer import RunOptions, Trainer
+from vidcolor_training.adversary import Adversary
+from vidcolor_training.batches import Batches
+from vidcolor_training.data import PictureSet
+from vidcolor_training.distributed import World
+from vidcolor_training.recipe import Recipe, load_recipe
+from vidcolor_training.run_log import RunLog
+from vidcolor_training.state import State
+from vidcolor_training.stop_signals import StopRequest
+from vidcolor_training.trainer import RunOptions, Trainer
 
 PICTURES = 64
 
@@ -99,7 +99,7 @@ def time_trainer(trainer: Trainer) -> float:
     trainer.state.begin_stage(stage, trainer.recipe)
     log = RunLog(trainer.run, first_step=trainer.state.position.step)
     began = time.perf_counter()
-    with patch.object(Trainer, "_check"):  # random pictures have no colours to be right about
+    with patch.object(Trainer, "_check"):  # random pictures have no colors to be right about
         trainer.train_stage(stage, cache, None, StopRequest(), log)
     synchronise(trainer.device)
     elapsed = time.perf_counter() - began
@@ -119,7 +119,7 @@ def time_bare(trainer: Trainer, steps: int) -> float:
     step = trainer.step_of(stage)
     synchronise(trainer.device)
     began = time.perf_counter()
-    with patch("vidcolor.training.step.update_ema"):
+    with patch("vidcolor_training.step.update_ema"):
         for _ in range(steps):
             step([batch])
     synchronise(trainer.device)

@@ -1,10 +1,10 @@
-"""How to enlarge chroma from render size: methods side by side, against the chroma that a colour film has.
+"""How to enlarge chroma from render size: methods side by side, against the chroma that a color film has.
 
     python benchmarks/upsampling.py FILM... [--render-size 256] [--every 24] [--sheet SHEET.png]
 
-The true colours of each film are reduced to render size, become Cb and Cr there, and are enlarged again to the film's
+The true colors of each film are reduced to render size, become Cb and Cr there, and are enlarged again to the film's
 chroma size. Prints, for each method, the mean square error in code values of 8 bits, over that of bilinear, and the
-time; SHEET shows a piece of each film's first frame in every method's colours.
+time; SHEET shows a piece of each film's first frame in every method's colors.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ import av
 import cv2
 import numpy as np
 
-from vidcolor.chroma import ab_to_chroma, channel_offsets, chroma_table, resize, upsample
+from vidcolor.color.chroma import ab_to_chroma, channel_offsets, chroma_table, resize, upsample
+from vidcolor.color.luma import expand_range, resize_plane, stored_render_size
+from vidcolor.color.luma_weights import luma_weights
 from vidcolor.frames import ChromaFormat, FloatArray, VideoSpec
-from vidcolor.luma import expand_range, resize_plane, stored_render_size
-from vidcolor.luma_weights import luma_weights
-from vidcolor.pixel_formats import luma_layout, plane_view
-from vidcolor.probe import choose_video, video_spec
-from vidcolor.training.colour_clips import split_lab, true_colours
+from vidcolor.media.pixel_formats import luma_layout, plane_view
+from vidcolor.media.probe import choose_video, video_spec
+from vidcolor_training.evaluation.color_clips import split_lab, true_colors
 
 SHEET_SIDE = 192
 
@@ -53,7 +53,7 @@ def cases(film: Path, render_size: int, every: int) -> Iterator[Case]:
             spec = spec or video_spec(stream, frame, container)
             if frame.format.name not in ("yuv420p", "yuvj420p") or spec.rotation:
                 raise SystemExit(f"{film}: expected upright 8-bit 4:2:0, found {frame.format.name}")
-            grey, ab = split_lab(true_colours(frame, spec, stored_render_size(spec, render_size))[None])
+            grey, ab = split_lab(true_colors(frame, spec, stored_render_size(spec, render_size))[None])
             width, height = -(-spec.width // 2), -(-spec.height // 2)
             layout = ChromaFormat(
                 width=width, height=height, bit_depth=8, subsampling_x=2, subsampling_y=2, siting="left"

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.samples import small_generator
-from vidcolor.weights import save_generator
+from tests.support.samples import small_generator
+from vidcolor.inference.weights import save_generator
 
 SHARED_CLIPS = Path(__file__).resolve().parents[2] / "shared" / "clips"
 

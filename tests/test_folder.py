@@ -15,21 +15,21 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from tests.reports import report as film_report
+from tests.support.reports import report as film_report
 from vidcolor import folder
-from vidcolor.console import JsonDisplay, TextDisplay
+from vidcolor.cli.console import JsonDisplay, TextDisplay
 from vidcolor.errors import InputError, OptionError, OutputError
 from vidcolor.folder import FolderReport, colorize_folder
 from vidcolor.frames import FloatArray
+from vidcolor.inference.multi_device import Team
 from vidcolor.options import ColorizeOptions
 from vidcolor.progress import OnProgress, Progress, Report
-from vidcolor.team import Team
 
 OPTIONS = ColorizeOptions(render_size=32)
 
 
 class Batches:
-    """Colours by the picture's mean, so that every picture has its own colour, and remembers the batches."""
+    """Colors by the picture's mean, so that every picture has its own color, and remembers the batches."""
 
     def __init__(self, batch_size: int = 4) -> None:
         self.batch_size = batch_size
@@ -80,7 +80,7 @@ def picture(path: Path, level: int = 100, size: tuple[int, int] = (40, 30)) -> P
     return path
 
 
-def colour_of(path: Path) -> tuple[int, ...]:
+def color_of(path: Path) -> tuple[int, ...]:
     """R, G, B in the middle."""
     with Image.open(path) as image:
         return image.convert("RGB").getpixel((image.width // 2, image.height // 2))
@@ -92,13 +92,13 @@ def files_below(root: Path) -> list[str]:
 
 
 def run(source: Path, dest: Path, colorizer: Batches | None = None, **options: object) -> FolderReport:
-    """Colour with the stand-in."""
+    """Color with the stand-in."""
     options_record = ColorizeOptions(render_size=32, **options)
     return colorize_folder(source, dest, colorizer=colorizer or Batches(), options=options_record)
 
 
 def test_tree_and_names_are_kept(tree: Path, tmp_path: Path) -> None:
-    """Every picture lands under its own name in the same tree, in colour."""
+    """Every picture lands under its own name in the same tree, in color."""
     names = ["a.png", "a.jpg", "b/c.tif", "b/d/e e.webp", "b/d/ü.BMP"]
     for name in names:
         picture(tree / name)
@@ -107,7 +107,7 @@ def test_tree_and_names_are_kept(tree: Path, tmp_path: Path) -> None:
     assert (report.pictures, report.films, report.skipped, report.failed) == (5, 0, 0, ())
     assert (report.done, report.seconds > 0) == (5, True)
     for name in names:
-        red, green, _ = colour_of(tmp_path / "out" / name)
+        red, green, _ = color_of(tmp_path / "out" / name)
         assert red > green + 10
 
 
@@ -210,9 +210,9 @@ def test_output_inside_input(tree: Path) -> None:
     """An output folder below the input is not taken for input, at the first run or the second."""
     picture(tree / "a.png")
     for _ in range(2):
-        report = run(tree, tree / "coloured", overwrite=True)
+        report = run(tree, tree / "colored", overwrite=True)
         assert (report.pictures, report.skipped) == (1, 0)
-    assert files_below(tree) == ["a.png", "coloured/a.png"]
+    assert files_below(tree) == ["a.png", "colored/a.png"]
 
 
 def test_existing_outputs_are_kept(tree: Path, tmp_path: Path) -> None:
@@ -302,7 +302,7 @@ def test_film_progress_is_passed_on(tree: Path, tmp_path: Path, copied_films: li
     ("display", "expected"),
     [
         (JsonDisplay, ['"index": 1, "total": 2', '"index": 2, "total": 2', '"event": "progress"', '"event": "done"']),
-        (TextDisplay, ["2 coloured, 0 skipped, 0 failed"]),
+        (TextDisplay, ["2 colored, 0 skipped, 0 failed"]),
     ],
 )
 def test_displays_count_as_the_folder_does(

@@ -30,11 +30,11 @@ def test_import_loads_nothing_heavy() -> None:
 )
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     """Help and version come at once: they load none of the large libraries."""
-    code = f"from vidcolor.cli import main\nmain({arguments!r}, standalone_mode=False)"
+    code = f"from vidcolor.cli.commands import main\nmain({arguments!r}, standalone_mode=False)"
     assert not modules_after(code) & HEAVY
 
 
-def test_colouring_does_not_load_a_compiler() -> None:
+def test_coloring_does_not_load_a_compiler() -> None:
     """A network is laid out, loaded and asked without torch's compiler and its algebra, which take two seconds."""
     code = """
 import numpy as np, torch

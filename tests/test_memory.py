@@ -1,4 +1,4 @@
-"""What happens where memory does not suffice: smaller batches, the same colours; smaller pictures only if asked for."""
+"""What happens where memory does not suffice: smaller batches, the same colors; smaller pictures only if asked for."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from click.testing import CliRunner
 from PIL import Image
 from torch import Tensor, nn
 
-from tests.clips import Clip, make_clip, timeline
-from vidcolor.cli import main
-from vidcolor.colorizer import Colorizer, is_out_of_memory
+from tests.support.clips import Clip, make_clip, timeline
+from vidcolor.cli.commands import main
 from vidcolor.errors import ResourceError
 from vidcolor.folder import colorize_folder
-from vidcolor.images import colorize_image
+from vidcolor.inference.colorizer import Colorizer, is_out_of_memory
 from vidcolor.options import ColorizeOptions, EncodeOptions
+from vidcolor.photograph import colorize_image
 from vidcolor.pipeline import colorize_video
 
 SAYS_CPU = RuntimeError("[enforce fail at alloc_cpu.cpp:128] . DefaultCPUAllocator: can't allocate memory: you tried")
 
 
 class Narrow(nn.Module):
-    """Colours by brightness, and has room for so many pixels at once only."""
+    """Colors by brightness, and has room for so many pixels at once only."""
 
     multiple = 8
 
@@ -51,7 +51,7 @@ def colorizer(room: int, error: BaseException = SAYS_CPU, batch_size: int = 8) -
 
 @pytest.mark.parametrize("error", [SAYS_CPU, MemoryError(), torch.OutOfMemoryError("CUDA out of memory. Tried to")])
 def test_the_batch_is_halved(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
-    """Until it fits, for good; one line for each halving; the colours are those of ample memory."""
+    """Until it fits, for good; one line for each halving; the colors are those of ample memory."""
     grey = np.random.default_rng(0).random((11, 32, 48), dtype=np.float32)
     narrow = colorizer(3 * 32 * 48, error)
     with caplog.at_level(logging.WARNING, "vidcolor"):
@@ -74,7 +74,7 @@ def test_other_errors_are_left_alone() -> None:
 
 
 def test_a_film_is_whole_and_the_same(tmp_path: Path) -> None:
-    """With halved batches every frame is there, in the same colour, byte for byte."""
+    """With halved batches every frame is there, in the same color, byte for byte."""
     source = make_clip(tmp_path / "in.mkv", Clip(frames=20, cuts=(7,)))
     films = []
     for room in (10**9, 64 * 48):

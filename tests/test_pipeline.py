@@ -13,19 +13,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.clips import Clip, decoded, make_clip, timeline
+from tests.support.clips import Clip, decoded, make_clip, timeline
 from vidcolor.errors import InputError, OptionError, OutputError
 from vidcolor.frames import FloatArray
 from vidcolor.options import ColorizeOptions, EncodeOptions
 from vidcolor.pipeline import colorize_video
 from vidcolor.progress import Progress
-from vidcolor.unfinished import folder_of, has_segments
+from vidcolor.resume.unfinished import folder_of, has_segments
 
 LOSSLESS = EncodeOptions(codec="ffv1")
 
 
 class Painter:
-    """Colours by brightness alone: a known answer for every picture. Counts what it is shown."""
+    """Colors by brightness alone: a known answer for every picture. Counts what it is shown."""
 
     def __init__(self, batch_size: int = 4) -> None:
         self.batch_size = batch_size
@@ -37,8 +37,8 @@ class Painter:
         return np.stack((10 * (grey - 0.5), 60 * (grey - 0.5)), axis=1)
 
 
-def colourize(source: Path, dest: Path, **options: object) -> Painter:
-    """Colour with a :class:`Painter`, to FFV1 unless asked otherwise."""
+def colorize(source: Path, dest: Path, **options: object) -> Painter:
+    """Color with a :class:`Painter`, to FFV1 unless asked otherwise."""
     painter = Painter()
     settings = {"render_size": 48, "encode": LOSSLESS, **options}
     colorize_video(source, dest, colorizer=painter, options=ColorizeOptions(**settings))  # type: ignore[arg-type]
@@ -52,7 +52,7 @@ def names(folder: Path) -> set[str]:
 
 CLIPS = {
     "plain": Clip(),
-    "colour in the source": Clip(colour=True),
+    "color in the source": Clip(color=True),
     "10 bits": Clip(pix_fmt="yuv420p10le"),
     "odd size": Clip(size=(51, 37), pix_fmt="yuv444p"),
     "4:2:2": Clip(pix_fmt="yuv422p"),
@@ -69,7 +69,7 @@ CLIPS = {
 def test_luma_and_times_are_the_sources(name: str, tmp_path: Path) -> None:
     """With a lossless codec every luma plane and every timestamp comes out as it went in."""
     source = make_clip(tmp_path / "in.mkv", CLIPS[name])
-    colourize(source, tmp_path / "out.mkv")
+    colorize(source, tmp_path / "out.mkv")
     before, after = decoded(source), decoded(tmp_path / "out.mkv")
     assert [t for t, _ in after] == [t for t, _ in before]
     for (_, luma), (_, expected) in zip(after, before, strict=True):
@@ -79,14 +79,14 @@ def test_luma_and_times_are_the_sources(name: str, tmp_path: Path) -> None:
 def test_times_are_exact_in_mp4(tmp_path: Path) -> None:
     """A variable rate survives H.264 in MP4 to the tick."""
     source = make_clip(tmp_path / "in.mp4", CLIPS["variable rate"])
-    colourize(source, tmp_path / "out.mp4", encode=EncodeOptions(preset="ultrafast"))
+    colorize(source, tmp_path / "out.mp4", encode=EncodeOptions(preset="ultrafast"))
     assert [t for t, _ in decoded(tmp_path / "out.mp4")] == [t for t, _ in decoded(source)]
 
 
 def test_other_streams_come_along(tmp_path: Path) -> None:
     """Sound and subtitles keep their packets and their times, also where they outlast the picture."""
     source = make_clip(tmp_path / "in.mkv", Clip(audio=("eng", "deu"), audio_seconds=2, subtitles=True, chapters=True))
-    colourize(source, tmp_path / "out.mkv")
+    colorize(source, tmp_path / "out.mkv")
     for kind in ("audio", "subtitle"):
         assert timeline(tmp_path / "out.mkv", kind) == timeline(source, kind)
         assert timeline(source, kind)
@@ -104,12 +104,12 @@ def test_what_a_container_cannot_say_is_named(tmp_path: Path) -> None:
     assert len(told["ts"]) == 2
 
 
-def test_it_is_in_colour(tmp_path: Path) -> None:
+def test_it_is_in_color(tmp_path: Path) -> None:
     """Bright places come out yellow and dark ones blue, as the painter says."""
     import av
 
     source = make_clip(tmp_path / "in.mkv", Clip(size=(96, 64)))
-    colourize(source, tmp_path / "out.mkv", encode=EncodeOptions(codec="ffv1", pix_fmt="yuv444p"))
+    colorize(source, tmp_path / "out.mkv", encode=EncodeOptions(codec="ffv1", pix_fmt="yuv444p"))
     with av.open(tmp_path / "out.mkv") as film:
         luma, cb, cr = next(film.decode(video=0)).to_ndarray().astype(float)
     bright, dark = luma > np.quantile(luma, 0.9), luma < np.quantile(luma, 0.1)
@@ -121,7 +121,7 @@ def test_it_is_in_colour(tmp_path: Path) -> None:
 def test_the_network_sees_the_anchors_only(every: int, expected: int, tmp_path: Path) -> None:
     """Of two shots of twelve frames the network sees the first, every n-th and the last."""
     source = make_clip(tmp_path / "in.mkv", Clip(size=(96, 64), frames=24, cuts=(12,)))
-    assert sum(colourize(source, tmp_path / "out.mkv", anchor_every=every).seen) == expected
+    assert sum(colorize(source, tmp_path / "out.mkv", anchor_every=every).seen) == expected
 
 
 @pytest.mark.parametrize("every", [1, 3])
@@ -172,13 +172,13 @@ def test_refusals_leave_nothing(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "in.mkv")
     (tmp_path / "out.mkv").write_bytes(b"mine")
     with pytest.raises(OutputError, match=r"out\.mkv"):
-        colourize(source, tmp_path / "out.mkv")
+        colorize(source, tmp_path / "out.mkv")
     with pytest.raises(OutputError, match=r"in\.mkv"):
-        colourize(source, source, overwrite=True)
+        colorize(source, source, overwrite=True)
     with pytest.raises(OptionError, match="nonsense"):
-        colourize(source, tmp_path / "new.mkv", encode=EncodeOptions(codec="nonsense"))
+        colorize(source, tmp_path / "new.mkv", encode=EncodeOptions(codec="nonsense"))
     with pytest.raises(InputError, match=r"missing\.mkv"):
-        colourize(tmp_path / "missing.mkv", tmp_path / "new.mkv")
+        colorize(tmp_path / "missing.mkv", tmp_path / "new.mkv")
     assert names(tmp_path) == {"in.mkv", "out.mkv"}
     assert (tmp_path / "out.mkv").read_bytes() == b"mine"
 

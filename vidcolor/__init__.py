@@ -1,4 +1,4 @@
-"""vidcolor colours black-and-white film.
+"""vidcolor colors black-and-white film.
 
 Importing the package loads neither torch nor PyAV nor OpenCV; a public name loads what it needs when first asked for.
 """
@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 from vidcolor._version import __version__
 
 if TYPE_CHECKING:
-    from vidcolor.colorizer import Colorizer
-    from vidcolor.images import colorize_image
+    from vidcolor.inference.colorizer import Colorizer
+    from vidcolor.inference.weights import load_generator
+    from vidcolor.photograph import colorize_image
     from vidcolor.pipeline import colorize_video
-    from vidcolor.weights import load_generator
 
 __all__ = ["Colorizer", "__version__", "colorize_image", "colorize_video", "load_generator"]
 
 _MODULES = {
-    "Colorizer": "vidcolor.colorizer",
-    "colorize_image": "vidcolor.images",
+    "Colorizer": "vidcolor.inference.colorizer",
+    "colorize_image": "vidcolor.photograph",
     "colorize_video": "vidcolor.pipeline",
-    "load_generator": "vidcolor.weights",
+    "load_generator": "vidcolor.inference.weights",
 }
 
 

@@ -1,6 +1,6 @@
 """``python -m vidcolor``."""
 
-from vidcolor.cli import main
+from vidcolor.cli.commands import main
 
 if __name__ == "__main__":
     main()

@@ -1,6 +1,6 @@
 """A folder of pictures and films: the tree and the names are kept, and a bad file does not stop the rest.
 
-Pictures are read ahead, gathered by equal render size, and coloured in batches; films follow, one by one.
+Pictures are read ahead, gathered by equal render size, and colored in batches; films follow, one by one.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from pathlib import Path
 
 import numpy as np
 
-from vidcolor.colorizer import Predictor
 from vidcolor.errors import InputError, OptionError, OutputError, ResourceError, VidcolorError, told
+from vidcolor.files.paths import is_anything, is_file, is_folder, resolved
+from vidcolor.files.suffixes import FILM_SUFFIXES, is_picture, output_name
 from vidcolor.frames import FloatArray
-from vidcolor.images import colours_of, picture_shown, read_picture, render_picture
+from vidcolor.inference.colorizer import Predictor
+from vidcolor.inference.multi_device import in_turn, members_of
 from vidcolor.options import ColorizeOptions
-from vidcolor.paths import is_anything, is_file, is_folder, resolved
-from vidcolor.picture_reader import SourcePicture
-from vidcolor.picture_writer import check_output
+from vidcolor.photograph import colors_of, picture_shown, read_picture, render_picture
 from vidcolor.progress import OnFile, OnProgress
+from vidcolor.resume.unfinished import clear_up_behind, is_finished
 from vidcolor.stages import Stage
-from vidcolor.suffixes import FILM_SUFFIXES, is_picture, output_name
-from vidcolor.team import in_turn, members_of
-from vidcolor.unfinished import clear_up_behind, is_finished
+from vidcolor.stills.reader import SourcePicture
+from vidcolor.stills.writer import check_output
 
 READ_AHEAD = 2  # pictures
 WAITING_BYTES = 1 << 30
@@ -36,9 +36,9 @@ class FolderReport:
     """A finished folder."""
 
     pictures: int
-    """Coloured."""
+    """Colored."""
     films: int
-    """Coloured."""
+    """Colored."""
     skipped: int
     """Hidden files, and files that are neither picture nor film."""
     finished: int = 0
@@ -51,13 +51,13 @@ class FolderReport:
 
     @property
     def done(self) -> int:
-        """Pictures and films that were coloured."""
+        """Pictures and films that were colored."""
         return self.pictures + self.films
 
 
 @dataclass(frozen=True)
 class Job:
-    """One file and where its coloured version goes."""
+    """One file and where its colored version goes."""
 
     source: Path
     dest: Path
@@ -74,7 +74,7 @@ class Plan:
     """What can be seen to fail without opening it."""
 
     def without(self, finished: set[Path]) -> Plan:
-        """Without the jobs whose coloured versions are ``finished``."""
+        """Without the jobs whose colored versions are ``finished``."""
         pictures = tuple(job for job in self.pictures if job.dest not in finished)
         films = tuple(job for job in self.films if job.dest not in finished)
         return replace(self, pictures=pictures, films=films)
@@ -105,7 +105,7 @@ class Tally:
     total: int
     on_file: OnFile | None
     begun: int = 0
-    coloured: int = 0
+    colored: int = 0
     failed: list[tuple[Path, str]] = field(default_factory=list)
     warnings: list[tuple[Path, str]] = field(default_factory=list)
 
@@ -129,7 +129,7 @@ def colorize_folder(
     on_file: OnFile | None = None,
     on_progress: OnProgress | None = None,
 ) -> FolderReport:
-    """Colour all pictures and films below ``source`` into the same tree below ``dest``.
+    """Color all pictures and films below ``source`` into the same tree below ``dest``.
 
     Names are kept, except that a format which cannot be written becomes PNG (GIF, JPEG 2000, PGM, PPM, TGA), and a film
     in a container other than ``KEPT_FILM_SUFFIXES`` becomes Matroska. Links are followed for reading; nothing is
@@ -148,7 +148,7 @@ def colorize_folder(
     """
     started = time.perf_counter()
     if options.scenes is not None:
-        raise OptionError("--scenes: is the list of one film's shots; colour the films of a folder one by one with it")
+        raise OptionError("--scenes: is the list of one film's shots; color the films of a folder one by one with it")
     plan = plan_folder(source, dest)
     finished: set[Path] = set()
     if options.resume and not options.overwrite:
@@ -158,11 +158,11 @@ def colorize_folder(
             clear_up_behind(path)
     tally = Tally(len(plan.pictures) + len(plan.films), on_file, failed=list(plan.failed))
     _colorize_pictures(plan.pictures, dest, tally, colorizer, options)
-    pictures = tally.coloured
+    pictures = tally.colored
     _colorize_films(plan.films, dest, tally, colorizer, options, on_progress)
     return FolderReport(
         pictures=pictures,
-        films=tally.coloured - pictures,
+        films=tally.colored - pictures,
         skipped=plan.skipped,
         finished=len(finished),
         failed=tuple(tally.failed),
@@ -236,8 +236,8 @@ def _colorize_pictures(
 ) -> None:
     reading = Stage("read", _read(jobs, dest, options), depth=READ_AHEAD)
     try:
-        for batch, colours in in_turn(_batches(reading, colorizer, tally), members_of(colorizer), ask=_colours_or_none):
-            _write_batch(batch, colours, tally, colorizer, options)
+        for batch, colors in in_turn(_batches(reading, colorizer, tally), members_of(colorizer), ask=_colors_or_none):
+            _write_batch(batch, colors, tally, colorizer, options)
     finally:
         reading.close()
 
@@ -283,7 +283,7 @@ def _batches(
         yield batch(shape)
 
 
-def _colours_or_none(colorizer: Predictor, greys: FloatArray) -> Sequence[FloatArray | None]:
+def _colors_or_none(colorizer: Predictor, greys: FloatArray) -> Sequence[FloatArray | None]:
     """ab of each picture; None for all of them where memory does not hold even one."""
     try:
         return list(colorizer.predict(greys))
@@ -293,18 +293,18 @@ def _colours_or_none(colorizer: Predictor, greys: FloatArray) -> Sequence[FloatA
 
 def _write_batch(
     batch: list[ReadPicture],
-    colours: Sequence[FloatArray | None],
+    colors: Sequence[FloatArray | None],
     tally: Tally,
     colorizer: Predictor,
     options: ColorizeOptions,
 ) -> None:
-    for item, ab in zip(batch, colours, strict=True):
+    for item, ab in zip(batch, colors, strict=True):
         try:
             if ab is None:
-                ab, notes = colours_of(item.picture, item.shown, colorizer=colorizer, options=options)
+                ab, notes = colors_of(item.picture, item.shown, colorizer=colorizer, options=options)
                 tally.warnings += [(item.job.source, note) for note in notes]
             render_picture(item.picture, ab, item.job.dest, options=options)
-            tally.coloured += 1
+            tally.colored += 1
         except VidcolorError as exc:
             tally.fail(item.job, str(exc))
 
@@ -326,7 +326,7 @@ def _colorize_films(
         try:
             _make_room(job, dest)
             report = colorize_video(job.source, job.dest, colorizer=colorizer, options=options, on_progress=on_progress)
-            tally.coloured += 1
+            tally.colored += 1
             tally.warnings += [(job.source, warning) for warning in report.warnings]
             for error in report.errors:
                 tally.fail(job, error)

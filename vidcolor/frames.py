@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from vidcolor.hdr_metadata import HdrMetadata
-
 if TYPE_CHECKING:
     from av.packet import Packet
 
@@ -19,6 +17,28 @@ Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 FloatArray = npt.NDArray[np.float32]
 FirstField = Literal["top", "bottom"]
 """Of the two moments in an interlaced frame, that of the even or that of the odd lines is the earlier one."""
+
+
+LIGHT_STEPS = 10_000  # of 1 cd/m²
+
+
+@dataclass(frozen=True)
+class HdrMetadata:
+    """Of a film as a whole. Either part may be missing, not both."""
+
+    display: tuple[int, ...] | None
+    """x and y of red, green, blue and white in 1/50000, then the least and the most light in 1/10000 cd/m²."""
+    light_levels: tuple[int, int] | None
+    """cd/m²: of the brightest pixel, and of the brightest picture on average."""
+
+    def __str__(self) -> str:
+        parts = []
+        if self.display is not None:
+            least, most = (light / LIGHT_STEPS for light in self.display[8:])
+            parts.append(f"mastered on {least:g} to {most:g} cd/m²")
+        if self.light_levels is not None:
+            parts.append("light levels {} and {} cd/m²".format(*self.light_levels))
+        return ", ".join(parts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,15 +113,15 @@ class Frame:
     opens_shot: bool = False
     """True for the first frame of a shot: no state of any kind may cross it."""
     opens_segment: bool = False
-    """True for the first frame of what is encoded by itself (:mod:`vidcolor.segments`)."""
+    """True for the first frame of what is encoded by itself (:mod:`vidcolor.resume.segments`)."""
     is_disturbed: bool = False
     """True for a flash, or a frame so damaged that nothing in it matches its neighbours: its luma says nothing about
     where things are."""
     is_anchor: bool = True
-    """True where the network is asked; the others get their colour carried from the anchors."""
+    """True where the network is asked; the others get their color carried from the anchors."""
     is_relay: bool = False
-    """True where colour that is carried gets no further without a halt: it is smoothed there as on an anchor."""
+    """True where color that is carried gets no further without a halt: it is smoothed there as on an anchor."""
     ab: FloatArray | None = None
     """(2, h, w), CIE Lab units, about [-110, 110]; None until a stage has made it."""
     repeats: tuple[Frame, ...] = ()
-    """Frames that follow and show the same (:mod:`vidcolor.repeats`): they take their ab from this one."""
+    """Frames that follow and show the same (:mod:`vidcolor.motion.duplicates`): they take their ab from this one."""

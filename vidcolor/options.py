@@ -33,25 +33,25 @@ class EncodeOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ColorizeOptions:
-    """How a film or a picture is coloured."""
+    """How a film or a picture is colored."""
 
     render_size: int = 256
     """Short side of what the network sees, in pixels."""
     fit_render_size: bool = False
     """Let the network see a film or a picture smaller than ``render_size`` where memory does not suffice for it."""
     smoothing: float = 0.8
-    """0 to 1: how far back and ahead the colour of a thing is averaged. 0: the raw network."""
+    """0 to 1: how far back and ahead the color of a thing is averaged. 0: the raw network."""
     anchor_every: int | None = None
-    """The network sees every n-th frame of a shot; the others get their colour along the optical flow. ``None``: chosen
-    by the motion (:mod:`vidcolor.anchors`), or 1 where ``smoothing`` is 0.
+    """The network sees every n-th frame of a shot; the others get their color along the optical flow. ``None``: chosen
+    by the motion (:mod:`vidcolor.motion.anchors`), or 1 where ``smoothing`` is 0.
     """
     saturation: float = 1.0
     """Factor on ab."""
     scenes: Path | None = None
-    """When each shot begins, as :mod:`vidcolor.scenes` has it. A file that exists is obeyed, another one is written."""
+    """When each shot begins (:mod:`vidcolor.motion.scene_list`): read where the file exists, written where not."""
     deinterlace: Literal["frame", "field"] | None = None
     """Make whole pictures of interlaced ones, by libavfilter's bwdif: one of each frame, at its time, or one of each
-    field, at twice the rate. ``None``: the fields stay as they are, and are coloured each for itself.
+    field, at twice the rate. ``None``: the fields stay as they are, and are colored each for itself.
     """
     on_error: OnError = "stop"
     """What to do where a film is damaged in its midst. ``keep-grey``: the picture before stands for one that cannot be
@@ -59,7 +59,7 @@ class ColorizeOptions:
     """
     hwaccel: str = "none"
     """Hardware that decodes films in files, as ``ffmpeg -hwaccels`` names it (``cuda``, ``vaapi``, ``videotoolbox``);
-    ``auto``: what there is, and software otherwise. The pictures are the same (:mod:`vidcolor.hwaccel`).
+    ``auto``: what there is, and software otherwise. The pictures are the same (:mod:`vidcolor.media.hwaccel`).
     """
     overwrite: bool = False
     """Replace an output that exists; unfinished work on it, too, unless ``resume`` goes on with that."""

@@ -14,31 +14,31 @@ from typing import TypeVar
 
 import numpy as np
 
-from vidcolor.anchors import mark_anchors
-from vidcolor.chroma import render
-from vidcolor.colorizer import Predictor, largest_render_size
-from vidcolor.destinations import FilmOutput
+from vidcolor.color.luma import quarter_turns, shrink, stored_render_size
 from vidcolor.frames import ChromaFormat, FloatArray, Frame, VideoSpec
-from vidcolor.hwaccel import read_film
-from vidcolor.identity import Identity
-from vidcolor.luma import quarter_turns, shrink, stored_render_size
+from vidcolor.inference.colorizer import Predictor, largest_render_size
+from vidcolor.inference.multi_device import in_turn, members_of, predict_any, workers_of
+from vidcolor.inference.threads import shared_with_encoder
+from vidcolor.media.destinations import FilmOutput
+from vidcolor.media.hwaccel import read_film
+from vidcolor.media.image_sequence import PicturePattern
+from vidcolor.media.image_sequence_writer import SequenceWriter
+from vidcolor.media.pipes import PipeInput, PipeOutput
+from vidcolor.media.sources import FilmInput
+from vidcolor.media.video import VideoReader, VideoWriter
+from vidcolor.motion.anchors import mark_anchors
+from vidcolor.motion.duplicates import merge_repeats, part_repeats
+from vidcolor.motion.propagation import steady
+from vidcolor.motion.scene_list import SceneFile, ShotList
+from vidcolor.motion.shots import mark_cuts
 from vidcolor.options import ColorizeOptions
-from vidcolor.pipes import PipeInput, PipeOutput
 from vidcolor.progress import FilmSizes, OnProgress, Progress, Report, StageTime
-from vidcolor.repeats import merge_repeats, part_repeats
-from vidcolor.scenes import SceneFile, ShotList
-from vidcolor.segment_writer import SegmentWriter
-from vidcolor.segments import NOTHING, Finished, mark_segments
-from vidcolor.sequence_writer import SequenceWriter
-from vidcolor.sequences import PicturePattern
-from vidcolor.shots import mark_cuts
-from vidcolor.sources import FilmInput
+from vidcolor.render import render
+from vidcolor.resume.identity import Identity
+from vidcolor.resume.segment_writer import SegmentWriter
+from vidcolor.resume.segments import NOTHING, Finished, mark_segments
+from vidcolor.resume.unfinished import check_resumable
 from vidcolor.stages import Stage, StageClock
-from vidcolor.team import in_turn, members_of, predict_any, workers_of
-from vidcolor.temporal import steady
-from vidcolor.threads import shared_with_encoder
-from vidcolor.unfinished import check_resumable
-from vidcolor.video import VideoReader, VideoWriter
 
 T = TypeVar("T")
 Writer = VideoWriter | SegmentWriter | SequenceWriter
@@ -54,9 +54,10 @@ def colorize_video(
     options: ColorizeOptions,
     on_progress: OnProgress | None = None,
 ) -> Report:
-    """Colour a film. The luma, the timestamps and all other streams of ``source`` go to ``dest`` as they are.
+    """Color a film. The luma, the timestamps and all other streams of ``source`` go to ``dest`` as they are.
 
-    Either may be the path of a file, a pipe (:mod:`vidcolor.pipes`) or numbered pictures (:mod:`vidcolor.sequences`).
+    Either may be the path of a file, a pipe (:mod:`vidcolor.media.pipes`) or numbered pictures
+    (:mod:`vidcolor.media.image_sequence`).
     Memory depends on the picture's size and on the options, not on the film's length.
 
     Raises:
@@ -68,7 +69,7 @@ def colorize_video(
     with open_reader(source, options) as reader:
         options, fitted = fit_render_size(options, colorizer, reader.spec)
         with open_writer(source, dest, like=reader, colorizer=colorizer, options=options, scenes=scenes) as writer:
-            coloured = colour_pictures(
+            colored = color_pictures(
                 reader,
                 writer,
                 colorizer=colorizer,
@@ -77,16 +78,16 @@ def colorize_video(
                 on_progress=on_progress,
                 began=began,
             )
-    notes = scenes.finish(coloured.starts)
+    notes = scenes.finish(colored.starts)
     return Report(
-        frames=coloured.frames,
+        frames=colored.frames,
         frames_before=finished_in(writer).frames,
-        anchors=coloured.anchors,
-        shots=len(coloured.starts),
+        anchors=colored.anchors,
+        shots=len(colored.starts),
         seconds=time.perf_counter() - began,
-        first_frame_seconds=coloured.first_frame_seconds,
-        last_frame_seconds=coloured.last_frame_seconds,
-        stages=coloured.stages,
+        first_frame_seconds=colored.first_frame_seconds,
+        last_frame_seconds=colored.last_frame_seconds,
+        stages=colored.stages,
         sizes=sizes_of(reader, writer.chroma, options.render_size),
         output_bytes=writer.bytes_written,
         warnings=tuple(
@@ -97,7 +98,7 @@ def colorize_video(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Coloured:
+class Colored:
     """What came of the pictures of a film; the fields without a word are those of :class:`Report`."""
 
     frames: int
@@ -109,7 +110,7 @@ class Coloured:
     stages: tuple[StageTime, ...]
 
 
-def colour_pictures(
+def color_pictures(
     reader: VideoReader,
     writer: Writer,
     *,
@@ -118,7 +119,7 @@ def colour_pictures(
     scenes: SceneFile,
     on_progress: OnProgress | None,
     began: float,
-) -> Coloured:
+) -> Colored:
     """Everything between an open film and an open output.
 
     ``began`` is the ``time.perf_counter`` from which seconds count.
@@ -137,8 +138,8 @@ def colour_pictures(
         unsettled = islice(reader.pictures(), done.settled, None) if not done.is_whole else iter(())
         pictures = shrink(unsettled, reader.spec, options.render_size)
         shots = scenes.shots(reader.spec.time_base, reader.first.pts)
-        coloured = colour_frames(pictures, colorizer=colorizer, options=options, stage=stage, shots=shots)
-        new = islice(coloured, done.frames - done.settled, None)
+        colored = color_frames(pictures, colorizer=colorizer, options=options, stage=stage, shots=shots)
+        new = islice(colored, done.frames - done.settled, None)
         rendered = stage("render", render(new, reader.spec, writer.chroma, saturation=options.saturation))
         encode = StageClock("encode")
         clocks.append(encode)
@@ -168,7 +169,7 @@ def colour_pictures(
                     )
                 )
         last_frame_seconds = time.perf_counter() - began
-    return Coloured(
+    return Colored(
         frames=number,
         starts=[(start - reader.first.pts) * reader.spec.time_base for start in starts],
         anchors=anchors,
@@ -257,7 +258,7 @@ def finished_in(writer: Writer) -> Finished:
     return writer.finished if isinstance(writer, SegmentWriter) else NOTHING
 
 
-def colour_frames(
+def color_frames(
     pictures: Iterator[Frame],
     *,
     colorizer: Predictor,
@@ -273,23 +274,23 @@ def colour_frames(
     segments = mark_segments(cut)
     distinct = merge_repeats(segments) if options.anchor_spacing is None else segments
     frames = stage("decode", mark_anchors(distinct, options.anchor_spacing))
-    coloured = stage("generator", colorize_anchors(frames, colorizer))
-    return stage("temporal", part_repeats(steady(coloured, strength=options.smoothing)))
+    colored = stage("generator", colorize_anchors(frames, colorizer))
+    return stage("temporal", part_repeats(steady(colored, strength=options.smoothing)))
 
 
 def colorize_anchors(frames: Iterator[Frame], colorizer: Predictor) -> Iterator[Frame]:
     """Ask the network for the anchors among ``frames``, a batch at a time; the others pass through, in order."""
     for batch, ab in in_turn(anchor_batches(frames, colorizer), workers_of(colorizer), ask=predict_any):
-        colours = iter(ab)
+        colors = iter(ab)
         for frame in batch:
-            yield replace(frame, ab=next(colours)) if frame.is_anchor else frame
+            yield replace(frame, ab=next(colors)) if frame.is_anchor else frame
 
 
 def anchor_batches(frames: Iterator[Frame], colorizer: Predictor) -> Iterator[tuple[list[Frame], FloatArray]]:
     """All ``frames``, in batches for the network, and the grey of the anchors in each: (N, h, w).
 
     A segment that begins with a shot begins a batch: it gets the same batches whether there are frames before or not,
-    and so the same colours, to the last bit.
+    and so the same colors, to the last bit.
     """
     waiting: list[Frame] = []
     anchors: list[FloatArray] = []

@@ -3,8 +3,8 @@
 Stages are chained by reading from each other, and closed from the last to the first::
 
     with Stage("decode", reader.pictures(), depth=8) as pictures:
-        with Stage("generator", colorize(pictures), depth=4) as coloured:
-            for frame in coloured:
+        with Stage("generator", colorize(pictures), depth=4) as colored:
+            for frame in colored:
                 ...
 """
 

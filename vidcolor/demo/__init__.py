@@ -17,11 +17,11 @@ from av.audio.frame import AudioFrame
 from av.container import OutputContainer
 from av.video.frame import VideoFrame
 
-from vidcolor.atomic import atomic_file
 from vidcolor.demo.landscape import Landscape
 from vidcolor.demo.noise import smoothstep
 from vidcolor.demo.seashore import BREAKER_SECONDS, Seashore
 from vidcolor.demo.sound import SAMPLE_RATE, demo_sound
+from vidcolor.files.atomic import atomic_file
 from vidcolor.frames import FloatArray
 
 WIDTH, HEIGHT = 768, 432

@@ -1,4 +1,4 @@
-"""A plain encoder–decoder of convolution, batch norm and ReLU: what colour looks like through a narrow place.
+"""A plain encoder–decoder of convolution, batch norm and ReLU: what color looks like through a narrow place.
 
 It has no paper of its own; it is the U-Net without its skips, against which their worth is measured.
 """

@@ -1,4 +1,4 @@
-"""Four layers: two convolutions and two transposed ones; the smallest network that colours.
+"""Four layers: two convolutions and two transposed ones; the smallest network that colors.
 
 It speaks in R'G'B' or in HSL, luma and all; its luma is only looked at in training.
 """
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from vidcolor.color import full_precision, rgb_to_lab
+from vidcolor.color.lab import full_precision, rgb_to_lab
 from vidcolor.networks.network import ColorNetwork, Prediction
 
 KERNEL = 3

@@ -1,7 +1,7 @@
-"""The ab plane cut into bins, for networks that classify colour instead of measuring it (Zhang et al. 2016).
+"""The ab plane cut into bins, for networks that classify color instead of measuring it (Zhang et al. 2016).
 
-A bin is a square of side 10 Lab units around its centre, a multiple of 10. There is one wherever one of the 2²⁴ colours
-of 8-bit sRGB falls: 261. Zhang et al. count 313 by a rule that they do not print; with no colour in them, more bins
+A bin is a square of side 10 Lab units around its centre, a multiple of 10. There is one wherever one of the 2²⁴ colors
+of 8-bit sRGB falls: 261. Zhang et al. count 313 by a rule that they do not print; with no color in them, more bins
 would never be learned.
 """
 
@@ -12,7 +12,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from vidcolor.color import full_precision, rgb_to_lab
+from vidcolor.color.lab import full_precision, rgb_to_lab
 
 BIN_SIDE = 10.0
 """Lab units."""
@@ -25,7 +25,7 @@ TEMPERATURE = 0.38
 @cache
 def bins() -> Tensor:
     """The centres, float32 (Q, 2), Lab units, on the CPU, in the order of a and then of b. Not to be written to."""
-    # A colour may be asked for first inside either of these, and the tensor outlives them.
+    # A color may be asked for first inside either of these, and the tensor outlives them.
     with torch.inference_mode(False), torch.device("cpu"):
         cells: Tensor = torch.unique((_surface_ab() / BIN_SIDE).round(), dim=0)
         return cells.mul(BIN_SIDE).float()
@@ -34,7 +34,7 @@ def bins() -> Tensor:
 def _surface_ab() -> Tensor:
     """ab (M, 2) of the six faces of the RGB cube, in 8-bit steps.
 
-    The faces are enough: from any colour inside, L alone can be changed until a face is met, and ab is still the same.
+    The faces are enough: from any color inside, L alone can be changed until a face is met, and ab is still the same.
     """
     steps = torch.linspace(0, 1, 256, dtype=torch.float64)
     u, v = torch.meshgrid(steps, steps, indexing="ij")
@@ -45,9 +45,9 @@ def _surface_ab() -> Tensor:
 
 
 def soft_encode(ab: Tensor) -> Tensor:
-    """True colours as distributions over the bins, which a classifier learns (Zhang et al. 2016, section 2.1).
+    """True colors as distributions over the bins, which a classifier learns (Zhang et al. 2016, section 2.1).
 
-    Each colour is shared out among its 5 nearest bins, by a Gaussian of σ = 5 Lab units of the distance.
+    Each color is shared out among its 5 nearest bins, by a Gaussian of σ = 5 Lab units of the distance.
 
     Args:
         ab: (N, 2, h, w), Lab units.
@@ -67,7 +67,7 @@ def soft_encode(ab: Tensor) -> Tensor:
 
 
 def annealed_mean(logits: Tensor, temperature: float = TEMPERATURE, centres: Tensor | None = None) -> Tensor:
-    """A colour for each distribution: its mean, after the temperature has sharpened it (Zhang et al. 2016, equation 5).
+    """A color for each distribution: its mean, after the temperature has sharpened it (Zhang et al. 2016, equation 5).
 
     Args:
         logits: (N, Q, h, w).

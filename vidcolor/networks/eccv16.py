@@ -1,4 +1,4 @@
-"""The classifier of "Colorful Image Colorization" (Zhang, Isola & Efros 2016): which bin of ab is each place's colour?
+"""The classifier of "Colorful Image Colorization" (Zhang, Isola & Efros 2016): which bin of ab is each place's color?
 
 Seven groups of convolutions as in the paper's Table 4, the fifth and sixth dilated, go down to stride 8; the eighth
 comes back to stride 4. Batch norm stands behind the last ReLU of a group, as published, where it cannot be folded.
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from vidcolor.color import grey_to_lightness
+from vidcolor.color.lab import grey_to_lightness
 from vidcolor.networks.color_bins import TEMPERATURE, annealed_mean, bins
 from vidcolor.networks.network import ColorNetwork, Prediction
 

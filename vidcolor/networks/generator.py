@@ -7,7 +7,7 @@
 
 It follows the multi-scale conditional-GAN generator with ResNet-18 semantics that the recipe ``multiscale-attention``
 names, with the encoder as a parameter. The encoder sees nothing but grey, so that its features can be cached while it
-is frozen; hints (Zhang et al. 2017: colours and where they are known) enter through the detail path and reach every
+is frozen; hints (Zhang et al. 2017: colors and where they are known) enter through the detail path and reach every
 place through the attention.
 """
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidcolor.color import AB_SCALE
+from vidcolor.color.lab import AB_SCALE
 from vidcolor.networks.network import Prediction
 
 
@@ -44,7 +44,7 @@ def _projection(inputs: int, outputs: int, stride: int) -> nn.Sequential:
     return nn.Sequential(OrderedDict([("pick", nn.MaxPool2d(1, stride)), *layers] if stride > 1 else layers))
 
 
-MOST_WEIGHED = 1024
+MAX_WEIGHED = 1024
 """Places of a picture up to which the weights between all of them are cheap to make: they grow with the square."""
 
 
@@ -55,7 +55,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     the cache; where gradients are needed, its backward pass takes three to five times theirs in any type.
     """
     fused_is_faster = q.dtype != torch.bfloat16 and not torch.is_grad_enabled()
-    if q.device.type != "cpu" or q.shape[2] > MOST_WEIGHED or fused_is_faster:
+    if q.device.type != "cpu" or q.shape[2] > MAX_WEIGHED or fused_is_faster:
         return F.scaled_dot_product_attention(q, k, v)
     if torch.is_grad_enabled():
         return _weigh(q, k, v)
@@ -126,7 +126,7 @@ class DecoderBlock(nn.Module):
 
 
 def conv_to_ab(inputs: int, kernel: int) -> nn.Conv2d:
-    """The last convolution, which begins near grey: training need not first take back wild colours."""
+    """The last convolution, which begins near grey: training need not first take back wild colors."""
     conv = nn.Conv2d(inputs, 2, kernel, padding=kernel // 2)
     nn.init.normal_(conv.weight, std=0.01)
     assert conv.bias is not None

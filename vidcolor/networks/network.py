@@ -1,4 +1,4 @@
-"""What every network of vidcolor is: grey and hints in, a prediction of colour out."""
+"""What every network of vidcolor is: grey and hints in, a prediction of color out."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class ColorNetwork(nn.Module):
     def predict(
         self, grey: Tensor, hints: Tensor | None = None, semantics: Sequence[Tensor] | None = None
     ) -> Prediction:
-        """Colour at the network's own size; what training looks at.
+        """Color at the network's own size; what training looks at.
 
         Args:
             grey: (N, 1, H, W), gamma-encoded, in [0, 1]; H and W multiples of :attr:`multiple`.
@@ -85,7 +85,7 @@ class ColorNetwork(nn.Module):
         raise NotImplementedError
 
     def forward(self, grey: Tensor, hints: Tensor | None = None) -> Tensor:
-        """Colour for grey pictures: ab (N, 2, H, W) in Lab units; the arguments are those of :meth:`predict`."""
+        """Color for grey pictures: ab (N, 2, H, W) in Lab units; the arguments are those of :meth:`predict`."""
         ab = self.predict(grey, hints).ab.float()
         if ab.shape[-2:] == grey.shape[-2:]:
             return ab

@@ -1,15 +1,15 @@
-"""The default generator: an ImageNet encoder says what is there, attention over the whole picture says what colour it
-has, and a decoder says where that colour ends.
+"""The default generator: an ImageNet encoder says what is there, attention over the whole picture says what color it
+has, and a decoder says where that color ends.
 
     half size ─► encoder ─┐
     grey ─► encoder ──► 1/32 ─► attention ─► 1/16 ─► attention ─► 1/8 ──────► 1/4 ──────► 1/2
                └──────► 1/16, 1/8, 1/4 ─ skips ─┘      │            │            │           │
     grey, hints ─► detail 1/2 ─► … ─► 1/32 (skips)     ab ─► ×2 ─► + ab ─► ×2 ─► + ab ─► ×2 ─► + ab
 
-Colour is said coarsely first, and every finer level adds to it (a Laplacian pyramid, Burt & Adelson 1983): training can
+Color is said coarsely first, and every finer level adds to it (a Laplacian pyramid, Burt & Adelson 1983): training can
 begin with the coarse levels alone, where a step costs a fraction, and goes on without a break (:attr:`Pyramid.finest`).
 The encoder sees nothing but grey, so that its features can be cached while it is frozen. Hints (Zhang et al. 2017:
-colours and where they are known) enter through the detail path, and at each of its strides as means of what is known.
+colors and where they are known) enter through the detail path, and at each of its strides as means of what is known.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from vidcolor.networks.layers import DecoderBlock, SelfAttention, bounded_ab, co
 from vidcolor.networks.network import HINT_CHANNELS, ColorNetwork, Prediction
 
 HEAD = 64  # channels of an attention head
-KNOWN = 0.01  # the mean confidence of a cell, from which on its colour counts as known by half
+KNOWN = 0.01  # the mean confidence of a cell, from which on its color counts as known by half
 
 
 class DetailPath(nn.Module):
@@ -42,28 +42,28 @@ class DetailPath(nn.Module):
     def forward(self, grey: Tensor, hints: Tensor | None) -> list[Tensor]:
         """Maps at strides 2, 4, 8, 16 and 32."""
         cells = None if hints is None else F.avg_pool2d(hints.contiguous(memory_format=torch.channels_last), 2)
-        x = self.first(with_colours(F.pixel_unshuffle(grey, 2).contiguous(memory_format=torch.channels_last), cells))
+        x = self.first(with_colors(F.pixel_unshuffle(grey, 2).contiguous(memory_format=torch.channels_last), cells))
         maps = [x]
         for level, down in enumerate(self.down):
-            x = down(with_colours(x, cells))
+            x = down(with_colors(x, cells))
             maps.append(x)
             if cells is not None and level + 1 < len(self.down):
                 cells = F.avg_pool2d(cells, 2)
         return maps
 
 
-def with_colours(x: Tensor, cells: Tensor | None) -> Tensor:
+def with_colors(x: Tensor, cells: Tensor | None) -> Tensor:
     """(N, C, h, w) and, as three further channels, what hints say there; None: nothing."""
     n, _, h, w = x.shape
     # As channels last, as all maps are in use: or else they are all rearranged here.
-    colours = x.new_zeros(n, h, w, HINT_CHANNELS).movedim(-1, 1) if cells is None else known_colours(cells)
-    return torch.cat((x, colours), dim=1)
+    colors = x.new_zeros(n, h, w, HINT_CHANNELS).movedim(-1, 1) if cells is None else known_colors(cells)
+    return torch.cat((x, colors), dim=1)
 
 
-def known_colours(cells: Tensor) -> Tensor:
-    """Means of hints over cells (N, 3, h, w) to the mean of the colours that are known there, and how far they are.
+def known_colors(cells: Tensor) -> Tensor:
+    """Means of hints over cells (N, 3, h, w) to the mean of the colors that are known there, and how far they are.
 
-    Colours weigh as much as their confidence. Without any the three channels are 0.
+    Colors weigh as much as their confidence. Without any the three channels are 0.
     """
     return cells / (cells[:, 2:] + KNOWN)
 

@@ -1,4 +1,4 @@
-"""The network of "Real-Time User-Guided Image Colorization" (Zhang et al. 2017): a U-Net that takes points of colour.
+"""The network of "Real-Time User-Guided Image Colorization" (Zhang et al. 2017): a U-Net that takes points of color.
 
     L, ab, mask ─► 1 ──► 2 ──► 3 ──► 4 ─► 5 ─► 6 ─► 7      strides 1, 2, 4, then 8; 5 and 6 dilated
                    │     │     └──────────────────► 8 ─► logits over the bins of ab, where asked for
@@ -6,7 +6,7 @@
                    └──────────────────────────────► 10 ─► ab
 
 Its groups are those of :mod:`vidcolor.networks.eccv16`; between them every second pixel is taken. No hint is a mask of
-zeros, and automatic colour.
+zeros, and automatic color.
 """
 
 from __future__ import annotations

@@ -1,0 +1,133 @@
+"""A file under its name only when it is whole."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from vidcolor.errors import OutputError
+from vidcolor.files.atomic import AtomicFile, atomic_file
+
+
+def test_published_file_has_its_name_and_ordinary_permissions(tmp_path: Path) -> None:
+    """The file appears whole, with the mode any new file gets, and nothing stays beside it."""
+    ordinary = tmp_path / "ordinary"
+    ordinary.touch()
+    file = AtomicFile(tmp_path / "film.mp4", overwrite=False)
+    assert not file.destination.exists()
+    file.path.write_bytes(b"whole")
+    file.publish()
+    assert file.destination.read_bytes() == b"whole"
+    assert stat.S_IMODE(file.destination.stat().st_mode) == stat.S_IMODE(ordinary.stat().st_mode)
+    assert sorted(tmp_path.iterdir()) == [file.destination, ordinary]
+
+
+def test_discard_leaves_nothing(tmp_path: Path) -> None:
+    """A discarded file is gone, also when it is discarded twice."""
+    file = AtomicFile(tmp_path / "film.mp4", overwrite=False)
+    file.discard()
+    file.discard()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    """Without overwrite the other's file stays, and ours is removed."""
+    file = AtomicFile(tmp_path / "film.mp4", overwrite=False)
+    file.destination.write_bytes(b"another's")
+    with pytest.raises(OutputError, match="has appeared"):
+        file.publish()
+    assert file.destination.read_bytes() == b"another's"
+    assert list(tmp_path.iterdir()) == [file.destination]
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: bool) -> None:
+    """Where the file system knows no hard links the file is renamed, but not over another."""
+
+    def refuse(source: Path, destination: Path) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refuse)
+    file = AtomicFile(tmp_path / "film.mp4", overwrite=False)
+    if taken:
+        file.destination.write_bytes(b"another's")
+        with pytest.raises(OutputError, match="has appeared"):
+            file.publish()
+    else:
+        file.publish()
+    assert list(tmp_path.iterdir()) == [file.destination]
+
+
+def test_overwrite_replaces(tmp_path: Path) -> None:
+    """With overwrite the old file is replaced, and is whole until then."""
+    destination = tmp_path / "film.mp4"
+    destination.write_bytes(b"old")
+    file = AtomicFile(destination, overwrite=True)
+    file.path.write_bytes(b"new")
+    assert destination.read_bytes() == b"old"
+    file.publish()
+    assert destination.read_bytes() == b"new"
+
+
+def test_refusals_come_at_once(tmp_path: Path) -> None:
+    """An existing file, a folder and a missing folder are refused before any work."""
+    (tmp_path / "film.mp4").touch()
+    for destination, words in [
+        (tmp_path / "film.mp4", "--overwrite"),
+        (tmp_path, "is a folder"),
+        (tmp_path / "no" / "film.mp4", "does not exist"),
+    ]:
+        with pytest.raises(OutputError, match=words):
+            AtomicFile(destination, overwrite=False)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write everywhere")
+def test_unwritable_folder(tmp_path: Path) -> None:
+    """A folder that takes no files is refused before any work."""
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(OutputError, match="takes no files"):
+            AtomicFile(tmp_path / "film.mp4", overwrite=False)
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_file_appears_at_the_end(tmp_path: Path) -> None:
+    """Until the block is left there is nothing under the name, and afterwards nothing beside it."""
+    path = tmp_path / "a.txt"
+    with atomic_file(path, overwrite=True) as part:
+        part.write_text("whole")
+        assert not path.exists()
+    assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
+    assert path.read_text() == "whole"
+
+
+def test_longest_name(tmp_path: Path) -> None:
+    """A name of 255 bytes, the most that file systems take, leaves room for the file beside it."""
+    path = tmp_path / ("a" * 251 + ".txt")
+    with atomic_file(path, overwrite=True) as part:
+        part.write_text("whole")
+    assert path.read_text() == "whole"
+
+
+@pytest.mark.parametrize(
+    ("error", "seen"), [(OSError(28, "No space left on device"), OutputError), (KeyboardInterrupt(), KeyboardInterrupt)]
+)
+def test_failure_keeps_what_was_there(tmp_path: Path, error: BaseException, seen: type[BaseException]) -> None:
+    """An older file of that name stays, and the new one vanishes."""
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def fail_half_way() -> None:
+        with atomic_file(path, overwrite=True) as part:
+            part.write_text("half")
+            raise error
+
+    with pytest.raises(seen):
+        fail_half_way()
+    assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
+    assert path.read_text() == "old"

@@ -1,0 +1,227 @@
+"""Several devices for one film: as one, only faster."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from tests.support.clips import Clip, make_clip
+from tests.support.samples import small_generator
+from tests.test_memory import colorizer as narrow_colorizer
+from tests.test_pipeline import LOSSLESS
+from vidcolor.cli.commands import main
+from vidcolor.errors import OptionError
+from vidcolor.frames import FloatArray
+from vidcolor.inference import multi_device as team
+from vidcolor.inference.colorizer import Colorizer
+from vidcolor.inference.multi_device import Team, assemble, in_turn, members_of, predict_any, workers_of
+from vidcolor.options import ColorizeOptions
+from vidcolor.pipeline import colorize_video
+
+PATIENCE_SECONDS = 10.0
+
+
+class Worker:
+    """Gives back the grey as a and b, after a while; remembers which pictures it was shown."""
+
+    batch_size = 4
+    fingerprint = "mirror"
+    runs_on = "paper"
+
+    def __init__(self, seconds: float = 0.0, error: Exception | None = None) -> None:
+        self.seconds = seconds
+        self.error = error
+        self.seen: list[float] = []
+
+    def predict(self, grey: FloatArray) -> FloatArray:
+        """(N, h, w) to (N, 2, h, w)."""
+        time.sleep(self.seconds)
+        if self.error is not None:
+            raise self.error
+        self.seen += grey[:, 0, 0].tolist()
+        return np.stack((grey, grey), axis=1)
+
+
+def numbered(count: int, pulled: list[int] | None = None) -> Iterator[tuple[int, FloatArray]]:
+    """Batches of one picture, whose level is the batch's number; notes which were asked for."""
+    for number in range(count):
+        if pulled is not None:
+            pulled.append(number)
+        yield number, np.full((1, 2, 3), number, np.float32)
+
+
+def threads_of_devices() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("vidcolor-worker")]
+
+
+@pytest.mark.parametrize("seconds", [(0.0,), (0.02, 0.0), (0.0, 0.02, 0.005)])
+def test_order_turns_and_bound(seconds: tuple[float, ...]) -> None:
+    """Slow and quick ones take turns, answers come in order, and no more batches wait than there are members."""
+    workers, pulled = [Worker(each) for each in seconds], list[int]()
+    for count, (number, ab) in enumerate(in_turn(numbered(12, pulled), members_of(Team(workers)), ask=predict_any)):
+        assert (number, ab.shape, ab[0, 1, 0, 0]) == (count, (1, 2, 2, 3), count)
+        assert len(pulled) <= count + len(workers)
+    assert [worker.seen for worker in workers] == [list(range(n, 12, len(workers))) for n in range(len(workers))]
+    assert not threads_of_devices()
+
+
+def test_they_work_at_the_same_time() -> None:
+    """Neither could go on before the other has begun."""
+    meeting = threading.Barrier(2, timeout=PATIENCE_SECONDS)
+
+    class Social(Worker):
+        def predict(self, grey: FloatArray) -> FloatArray:
+            meeting.wait()
+            return super().predict(grey)
+
+    assert [
+        number for number, _ in in_turn(numbered(6), members_of(Team([Social(), Social()])), ask=predict_any)
+    ] == list(range(6))
+
+
+def test_alone_it_needs_no_thread() -> None:
+    """One predictor is asked by whoever wants to know."""
+    asked_in: list[threading.Thread] = []
+
+    class Watched(Worker):
+        def predict(self, grey: FloatArray) -> FloatArray:
+            asked_in.append(threading.current_thread())
+            return super().predict(grey)
+
+    list(in_turn(numbered(2), [Watched()], ask=predict_any))
+    list(in_turn(numbered(2), members_of(Team([Watched()])), ask=predict_any))
+    assert set(asked_in) == {threading.current_thread()}
+
+
+def test_batches_without_pictures() -> None:
+    """Nobody is asked, and what came along comes back in its place."""
+    empty = np.empty((0, 2, 3), np.float32)
+    batches = [("a", empty), ("b", np.ones((2, 2, 3), np.float32)), ("c", empty)]
+    for predictor in (Worker(), Team([Worker(), Worker()])):
+        assert [(along, ab.shape) for along, ab in in_turn(batches, members_of(predictor), ask=predict_any)] == [
+            ("a", (0, 2, 2, 3)),
+            ("b", (2, 2, 2, 3)),
+            ("c", (0, 2, 2, 3)),
+        ]
+
+
+def test_a_cpu_is_asked_for_several_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every network on it; another predictor has one call."""
+    monkeypatch.setattr(team, "network_calls", lambda: 3)
+    here, there = (Colorizer(small_generator(1), device="cpu", dtype=torch.float32) for _ in range(2))
+    assert workers_of(here) == [here] * 3
+    assert workers_of(Team([here, there])) == [here] * 3 + [there] * 3
+    painter = Worker()
+    assert workers_of(painter) == [painter]
+
+
+def test_the_film_does_not_show_how_many_calls_there_were(
+    tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Byte for byte the same, whatever number of cores; the layers are laid out by whoever comes first."""
+    source = make_clip(tmp_path / "in.mkv", Clip(frames=40, cuts=(7, 30)))
+    films = set()
+    for calls in (1, 2, 5):
+        monkeypatch.setattr(team, "network_calls", lambda calls=calls: calls)
+        dest = tmp_path / f"{calls}.mp4"
+        arguments = [str(source), "-o", str(dest), "--weights", str(tiny_weights), "--device", "cpu"]
+        result = CliRunner().invoke(main, [*arguments, "--anchor-every", "2"])
+        assert result.exit_code == 0, result.output
+        films.add(dest.read_bytes())
+    assert len(films) == 1
+
+
+def test_an_error_comes_in_its_turn() -> None:
+    """What was made before it arrives, then the error itself, and no thread is left."""
+    answers = in_turn(
+        numbered(9), members_of(Team([Worker(0.05), Worker(error=RuntimeError("broken"))])), ask=predict_any
+    )
+    assert next(answers)[0] == 0
+    with pytest.raises(RuntimeError, match="broken"):
+        next(answers)
+    assert not threads_of_devices()
+
+
+def test_leaving_early_ends_the_threads() -> None:
+    """As when a film is interrupted."""
+    answers = in_turn(numbered(9), members_of(Team([Worker(), Worker()])), ask=predict_any)
+    next(answers)
+    assert threads_of_devices()
+    answers.close()  # type: ignore[attr-defined]
+    assert not threads_of_devices()
+
+
+def test_the_film_does_not_show_how_many_there_were(tiny_weights: Path, tmp_path: Path) -> None:
+    """Byte for byte the same by one, two and three processors; a real network, more batches than devices."""
+    source = make_clip(tmp_path / "in.mkv", Clip(frames=40, cuts=(7, 30)))
+    films = []
+    for devices in ("cpu", "cpu,cpu", "cpu,cpu,cpu"):
+        dest = tmp_path / f"{len(devices)}.mp4"
+        arguments = [str(source), "-o", str(dest), "--weights", str(tiny_weights), "--device", devices]
+        result = CliRunner().invoke(main, [*arguments, "--batch-size", "2", "--anchor-every", "3"])
+        assert result.exit_code == 0, result.output
+        films.append(dest.read_bytes())
+    assert films[0] == films[1] == films[2]
+
+
+def test_one_runs_out_of_memory(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It halves what it is given; the others' batches, and the film, stay as they are."""
+    source = make_clip(tmp_path / "in.mkv", Clip(frames=30, cuts=(7,)))
+    options = ColorizeOptions(anchor_every=1, encode=LOSSLESS)
+    poor, rich = narrow_colorizer(3 * 64 * 48), narrow_colorizer(10**9)
+    both = Team([poor, rich])
+    colorize_video(source, tmp_path / "both.mkv", colorizer=both, options=options)
+    assert [record.message.split(": ")[-1] for record in caplog.records] == [
+        "4 at a time from here",
+        "2 at a time from here",
+    ]
+    assert (poor.batch_size, rich.batch_size, both.batch_size) == (2, 8, 8)
+    colorize_video(source, tmp_path / "alone.mkv", colorizer=narrow_colorizer(10**9), options=options)
+    assert (tmp_path / "both.mkv").read_bytes() == (tmp_path / "alone.mkv").read_bytes()
+
+
+def test_the_smallest_memory_decides_on_the_render_size(tmp_path: Path) -> None:
+    """``--render-size auto`` asks everyone, and shows all of them the same."""
+    source = make_clip(tmp_path / "in.mkv", Clip(size=(160, 120)))
+    both = Team([narrow_colorizer(10**9), narrow_colorizer(112 * 80)])
+    options = ColorizeOptions(fit_render_size=True, encode=LOSSLESS)
+    (line,) = colorize_video(source, tmp_path / "out.mkv", colorizer=both, options=options).warnings
+    assert "67 pixels instead of 120" in line
+
+
+def test_kinds_are_not_mixed() -> None:
+    """Devices that round differently would leave their trace in the film."""
+    members = [Colorizer(small_generator(1), device="cpu", dtype=dtype) for dtype in (torch.float32, torch.bfloat16)]
+    with pytest.raises(OptionError, match="one kind, found the network on cpu in float32, cpu in bfloat16"):
+        Team(members)
+
+
+@pytest.mark.parametrize(("cards", "expected"), [(0, ["auto"]), (1, ["cuda:0"]), (3, ["cuda:0", "cuda:1", "cuda:2"])])
+def test_all_there_are(cards: int, expected: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """``all`` is every CUDA device, each with a network of its own; without one it is what ``auto`` finds."""
+    made: list[tuple[str, object]] = []
+
+    class Noted(Worker):
+        def __init__(self, generator: object, *, device: str, batch_size: int | None) -> None:
+            super().__init__()
+            made.append((device, generator))
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: cards)
+    monkeypatch.setattr(team, "Colorizer", Noted)
+    found = assemble(small_generator(1), "all")
+    assert [device for device, _ in made] == expected
+    assert len({id(generator) for _, generator in made}) == len(expected)
+    assert isinstance(found, Team) == (cards > 1)
+
+
+def test_a_device_that_is_not_there() -> None:
+    """One that is missing is named."""
+    with pytest.raises(OptionError, match="--device cuda:97: this machine has no such device"):
+        assemble(small_generator(1), "cpu,cuda:97")

@@ -1,0 +1,79 @@
+"""The choice of a data type: measured once, remembered, and never in the way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from vidcolor.files.cache import cache_folder
+from vidcolor.inference import precision
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder of the test's own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path
+
+
+FAST_BF16 = {"bfloat16": 3.0, "int8": 3.0}
+
+
+@pytest.mark.parametrize(("advantage", "dtype"), [(5.0, torch.bfloat16), (1.0, torch.float32), (0.01, torch.float32)])
+def test_bf16_only_where_it_pays(monkeypatch: pytest.MonkeyPatch, advantage: float, dtype: torch.dtype) -> None:
+    """bf16 is chosen where it is clearly faster, and not where it is emulated."""
+    monkeypatch.setattr(precision, "_measure_advantages", lambda: {"bfloat16": advantage, "int8": 0.0})
+    assert precision.fastest_dtype(CPU) == dtype
+
+
+@pytest.mark.parametrize(("advantage", "pays"), [(1.5, True), (1.0, False), (0.0, False)])
+def test_int8_only_where_it_pays(monkeypatch: pytest.MonkeyPatch, advantage: float, pays: bool) -> None:
+    """8-bit integers are chosen where they are faster, beside fp32 alone."""
+    monkeypatch.setattr(precision, "_measure_advantages", lambda: {"bfloat16": 0.1, "int8": advantage})
+    assert precision.int8_pays(CPU, torch.float32) == pays
+    assert not precision.int8_pays(CPU, torch.bfloat16)
+    assert not precision.int8_pays(torch.device("meta"), torch.float32)
+
+
+@pytest.mark.parametrize("broken", precision.ADVANTAGES)
+def test_what_torch_cannot_do_is_not_chosen(monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
+    """A build of torch without these layers is no error."""
+
+    def pack(network: torch.nn.Module, *, int8: bool) -> torch.nn.Module:
+        is_bf16 = next(network.parameters()).dtype == torch.bfloat16
+        if broken == ("int8" if int8 else "bfloat16" if is_bf16 else "float32"):
+            raise RuntimeError("could not create a primitive")
+        return network
+
+    monkeypatch.setattr(precision, "pack", pack)
+    advantages = precision._measure_advantages()
+    assert [kind for kind, advantage in advantages.items() if not advantage] == [broken]
+
+
+def test_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second start reads what the first one measured."""
+    calls: list[int] = []
+    monkeypatch.setattr(precision, "_measure_advantages", lambda: calls.append(1) or FAST_BF16)
+    assert precision.fastest_dtype(CPU) == precision.fastest_dtype(CPU) == torch.bfloat16
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"other machine": 1}'])
+def test_a_broken_cache_is_measured_again(monkeypatch: pytest.MonkeyPatch, content: str) -> None:
+    """Whatever lies in the cache, a choice is made."""
+    path = cache_folder() / "arithmetic.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    monkeypatch.setattr(precision, "_measure_advantages", lambda: FAST_BF16)
+    assert precision.fastest_dtype(CPU) == torch.bfloat16
+
+
+def test_a_real_measurement_ends() -> None:
+    """The measurement itself gives ratios, none below zero."""
+    advantages = precision._measure_advantages()
+    assert advantages.keys() == precision.ADVANTAGES.keys()
+    assert all(0 <= advantage < 100 for advantage in advantages.values())

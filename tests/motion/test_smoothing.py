@@ -1,0 +1,143 @@
+"""The mean along the motion, in both directions of time."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.support.scenes import moving_scene, relative_error, shot, with_noise
+from vidcolor.motion.smoothing import BEGINNING, WINDOW, smooth
+
+
+def mean_abs(frames, others) -> float:
+    """Mean difference of ab, Lab units."""
+    return float(np.mean([np.abs(one.ab - other.ab).mean() for one, other in zip(frames, others, strict=True)]))
+
+
+@pytest.mark.parametrize(("strength", "limit"), [(0.5, 0.35), (0.8, 0.2), (1.0, 0.3)])
+def test_smoothing_removes_flicker_and_keeps_color(strength, limit):
+    """Noise falls with strength; the true color loses neither place nor strength."""
+    views = moving_scene(8, 24, speed=1.5)
+    clean, noisy = shot(views), with_noise(shot(views), 10)
+    assert relative_error(list(smooth(iter(noisy), strength=strength)), views) < limit * relative_error(noisy, views)
+    still = list(smooth(iter(clean), strength=strength))
+    assert relative_error(still, views) < 0.03
+    chroma = np.mean([np.hypot(*frame.ab).mean() for frame in still])
+    assert chroma > 0.93 * np.mean([np.hypot(*ab).mean() for _, ab in views])
+
+
+def test_exposure_does_not_stop_smoothing():
+    """A film whose brightness flickers by a tenth is smoothed nearly as well as one whose brightness is steady."""
+    views = moving_scene(15, 24, speed=1.5)
+    noisy = with_noise(shot(views), 10)
+    gains = np.random.default_rng(0).normal(1, 0.1, len(noisy)).clip(0.7, 1.2).astype(np.float32)
+    flickering = [replace(frame, grey=frame.grey * gain * 0.8) for frame, gain in zip(noisy, gains, strict=True)]
+    steady_error = relative_error(list(smooth(iter(noisy), strength=0.5)), views)
+    assert relative_error(list(smooth(iter(flickering), strength=0.5)), views) < 1.1 * steady_error
+
+
+def test_a_change_of_picture_is_believed():
+    """Where the luma no longer agrees, the new color counts and the old one is forgotten."""
+    before, after = moving_scene(10, 1)[0], moving_scene(11, 1)[0]
+    frames = shot([before, after])
+    last = list(smooth(iter(frames), strength=0.5))[-1]
+    assert relative_error([last], [after]) < 0.05
+
+
+def test_the_first_frame_hears_of_the_next():
+    """Noise falls on a shot's first frame as on its last, though there is nothing before it."""
+    views = moving_scene(9, 24, speed=1.5)
+    noisy = with_noise(shot(views), 10)
+    smoothed = list(smooth(iter(noisy), strength=0.8))
+    for place in (0, 12, -1):
+        assert relative_error([smoothed[place]], [views[place]]) < 0.5 * relative_error([noisy[place]], [views[place]])
+
+
+def test_opinions_that_alternate_become_one():
+    """A still scene whose anchors say red and green in turn gets one color from the first frame to the last."""
+    grey, ab = moving_scene(16, 1)[0]
+    frames = [replace(frame, ab=ab * (-1) ** index) for index, frame in enumerate(shot([(grey, ab)] * 40))]
+    smoothed = np.stack([frame.ab for frame in smooth(iter(frames), strength=1.0)])
+    assert np.abs(np.diff(smoothed, axis=0)).mean() < 0.05 * np.abs(ab).mean()
+
+
+def test_differing_hues_become_one_without_dullness():
+    """Orange and red in turn: one hue between them, as strong as both; opposite hues do not become vivid."""
+    grey, _ = moving_scene(16, 1)[0]
+    opinions = [np.full((2, *grey.shape), 20, np.float32), np.full((2, *grey.shape), 20, np.float32)]
+    opinions[1][1] *= -0.25
+    frames = [replace(frame, ab=opinions[i % 2]) for i, frame in enumerate(shot([(grey, opinions[0])] * 40))]
+    middle = list(smooth(iter(frames), strength=1.0))[20].ab
+    assert np.arctan2(middle[1], middle[0]) == pytest.approx(np.arctan2(7.5, 20), abs=0.05)
+    assert np.hypot(*middle) == pytest.approx((np.hypot(20, 20) + np.hypot(20, 5)) / 2, rel=0.02)
+    opposite = [replace(frame, ab=opinions[0] * (-1) ** i) for i, frame in enumerate(frames)]
+    assert np.hypot(*list(smooth(iter(opposite), strength=1.0))[20].ab).max() < 0.2 * np.hypot(20, 20)
+
+
+def test_only_the_window_counts():
+    """What has come out does not change with what comes later than the window, however the stream was chunked."""
+    frames = with_noise(shot(moving_scene(7, WINDOW + 20), every=1), 8)
+    whole = list(smooth(iter(frames), strength=0.5))
+    part = list(smooth(iter(frames[: WINDOW + BEGINNING]), strength=0.5))
+    settled = BEGINNING + WINDOW // 2
+    for one, other in zip(whole[:settled], part, strict=False):
+        np.testing.assert_array_equal(one.ab, other.ab)
+    assert mean_abs(whole[settled:WINDOW], part[settled:WINDOW]) > 0
+
+
+@pytest.mark.parametrize("repeated", [0, 3])
+def test_a_shot_begins_after_half_a_window(repeated):
+    """Nobody waits for a whole window to see the first frames, and none comes without half of one after it."""
+    frames = [replace(frame, repeats=(frame,) * repeated) for frame in shot(moving_scene(7, 2 * WINDOW), every=1)]
+    taken: list[int] = []
+    came = [(number, len(taken)) for number, _ in enumerate(smooth(watched(frames, taken), strength=0.5))]
+    shown = 1 + repeated
+    assert came[0][1] == -(-(WINDOW // 2 + BEGINNING) // shown)
+    assert all((read - number) * shown >= WINDOW // 2 for number, read in came if read < len(frames))
+
+
+def watched(frames, taken):
+    """The frames, each noted as it is taken."""
+    for frame in frames:
+        taken.append(1)
+        yield frame
+
+
+def test_frames_without_ab_pass():
+    """They come out where they went in, the very same objects; anchors alone change."""
+    frames = shot(moving_scene(17, 41, speed=0.5), every=4)
+    smoothed = list(smooth(iter(frames), strength=0.8))
+    assert [frame.picture.pts for frame in smoothed] == list(range(41))
+    assert all(out is frame for out, frame in zip(smoothed, frames, strict=True) if frame.ab is None)
+    assert all(out.ab is not None for out, frame in zip(smoothed, frames, strict=True) if frame.is_anchor)
+
+
+def test_a_relay_is_told_what_anchors_agree_on():
+    """A frame without an opinion takes on that of the anchors on both sides, with less of their noise."""
+    views = moving_scene(9, 25, speed=1.5)
+    noisy = with_noise(shot(views), 10)
+    frames = [
+        frame if index % 4 == 0 else replace(frame, ab=None, is_anchor=False, is_relay=True)
+        for index, frame in enumerate(noisy)
+    ]
+    smoothed = list(smooth(iter(frames), strength=0.8))
+    assert relative_error(smoothed, views) < 0.5 * relative_error(noisy, views)
+    anchors, relays = smoothed[4:21:4], smoothed[6:23:4]
+    assert relative_error(relays, views[6:23:4]) < 1.5 * relative_error(anchors, views[4:21:4])
+
+
+def test_a_relay_with_nothing_before_it_is_an_error():
+    """It has nothing to pass on, and must not come out without ab."""
+    relay = replace(shot(moving_scene(9, 1))[0], ab=None, is_anchor=False, is_relay=True)
+    with pytest.raises(ValueError, match="expected ab on the first frame of every shot"):
+        list(smooth(iter([relay]), strength=0.8))
+
+
+def test_an_unknown_place_is_shared():
+    """Where neither the anchor before a relay nor the one after it agrees with it, both count alike."""
+    (grey, ab), (other, _) = moving_scene(10, 1)[0], moving_scene(11, 1)[0]
+    first, _, last = shot([(grey, ab)] * 3)
+    relay = replace(first, opens_shot=False, grey=other, ab=None, is_anchor=False, is_relay=True)
+    told = list(smooth(iter([first, relay, replace(last, ab=-ab)]), strength=0.8))[1].ab
+    assert np.isfinite(told).all()
+    assert np.abs(told).mean() < 0.5 * np.abs(ab).mean()

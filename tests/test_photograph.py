@@ -1,0 +1,138 @@
+"""Photographs from grey to color, with colorizers that make no secret of what they do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vidcolor.errors import InputError, OutputError
+from vidcolor.frames import FloatArray
+from vidcolor.options import ColorizeOptions
+from vidcolor.photograph import colorize_image, is_picture, picture_shown, read_picture
+
+OPTIONS = ColorizeOptions(render_size=64)
+LUMA = np.array((0.299, 0.587, 0.114))
+
+
+class OneColor:
+    """Gives every pixel the same ab, and remembers what it was shown."""
+
+    batch_size = 4
+
+    def __init__(self, a: float = 0, b: float = 0) -> None:
+        self.ab = np.array((a, b), np.float32)
+        self.shown: list[FloatArray] = []
+
+    def predict(self, grey: FloatArray) -> FloatArray:
+        """The same for everything."""
+        self.shown.extend(grey)
+        return np.broadcast_to(self.ab[:, None, None], (len(grey), 2, *grey.shape[1:])).copy()
+
+
+def photograph(path: Path, height: int = 90, width: int = 150, **options: object) -> Path:
+    """A grey picture with a gradient and some texture."""
+    levels = np.add.outer(np.linspace(40, 120, height), np.linspace(0, 80, width))
+    levels += np.random.default_rng(2).normal(0, 6, levels.shape)
+    Image.fromarray(levels.clip(0, 255).astype(np.uint8)).save(path, **options)
+    return path
+
+
+def levels_of(path: Path) -> np.ndarray:
+    """(H, W, 3) levels of a stored picture."""
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB")).astype(float)
+
+
+def test_no_color_leaves_the_picture_alone(tmp_path: Path) -> None:
+    """With ab of zero a PNG comes back level by level."""
+    source = photograph(tmp_path / "a.png")
+    colorize_image(source, tmp_path / "b.png", colorizer=OneColor(), options=OPTIONS)
+    np.testing.assert_array_equal(levels_of(tmp_path / "b.png"), levels_of(source))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_color_arrives_and_luma_stays(tmp_path: Path, suffix: str) -> None:
+    """Positive b is yellow, positive a is red, and the BT.601 luma is the source's."""
+    source = photograph(tmp_path / f"a{suffix}")
+    colorize_image(source, tmp_path / f"b{suffix}", colorizer=OneColor(10, 30), options=OPTIONS)
+    colors = levels_of(tmp_path / f"b{suffix}")
+    red, green, blue = colors.mean(axis=(0, 1))
+    assert red > green > blue + 20
+    np.testing.assert_allclose(colors @ LUMA, levels_of(source) @ LUMA, atol=1.01 if suffix == ".png" else 5)
+
+
+def test_toned_scan_loses_its_tone(tmp_path: Path) -> None:
+    """A sepia print comes out in the network's color, not in its own."""
+    sepia = np.broadcast_to(np.array((190, 150, 100), np.uint8), (40, 40, 3))
+    Image.fromarray(sepia).save(tmp_path / "a.png")
+    colorize_image(tmp_path / "a.png", tmp_path / "b.png", colorizer=OneColor(), options=OPTIONS)
+    np.testing.assert_array_equal(levels_of(tmp_path / "b.png"), np.rint(sepia @ LUMA)[..., None].repeat(3, axis=2))
+
+
+def test_network_sees_the_picture_upright(tmp_path: Path) -> None:
+    """A photograph that lies on its side is shown, and stored, standing."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    source = photograph(tmp_path / "a.jpg", exif=exif)
+    colorizer = OneColor(10, 30)
+    colorize_image(source, tmp_path / "b.jpg", colorizer=colorizer, options=OPTIONS)
+    assert colorizer.shown[0].shape == (107, 64)
+    assert levels_of(tmp_path / "b.jpg").shape == (150, 90, 3)
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"),
+    [
+        ((900, 1500), (64, 107)),  # short side at render size
+        ((1500, 900), (107, 64)),
+        ((40, 60), (40, 60)),  # never enlarged
+        ((8, 12), (32, 48)),  # unless there is nothing to see
+        ((100, 20000), (20, 4096)),  # a strip
+        ((1, 1), (32, 32)),
+    ],
+)
+def test_render_size(tmp_path: Path, size: tuple[int, int], shown: tuple[int, int]) -> None:
+    """What the network is shown, by the size of the picture."""
+    picture = read_picture(photograph(tmp_path / "a.png", *size))
+    assert picture_shown(picture, 64).shape == shown
+
+
+def test_sixteen_bits_stay(tmp_path: Path) -> None:
+    """A 16-bit scan keeps levels that 8 bits do not have."""
+    levels = np.linspace(20000, 22000, 64 * 64).reshape(64, 64).astype(np.uint16)
+    Image.fromarray(levels).save(tmp_path / "a.png")
+    colorize_image(tmp_path / "a.png", tmp_path / "b.tif", colorizer=OneColor(10, 10), options=OPTIONS)
+    again = read_picture(tmp_path / "b.tif")
+    assert again.bit_depth == 16
+    np.testing.assert_allclose(again.grey * 65535, levels, atol=2)
+
+
+@pytest.mark.parametrize("name", ["b.gif", "a.png", "there.png"])
+def test_output_is_checked_before_work(tmp_path: Path, name: str) -> None:
+    """An output that cannot be is refused before the network is asked."""
+    source = photograph(tmp_path / "a.png")
+    (tmp_path / "there.png").touch()
+    colorizer = OneColor()
+    with pytest.raises(OutputError):
+        colorize_image(source, tmp_path / name, colorizer=colorizer, options=OPTIONS)
+    assert colorizer.shown == []
+
+
+def test_bad_input_leaves_nothing(tmp_path: Path) -> None:
+    """A damaged picture gives an InputError and no file."""
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing more")
+    with pytest.raises(InputError):
+        colorize_image(tmp_path / "a.png", tmp_path / "b.png", colorizer=OneColor(), options=OPTIONS)
+    assert not (tmp_path / "b.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("a.JPG", True), ("a.jpeg", True), ("a.gif", True), ("a.tiff", True), ("a.mp4", False), ("jpg", False)],
+)
+def test_is_picture(name: str, expected: bool) -> None:
+    """By suffix, whatever its case."""
+    assert is_picture(Path(name)) is expected

@@ -1,0 +1,83 @@
+"""Which folder may import which: imports point down one list, and never in a circle."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = (ROOT / "vidcolor", ROOT / "training" / "vidcolor_training", ROOT / "weights" / "vidcolor_weights")
+ROOMS = (
+    {"vidcolor_training"},
+    {"vidcolor.__main__"},
+    {"vidcolor.cli"},
+    {"vidcolor.demo", "vidcolor.inspect"},
+    {"vidcolor.folder"},
+    {"vidcolor.photograph", "vidcolor.pipeline"},
+    {"vidcolor.resume"},
+    {"vidcolor.render"},
+    {"vidcolor.motion"},
+    {"vidcolor.inference"},
+    {"vidcolor.networks"},
+    {"vidcolor.media"},
+    {"vidcolor.stills"},
+    {"vidcolor.color"},
+    {"vidcolor.files"},
+    {"vidcolor.frames", "vidcolor.options", "vidcolor.progress", "vidcolor.stages"},
+    {"vidcolor._version", "vidcolor.errors", "vidcolor_weights"},
+)
+"""From the top down. Rooms of one set do not import each other."""
+EVERYWHERE = "vidcolor"
+"""The package itself: the public names, which load what they need when they are first used."""
+
+
+def test_imports_point_down() -> None:
+    """A module imports only from its own room and from those below it, also inside functions and for types."""
+    floors = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
+    up = []
+    for module, imported in all_imports():
+        if module == EVERYWHERE or imported == EVERYWHERE:
+            continue
+        own, other = room_of(module), room_of(imported)
+        if own != other and floors[other] <= floors[own]:
+            up.append(f"{module} imports {imported}")
+    assert not up
+
+
+def test_no_circles() -> None:
+    """No module imports itself by way of others; the sorter raises with the circle."""
+    sorter = TopologicalSorter[str]()
+    for module, imported in all_imports():
+        if module != EVERYWHERE and imported != module:
+            sorter.add(module, imported)
+    assert list(sorter.static_order())
+
+
+def room_of(module: str) -> str:
+    """``vidcolor.media`` of ``vidcolor.media.probe``; the training package is one room."""
+    parts = module.split(".")
+    return ".".join(parts[:1] if parts[0] != "vidcolor" else parts[:2])
+
+
+def all_imports() -> Iterator[tuple[str, str]]:
+    """Pairs of a module of ours and one that it imports."""
+    paths = {name_of(path, source): path for source in SOURCES for path in source.rglob("*.py")}
+    for module, path in paths.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                yield from ((module, alias.name) for alias in node.names if alias.name in paths)
+            elif isinstance(node, ast.ImportFrom) and node.module is not None:
+                for alias in node.names:
+                    inner = f"{node.module}.{alias.name}"
+                    if inner in paths:
+                        yield module, inner
+                    elif node.module in paths:
+                        yield module, node.module
+
+
+def name_of(path: Path, source: Path) -> str:
+    """The dotted name of a module."""
+    parts = path.relative_to(source.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)

@@ -1,0 +1,34 @@
+"""One of several processes that train together: started by torchrun, in tests/training/test_distributed.py.
+
+Usage: distributed_worker.py RECIPE PICTURES OUTPUT. Every process writes its own parameters to OUTPUT/RANK.pt.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from vidcolor_training.distributed import joined_world
+from vidcolor_training.recipe import load_recipe
+from vidcolor_training.run import StartingPoint, start_run
+from vidcolor_training.trainer import RunOptions
+
+
+def main(recipe: str, pictures: str, output: str) -> None:
+    folder = Path(output)
+    with joined_world(torch.device("cpu")) as world:
+        trainer = start_run(
+            load_recipe(recipe), [Path(pictures)], folder / "run", device=torch.device("cpu"), world=world,
+            start=StartingPoint(pretrained=folder), validation=None, cache=folder / "cache", started=time.monotonic(),
+            warn=lambda line: None, options=RunOptions(),
+        )  # fmt: skip
+        trainer.train(minutes=None)
+        parameters = {name: value.detach() for name, value in trainer.state.generator.named_parameters()}
+        torch.save({"parameters": parameters, "pictures": trainer.state.position.pictures}, folder / f"{world.rank}.pt")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,367 @@
+"""The matrix of what is kept: ``python -m tools.formats`` colors a film of each kind and writes docs/formats.md.
+
+The judges are ffprobe and ffmpeg, which must be on the PATH; vidcolor uses neither. With ``--odd FOLDER`` every file in
+that folder goes through the command line as well, with the default weights, and the second table is measured anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from click.testing import CliRunner
+
+from tests.support.clips import Clip, make_clip
+from vidcolor.cli.commands import main
+from vidcolor.frames import FloatArray
+from vidcolor.media.image_sequence import PicturePattern, PictureSequence
+from vidcolor.options import ColorizeOptions, EncodeOptions
+from vidcolor.pipeline import colorize_video
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "formats.md"
+COLUMNS = ("frames", "timestamps", "luma exact", "tags", "audio", "subtitles", "chapters", "metadata", "other streams")
+TAGS = ("color_range", "color_space", "color_primaries", "color_transfer", "sample_aspect_ratio")
+UNSAID = (None, "unknown", "unspecified", "0:1", "1:1")
+"""How ffprobe shows that a film does not say it; 1:1 is what is meant where nothing is said."""
+WORD = {column: column for column in COLUMNS} | {"other streams": "attachment", "tags": "pixel shape"}
+"""What a warning about a column has in it."""
+KEPT, ABSENT = "yes", "–"
+FFV1 = EncodeOptions(codec="ffv1")
+X264 = EncodeOptions(preset="ultrafast", encoder_options={"qp": "0"})
+WORDS = {"title": "A Trip", "comment": "found in the attic"}
+RGB = "becomes Y'CbCr, greys exact"
+MILLISECONDS = "to the ms"
+LIMIT_SECONDS = 10  # for a file that is refused
+OPTION_REFUSED = 2  # the highest exit code of a refusal; beyond it, somebody has ended the command
+RAW = {"codec": "ffv1", "options": {}}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row: a film, what it is written to, and what is not simply kept."""
+
+    name: str
+    clip: Clip
+    source: str = ".mkv"
+    dest: str = ".mkv"
+    encode: EncodeOptions = FFV1
+    reasons: dict[str, str] = field(default_factory=dict)
+    """What stands in a column instead of :data:`KEPT`, and why."""
+    deinterlace: str | None = None
+
+
+def tagged(matrix: int, primaries: int, transfer: int) -> dict[str, int]:
+    """Color tags of H.273."""
+    return {"colorspace": matrix, "color_primaries": primaries, "color_trc": transfer}
+
+
+EVERYTHING = Clip(audio=("eng", "deu"), subtitles=True, chapters=True, metadata=WORDS)
+SOUND = Clip(audio=("eng",), metadata=WORDS)
+B_FRAMES = {"crf": "12", "preset": "veryfast"}
+MILLISECOND = Fraction(1, 1000)
+VARIABLE = [0, 40, 80, 200, 240, 900, 940]
+CASES = (
+    Case("constant rate, MP4 to MP4", EVERYTHING, ".mp4", ".mp4", X264),
+    Case("constant rate, MKV to MKV", EVERYTHING),
+    Case("MP4 to MOV", EVERYTHING, ".mp4", ".mov", X264),
+    Case("MP4 to MKV", replace(SOUND, chapters=True), ".mp4", ".mkv", X264),
+    Case("MKV to MP4", replace(SOUND, chapters=True), ".mkv", ".mp4", X264),
+    Case("variable rate", Clip(frames=7, time_base=MILLISECOND, pts=VARIABLE, audio=("eng",)), ".mp4", ".mp4", X264),
+    Case("start offset of 480 ms", Clip(time_base=Fraction(1, 1000), start=480, audio=("eng",))),
+    Case("start at 1.07501 s, MP4", Clip(time_base=Fraction(1, 90000), start=96751), ".mp4", ".mp4", X264),
+    Case("gap of 2 s", Clip(frames=6, time_base=Fraction(1, 1000), pts=[0, 40, 80, 2080, 2120, 2160])),
+    Case("B-frames and negative dts", Clip(frames=20, options=B_FRAMES, audio=("eng",)), ".mp4", ".mp4", X264),
+    Case("30000/1001 fps", Clip(rate=Fraction(30000, 1001), options=B_FRAMES), ".mp4", ".mp4", X264),
+    Case("10 bits", Clip(pix_fmt="yuv420p10le")),
+    Case("12 bits", Clip(pix_fmt="yuv420p12le", **RAW)),  # type: ignore[arg-type]
+    Case("4:2:2", Clip(pix_fmt="yuv422p")),
+    Case("4:4:4", Clip(pix_fmt="yuv444p")),
+    Case("grey, 8 bits", Clip(pix_fmt="gray")),
+    Case("grey, 10 bits", Clip(pix_fmt="gray10le")),
+    Case("R'G'B' (FFV1)", Clip(pix_fmt="bgr0", **RAW), reasons={"luma exact": RGB}),  # type: ignore[arg-type]
+    Case("full range", Clip(tags={"color_range": 2})),
+    Case("BT.601", Clip(tags=tagged(6, 6, 6))),
+    Case("BT.709", Clip(tags=tagged(1, 1, 1))),
+    Case("BT.2020, 10 bits", Clip(pix_fmt="yuv420p10le", tags=tagged(9, 9, 14))),
+    Case("HDR, PQ", Clip(pix_fmt="yuv420p10le", tags=tagged(9, 9, 16))),
+    Case("HDR, HLG", Clip(pix_fmt="yuv420p10le", tags=tagged(9, 9, 18))),
+    Case("interlaced, top field first", Clip(size=(96, 64), interlaced=True, top_first=True), ".mkv", ".mp4", X264),
+    Case("interlaced, bottom field first", Clip(size=(96, 64), interlaced=True), ".mkv", ".mkv", X264),
+    Case(
+        "interlaced, --deinterlace frame",
+        Clip(size=(96, 64), interlaced=True, top_first=True),
+        reasons={"luma exact": "lines of one field, the others made", "tags": "no longer interlaced, as asked"},
+        deinterlace="frame",
+    ),
+    Case("rotation by 90°", Clip(rotation=90), ".mp4", ".mp4", X264),
+    Case("pixel shape 16:15", Clip(sample_aspect_ratio=Fraction(16, 15)), ".mkv", ".mkv", X264),
+    Case("pixel shape 16:15, FFV1 in MP4", Clip(sample_aspect_ratio=Fraction(16, 15)), ".mkv", ".mp4"),
+    Case(
+        "pixel shape 16:15, FFV1 in MKV",
+        Clip(sample_aspect_ratio=Fraction(16, 15)),
+        reasons={"tags": "not said by this encoder there: warned"},
+    ),
+    Case("odd size, 51×37", Clip(size=(51, 37), pix_fmt="yuv444p")),
+    Case("1×1", Clip(size=(1, 1), **RAW)),  # type: ignore[arg-type]
+    Case("8192 wide", Clip(size=(8192, 16), frames=2, **RAW)),  # type: ignore[arg-type]
+    Case("one frame", Clip(frames=1)),
+    Case("no times at all (H.264 alone)", Clip(), ".h264"),
+    Case(
+        "two pictures of one time",
+        Clip(frames=6, time_base=MILLISECOND, pts=[0, 40, 80, 80, 120, 160], **RAW),  # type: ignore[arg-type]
+        reasons={"timestamps": "the later one is moved on: warned"},
+    ),
+    Case("GIF", Clip(codec="gif", pix_fmt="rgb8", options={}), ".gif", reasons={"luma exact": RGB}),
+    Case("numbered pictures", Clip(codec="png", pix_fmt="gray", options={}), "_%02d.png"),
+    Case("MXF to MKV", Clip(codec="mpeg2video", options={}, size=(96, 64)), ".mxf"),
+    Case("bitmap subtitles", Clip(bitmaps=True)),
+    Case("attached file", Clip(attachment=True)),
+    Case(
+        "attached file, MKV to MP4",
+        Clip(attachment=True),
+        ".mkv",
+        ".mp4",
+        X264,
+        reasons={"other streams": "no place for it: warned"},
+    ),
+    Case("timecode, MOV to MOV", Clip(timecode="01:00:00:00"), ".mov", ".mov", X264),
+    Case("Windows Media sound", Clip(codec="wmv2", options={}, audio=("eng",), audio_codec="wmav2"), ".wmv"),
+    Case("cover picture", Clip(cover=True, audio=("eng",)), ".mp4", ".mp4", X264),
+    Case("MPEG-TS to MPEG-TS", Clip(audio=("eng",)), ".ts", ".ts", X264),
+    Case("AVI to AVI", Clip(codec="mpeg4", options={}), ".avi", ".avi", FFV1),
+    Case(
+        "to WebM",
+        Clip(),
+        ".mp4",
+        ".webm",
+        EncodeOptions(codec="libvpx-vp9", encoder_options={"lossless": "1", "deadline": "realtime", "cpu-used": "8"}),
+    ),
+    Case(
+        "everything, MKV to MPEG-TS",
+        replace(EVERYTHING, subtitles=False),
+        ".mkv",
+        ".ts",
+        X264,
+        {
+            "timestamps": "all 21 ms later",  # sound begins before zero, where MPEG-TS has no times
+            "audio": "as ADTS",
+            "chapters": "no place for them: warned",
+            "metadata": "no place for it: warned",
+        },
+    ),
+)  # fmt: skip
+
+
+class Painter:
+    """Colors by brightness."""
+
+    batch_size = 4
+
+    def predict(self, grey: FloatArray) -> FloatArray:
+        """Bright is yellow, dark is blue."""
+        return np.stack((10 * (grey - 0.5), 60 * (grey - 0.5)), axis=1)
+
+
+def run(case: Case, folder: Path) -> dict[str, str]:
+    """Color the film and let the judges look: what stands in each column."""
+    source, dest = make_clip(folder / f"in{case.source}", case.clip), folder / f"out{case.dest}"
+    pattern = PicturePattern.parse(source)
+    film = source if pattern is None else PictureSequence.find(pattern, case.clip.rate)
+    options = ColorizeOptions(render_size=48, encode=case.encode, deinterlace=case.deinterlace)  # type: ignore[arg-type]
+    report = colorize_video(film, dest, colorizer=Painter(), options=options)
+    before, after = (probe(path) for path in (source, dest))
+    cells = {
+        column: verdict(before[column], after[column], more_is_fine=column in {"tags", "other streams"})
+        for column in COLUMNS
+        if column != "timestamps"
+    }
+    cells["timestamps"] = times_verdict(before["timestamps"], after["timestamps"])
+    for column, reason in case.reasons.items():
+        if cells[column] != KEPT and (not reason.endswith("warned") or any(WORD[column] in w for w in report.warnings)):
+            cells[column] = reason
+    return {column: cells[column] for column in COLUMNS}
+
+
+def verdict(before: list[object], after: list[object], *, more_is_fine: bool) -> str:
+    """One cell. Of tags and tracks more is no loss, such as a range that the film left to be guessed."""
+    if not before:
+        return ABSENT
+    return KEPT if before == after or (more_is_fine and set(before) < set(after)) else "LOST"
+
+
+def times_verdict(before: list[float], after: list[float]) -> str:
+    """That of the times: the same, the same to the millisecond in which Matroska counts, or all moved alike."""
+    if not before:
+        return ABSENT
+    if len(before) != len(after):
+        return "LOST"
+    moves = [b - a for a, b in zip(before, after, strict=True)]
+    furthest = max(map(abs, moves))
+    if furthest <= 0.00051:
+        return KEPT if furthest < 2e-6 else MILLISECONDS
+    return f"all {1000 * moves[0]:.0f} ms later" if max(moves) - min(moves) <= 0.00051 else "LOST"
+
+
+def probe(path: Path) -> dict[str, list[object]]:
+    """What ffprobe and ffmpeg say of a file, by column."""
+    entries = (
+        "packet=codec_type,stream_index,pts_time,data_hash"
+        ":frame=stream_index,pts_time,interlaced_frame,top_field_first"
+        f":stream=index,codec_type,extradata_hash,{','.join(TAGS)}:stream_side_data=rotation:stream_tags=filename,timecode:stream_disposition=attached_pic:chapter=start_time"
+        ":chapter_tags=title:format_tags"
+    )
+    command = ["ffprobe", "-v", "error", "-of", "json", "-show_data_hash", "md5", "-show_entries", entries, str(path)]
+    told = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    covers = {stream["index"] for stream in told["streams"] if stream["disposition"]["attached_pic"]}
+    items = told["packets_and_frames"]
+    packets = [item for item in items if item["type"] == "packet"]
+    film = min(p["stream_index"] for p in packets if p["codec_type"] == "video" and p["stream_index"] not in covers)
+    tags = {key.lower(): value for key, value in told["format"].get("tags", {}).items()}
+    frames = [item for item in items if item["type"] == "frame" and item["stream_index"] == film]
+    return {
+        "frames": [len(frames)],
+        "timestamps": [float(item["pts_time"]) for item in frames if "pts_time" in item],
+        "luma exact": luma_hashes(path),
+        "tags": said(next(s for s in told["streams"] if s["index"] == film), frames[0]),
+        "audio": contents(packets, "audio"),
+        "subtitles": contents(packets, "subtitle"),
+        "chapters": [(round(float(c["start_time"]), 3), c["tags"]["title"]) for c in told.get("chapters", [])],
+        "metadata": [(key, tags[key]) for key in WORDS if key in tags],
+        "other streams": [*others(told["streams"]), *(p["data_hash"] for p in packets if p["stream_index"] in covers)],
+    }
+
+
+def said(stream: dict[str, Any], frame: dict[str, Any]) -> list[object]:
+    """Range, matrix, primaries, transfer, pixel shape, rotation and fields, as far as the film says them."""
+    tags = [(tag, stream[tag]) for tag in TAGS if stream.get(tag) not in UNSAID]
+    turns = [("rotation", note["rotation"]) for note in stream.get("side_data_list", []) if "rotation" in note]
+    fields = [("first field", frame["top_field_first"])] if frame["interlaced_frame"] else []
+    return [*tags, *turns, *fields]
+
+
+def others(streams: list[dict[str, Any]]) -> list[object]:
+    """Attached files, by name and hash, and timecodes."""
+    attached = [(s["tags"]["filename"], s["extradata_hash"]) for s in streams if s["codec_type"] == "attachment"]
+    return [*attached, *(s["tags"]["timecode"] for s in streams if "timecode" in s.get("tags", {}))]
+
+
+def contents(packets: list[dict[str, str]], kind: str) -> list[object]:
+    """Stream and hash of every packet of a kind, and its time to 11 ms, which is half a packet of AAC."""
+    found = [packet for packet in packets if packet["codec_type"] == kind]
+    streams = sorted({packet["stream_index"] for packet in found})
+    return sorted(
+        (streams.index(p["stream_index"]), p["data_hash"], round(float(p["pts_time"]) / 0.011)) for p in found
+    )
+
+
+def luma_hashes(path: Path) -> list[str]:
+    """The hash of each picture's luma, as decoded; none of R'G'B', which has no luma of its own."""
+    command = ["ffmpeg", "-v", "error", "-noautorotate", "-i", str(path), "-map", "0:V:0", "-vf", "extractplanes=y"]
+    command += ["-fps_mode", "passthrough", "-f", "framemd5", "-"]
+    printed = subprocess.run(command, capture_output=True, text=True).stdout
+    return [line.rpartition(",")[2].strip() for line in printed.splitlines() if line and not line.startswith("#")]
+
+
+def run_odd(path: Path, folder: Path) -> str:
+    """Send a file through the command line: what became of it, in a few words."""
+    dest = folder / ("out.png" if path.name.startswith("i_") else "out.mkv")
+    began = time.perf_counter()
+    done = CliRunner().invoke(main, [str(path), "-o", str(dest), "--json"])
+    seconds = time.perf_counter() - began
+    told = json.loads(done.stdout.splitlines()[-1])
+    expected = {dest} if done.exit_code == 0 else set()
+    if (
+        "Traceback" in done.output
+        or set(folder.iterdir()) != expected
+        or "unexpected " in done.stderr
+        or done.exit_code > OPTION_REFUSED
+    ):
+        return f"WRONG: exit code {done.exit_code}, {told}"
+    if done.exit_code == 0:
+        frames = f", {told['frames']} frames" if "frames" in told else ""
+        return "; ".join([f"colored{frames}", *told.get("warnings", ())]).replace(f"{path} ", "")
+    if seconds > LIMIT_SECONDS:
+        return f"SLOW: refused after {seconds:.0f} s"
+    return f"refused: {told['message'].removeprefix(str(path)).lstrip(': ')}"
+
+
+def table(heading: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """As Markdown."""
+    lines = [heading, tuple("---" for _ in heading), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+HEAD = """# What is kept
+
+Every row is a film that the tests make and color, judged by ffprobe and ffmpeg: the number of pictures, their times,
+the hash of every picture's luma, the tags of color, shape, rotation and fields, the hashes and times of all packets of
+sound and subtitles, chapters, metadata, and the other streams: cover pictures, attached files, timecodes. A lossless
+encoder is used, so that the luma can be compared. *yes*: the same; *–*: the film has none; anything else is the reason
+why not. Made by `python -m tools.formats`.
+
+"""
+ODD_HEAD = """
+
+## Odd files
+
+Files from the test suites of other projects and from the wild: broken, cut off, tiny, or in a form that is seldom seen.
+Each is colored, or refused with a reason in less than {limit} s, without a traceback and without a partial output.
+Measured by `python -m tools.formats --odd FOLDER`.
+
+"""
+
+
+def page(rows: list[tuple[str, ...]], odd: list[tuple[str, ...]]) -> str:
+    """The whole of docs/formats.md."""
+    return (
+        HEAD
+        + table(("film", *COLUMNS), rows)
+        + ODD_HEAD.format(limit=LIMIT_SECONDS)
+        + table(("file", "what becomes of it"), odd)
+        + "\n"
+    )
+
+
+def rows_of(text: str) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
+    """The rows of the two tables of a page."""
+    tables: list[list[tuple[str, ...]]] = []
+    lines = text.splitlines()
+    for line, following in zip_longest(lines, lines[1:], fillvalue=""):
+        if line.startswith("| ---"):
+            tables.append([])
+        elif line.startswith("| ") and not following.startswith("| ---"):
+            tables[-1].append(tuple(cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]))
+    first, second = tables
+    return first, second
+
+
+def renew() -> None:
+    """Make the page anew."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--odd", type=Path, help="a folder of odd files")
+    folder = parser.parse_args().odd
+    rows, odd = [], []
+    for case in CASES:
+        with tempfile.TemporaryDirectory() as room:
+            rows.append((case.name, *run(case, Path(room)).values()))
+    if folder is None:
+        odd = rows_of(PAGE.read_text(encoding="utf-8"))[1]
+    else:
+        for path in sorted(folder.iterdir()):
+            with tempfile.TemporaryDirectory() as room:
+                odd.append((path.name, run_odd(path, Path(room))))
+    PAGE.write_text(page(rows, odd), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    renew()

@@ -1,0 +1,131 @@
+"""The versions of a clip: grey, colored by the pipeline's own stages, and true; each with its figures as pictures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from skimage.color import deltaE_ciede2000, rgb2lab
+
+from vidcolor.errors import OptionError
+from vidcolor.frames import FloatArray, Frame
+from vidcolor.inference.colorizer import Predictor
+from vidcolor.options import ColorizeOptions
+from vidcolor.pipeline import color_frames
+from vidcolor_training.batch import join_rgb
+from vidcolor_training.evaluation.color_clips import ColorClip, Pictures, grey_frames
+from vidcolor_training.evaluation.metrics import Rgb, colorfulness, mse, psnr, ssim
+from vidcolor_training.evaluation.report import Figures
+
+SLOW_EVERY = 5
+"""SSIM and CIEDE2000 are measured on every 5th frame: no multiple of the default distance of anchors, lest they be
+measured on anchors alone."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """One row's rendering of a clip: ``ab`` float32 (T, 2, h, w), ``shown`` uint8 (T, h, w, 3), and its figures."""
+
+    ab: FloatArray
+    shown: Pictures
+    figures: Figures
+
+
+@dataclass
+class Stopwatch(Iterator[Frame]):
+    """Counts the seconds spent in a stage and in all stages before it."""
+
+    source: Iterator[Frame]
+    seconds: float = 0.0
+
+    def __next__(self) -> Frame:
+        started = time.perf_counter()
+        try:
+            return next(self.source)
+        finally:
+            self.seconds += time.perf_counter() - started
+
+
+def label(name: str, suffix: str) -> str:
+    """The row of a colorizer under one of the settings."""
+    return f"{name} {suffix}".strip()
+
+
+def row_names(colorizers: Collection[str], settings: Collection[str]) -> list[str]:
+    """All rows of a table, in order.
+
+    Raises:
+        OptionError: two would have the same name.
+    """
+    rows = ["grey", *(label(name, suffix) for name in colorizers for suffix in settings), "truth"]
+    twice = next((row for row in rows if rows.count(row) > 1), None)
+    if twice is not None:
+        raise OptionError(f"expected rows of different names, found {twice!r} twice; rename one of the weights")
+    return rows
+
+
+def color_versions(
+    clip: ColorClip, colorizers: Mapping[str, Predictor], settings: Mapping[str, ColorizeOptions]
+) -> dict[str, Version]:
+    """All rows' renderings of a clip: grey, ours, truth."""
+    neutral = (np.repeat(grey[..., None], 3, axis=2).astype(np.float64) for grey in clip.grey)
+    versions = {"grey": make_version(clip, np.zeros_like(clip.ab), neutral)}
+    for name, colorizer in colorizers.items():
+        for suffix, options in settings.items():
+            ab, speeds = color(clip, colorizer, options)
+            version = make_version(clip, ab, map(join, clip.grey, ab))
+            version.figures.update(speeds)
+            versions[label(name, suffix)] = version
+    versions["truth"] = make_version(clip, clip.ab, (picture / 255 for picture in clip.true))
+    return versions
+
+
+def color(clip: ColorClip, colorizer: Predictor, options: ColorizeOptions) -> tuple[FloatArray, Figures]:
+    """A clip through the pipeline's stages: ab float32 (T, 2, h, w), and the time it took."""
+    colorizer.predict(clip.seen[:1].repeat(colorizer.batch_size, axis=0))  # the first call plans the network's work
+    watches: dict[str, Stopwatch] = {}
+
+    def stage(name: str, frames: Iterator[Frame]) -> Iterator[Frame]:
+        watches[name] = Stopwatch(frames)
+        return watches[name]
+
+    frames = list(color_frames(grey_frames(clip.seen), colorizer=colorizer, options=options, stage=stage))
+    decode, generator, temporal = (watches[name].seconds for name in ("decode", "generator", "temporal"))
+    speeds = {
+        "network_share": float(np.mean([frame.is_anchor for frame in frames])),
+        "network_ms": 1000 * (generator - decode) / len(frames),
+        "temporal_ms": 1000 * (temporal - generator) / len(frames),
+        "frames_per_second": len(frames) / (temporal - decode),
+    }
+    ab = np.stack([frame.ab for frame in frames if frame.ab is not None])
+    return ab * np.float32(options.saturation), speeds
+
+
+def make_version(clip: ColorClip, ab: FloatArray, pictures: Iterable[Rgb]) -> Version:
+    """Take one row's pictures down: as they are shown, and beside the true ones."""
+    shown = np.empty_like(clip.true)
+    found: dict[str, list[float]] = {}
+    for t, picture in enumerate(pictures):
+        shown[t] = np.rint(picture * 255)
+        for name, figure in measure_picture(picture, clip.true[t] / 255, slow=t % SLOW_EVERY == 0).items():
+            found.setdefault(name, []).append(figure)
+    return Version(ab, shown, {name: float(np.mean(values)) for name, values in found.items()})
+
+
+def measure_picture(picture: Rgb, true: Rgb, *, slow: bool) -> Figures:
+    """What each frame is measured by; with ``slow``, all of it."""
+    figures = {"mse": mse(picture, true), "psnr": psnr(picture, true), "colorfulness": colorfulness(picture)}
+    if slow:
+        figures["ssim"] = ssim(picture, true)
+        figures["ciede2000"] = float(deltaE_ciede2000(rgb2lab(picture), rgb2lab(true)).mean())
+    return figures
+
+
+def join(grey: FloatArray, ab: FloatArray) -> Rgb:
+    """Grey (h, w) and ab (2, h, w) to R'G'B' (h, w, 3), clipped to [0, 1]."""
+    rgb = join_rgb(torch.from_numpy(grey)[None, None], torch.from_numpy(ab)[None])[0]
+    picture: Rgb = rgb.clamp(0, 1).permute(1, 2, 0).double().numpy()
+    return picture

@@ -1,0 +1,222 @@
+"""The evaluator: pictures through colorizers, measured beside the rows "grey" and "truth"."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections import Counter, defaultdict
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import UnidentifiedImageError
+from tqdm import tqdm
+
+from vidcolor.color.lab import grey_to_lightness, lab_to_rgb, lightness_to_grey, rgb_to_lab
+from vidcolor.errors import InputError
+from vidcolor.inference.colorizer import Predictor
+from vidcolor_training.data import decode_square, iterate_files
+from vidcolor_training.evaluation.judges import LPIPS, Judges, Seen
+from vidcolor_training.evaluation.metrics import EPSILON, Picture, Rgb
+from vidcolor_training.evaluation.report import GREY, TRUTH, Figures, Report, Row
+from vidcolor_training.evaluation.set_metrics import (
+    delta_colorfulness,
+    frechet_distance,
+    mean_delta_colorfulness,
+    over_grey,
+    psnr_of_set,
+)
+
+PROTOCOL = (
+    "short side brought to the size (Lanczos), centre kept; the grey picture is the neutral color of the same CIE L; "
+    "predicted ab joined with that L, R'G'B' clipped to 0..1 and not rounded to 8 bits"
+)
+ROUNDING_MSE = 1 / 255**2 / 12
+"""Of rounding to 8 bits: photographs whose uncolored row is nearer to the truth than that are grey themselves."""
+FEWEST_PICTURES = 2  # a covariance needs two
+
+
+@dataclass(frozen=True)
+class StillPicture:
+    """A color photograph made grey. ``true`` float64 (S, S, 3); ``grey`` float32 (S, S); ``sha256`` of its file."""
+
+    name: str
+    true: Rgb
+    grey: npt.NDArray[np.float32]
+    sha256: str
+
+
+@dataclass
+class Gathered:
+    """What is kept of one row while the pictures stream by."""
+
+    figures: dict[str, Figures] = field(default_factory=dict)
+    features: dict[str, list[npt.NDArray[np.float32]]] = field(default_factory=lambda: defaultdict(list))
+    seconds: float = 0.0
+
+    def column(self, metric: str) -> list[float]:
+        """One metric of all pictures, in order."""
+        return [figures[metric] for figures in self.figures.values()]
+
+
+def named_files(sources: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
+    """Names and bytes of the pictures in folders and tar shards; a name that came before gets a number."""
+    seen: Counter[str] = Counter()
+    for name, data in iterate_files(sources):
+        seen[name] += 1
+        yield (name if seen[name] == 1 else f"{name} ({seen[name]})"), data
+
+
+def still_pictures(
+    sources: Sequence[Path], *, size: int, wanted: Container[str] | None = None
+) -> Iterator[StillPicture]:
+    """The photographs as squares of ``size``: short side resized, centre kept. ``wanted``: only those of these names.
+
+    Raises:
+        InputError: a picture cannot be decoded.
+    """
+    for name, data in named_files(sources):
+        if wanted is None or name in wanted:
+            try:
+                true = decode_square(data, size).astype(np.float64) / 255
+            except (UnidentifiedImageError, OSError) as exc:
+                raise InputError(f"{name}: expected a picture, found what cannot be decoded: {exc}") from exc
+            lab = rgb_to_lab(torch.from_numpy(true).permute(2, 0, 1))
+            grey = lightness_to_grey(lab[0]).clamp(0, 1).float().numpy()
+            yield StillPicture(name, true, grey, hashlib.sha256(data).hexdigest())
+
+
+def evenly_spread(names: Sequence[str], count: int) -> list[str]:
+    """``count`` names at equal distances, all where there are no more: a fair sample without choosing."""
+    count = min(count, len(names))
+    return [names[index * len(names) // count] for index in range(count)]
+
+
+def join(grey: npt.NDArray[np.float32], ab: npt.NDArray[np.float32]) -> Rgb:
+    """Grey (H, W) and ab (2, H, W) to R'G'B' (H, W, 3), clipped to [0, 1] as the measured literature does."""
+    L = grey_to_lightness(torch.from_numpy(grey).double())
+    lab = torch.cat((L[None], torch.from_numpy(ab).double()))
+    rgb: Rgb = lab_to_rgb(lab).clamp(0, 1).permute(1, 2, 0).numpy()
+    return rgb
+
+
+def uncolored(picture: StillPicture) -> Rgb:
+    """The grey picture as R'G'B' (S, S, 3)."""
+    return np.repeat(picture.grey[..., None], 3, axis=2).astype(np.float64)
+
+
+def evaluate_stills(
+    sources: Sequence[Path],
+    colorizers: Mapping[str, Predictor],
+    *,
+    size: int = 256,
+    judges: Judges | None = None,
+    limit: int | None = None,
+    quiet: bool = False,
+) -> Report:
+    """Measure colorizers on color photographs that are made grey. Pictures stream by; only their figures are kept.
+
+    Args:
+        sources: folders of pictures, tar shards, pictures.
+        colorizers: by the name of their row; not "grey", nor "truth".
+        size: side of the squares.
+        judges: published networks, for LPIPS and Fréchet distances; None: without these.
+        limit: only so many pictures, evenly spread over all.
+        quiet: without a progress bar.
+
+    Returns:
+        A report of kind "stills" without pictures; ``about`` holds ``size``, ``epsilon``, ``protocol`` and ``data``.
+
+    Raises:
+        InputError: no picture, or one that cannot be decoded.
+    """
+    if {GREY, TRUTH} & set(colorizers):
+        raise ValueError(f"rows cannot be called {GREY!r} or {TRUTH!r}")
+    judges = judges or Judges()
+    wanted = None if limit is None else set(evenly_spread([name for name, _ in named_files(sources)], limit))
+    rows = {name: Gathered() for name in (GREY, *colorizers, TRUTH)}
+    digest = hashlib.sha256()
+    total = None if wanted is None else len(wanted)
+    pictures = still_pictures(sources, size=size, wanted=wanted)
+    for picture in tqdm(pictures, desc="evaluate", unit="picture", mininterval=5, disable=quiet, total=total):
+        digest.update(f"{picture.name}\0{picture.sha256}\n".encode())
+        _measure_picture(picture, colorizers, judges, rows)
+    count = len(rows[TRUTH].figures)
+    if not count:
+        raise InputError(f"{', '.join(map(str, sources))}: expected pictures, found none")
+    table, not_measured = summarise(rows)
+    data = {"sources": [source.name for source in sources], "pictures": count, "sha256": digest.hexdigest()}
+    return Report(
+        kind="stills",
+        rows=table,
+        items={name: row.figures for name, row in rows.items()},
+        about={"size": size, "epsilon": EPSILON, "protocol": PROTOCOL, "data": data},
+        not_measured={**judges.not_measured, **not_measured},
+    )
+
+
+def _measure_picture(
+    picture: StillPicture, colorizers: Mapping[str, Predictor], judges: Judges, rows: Mapping[str, Gathered]
+) -> None:
+    true = judges.look(Picture(picture.true))
+    _keep(rows[TRUTH], picture.name, true, true, judges)
+    _keep(rows[GREY], picture.name, judges.look(Picture(uncolored(picture))), true, judges)
+    for name, colorizer in colorizers.items():
+        if not rows[name].figures:
+            colorizer.predict(picture.grey[None])  # the first call is slow everywhere and is not timed
+        started = time.perf_counter()
+        ab = colorizer.predict(picture.grey[None])[0]
+        rows[name].seconds += time.perf_counter() - started
+        _keep(rows[name], picture.name, judges.look(Picture(join(picture.grey, ab))), true, judges)
+
+
+def _keep(row: Gathered, name: str, pred: Seen, true: Seen, judges: Judges) -> None:
+    row.figures[name] = judges.compare(pred, true)
+    for metric, vector in pred.features.items():
+        row.features[metric].append(vector)
+
+
+def summarise(rows: Mapping[str, Gathered]) -> tuple[dict[str, Row], dict[str, str]]:
+    """The figures of the set: means over pictures, what only the set can say, speed; and what could not be measured."""
+    not_measured: dict[str, str] = {}
+    table = {name: _means(row) | _of_the_set(row, rows[GREY], rows[TRUTH]) for name, row in rows.items()}
+    if not _has_color(rows[GREY]):
+        not_measured |= dict.fromkeys(("mse_over_grey", "lpips_over_grey"), "all pictures are grey themselves")
+    if len(rows[TRUTH].figures) < FEWEST_PICTURES:
+        not_measured |= dict.fromkeys(rows[TRUTH].features, f"a Fréchet distance needs {FEWEST_PICTURES} pictures")
+    return {name: _finite(row) for name, row in table.items()}, not_measured
+
+
+def _means(row: Gathered) -> Figures:
+    return {name: float(np.mean(row.column(name))) for name in next(iter(row.figures.values()))}
+
+
+def _of_the_set(row: Gathered, grey: Gathered, truth: Gathered) -> Figures:
+    pred_cf, true_cf = row.column("colorfulness_absolute"), truth.column("colorfulness_absolute")
+    figures = {
+        "psnr_of_set": psnr_of_set(row.column("mse")),
+        "delta_cf": delta_colorfulness(pred_cf, true_cf),
+        "mean_delta_cf": mean_delta_colorfulness(pred_cf, true_cf),
+    }
+    for error in ("mse", LPIPS):
+        if _has_color(grey) and error in next(iter(row.figures.values())):
+            figures[f"{error}_over_grey"] = over_grey(row.column(error), grey.column(error))
+    if len(row.figures) >= FEWEST_PICTURES:
+        for metric, vectors in row.features.items():
+            figures[metric] = frechet_distance(np.stack(vectors), np.stack(truth.features[metric]))
+    if row.seconds:
+        figures["pictures_per_second"] = len(row.figures) / row.seconds
+    return figures
+
+
+def _has_color(grey: Gathered) -> bool:
+    return float(np.mean(grey.column("mse"))) > ROUNDING_MSE
+
+
+def _finite(figures: Figures) -> Row:
+    """None where a figure is infinite, as PSNR is for equal pictures."""
+    return {name: figure if math.isfinite(figure) else None for name, figure in figures.items()}

@@ -1,0 +1,87 @@
+"""LPIPS: how different two pictures look to a network (Zhang et al. 2018), the variant "Alex", version 0.1.
+
+Two parts of it are published apart: AlexNet's convolutions as torchvision has them, and the five rows of weights that
+were fitted to people's judgements, which the package torchmetrics carries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from vidcolor.errors import WeightsError
+from vidcolor_training.feature_networks import AlexNetFeatures
+from vidcolor_training.parameters import load_strictly, read_parameters
+from vidcolor_training.pretrained import load_published
+
+NORM_EPSILON = 1e-8  # as torchmetrics has it, so that dead positions have a gradient and no division by 0
+HEADS = "functional/image/lpips_models/alex.pth"
+CHANNELS = (64, 192, 384, 256, 256)
+
+
+class Lpips(nn.Module):
+    """LPIPS of pictures of any size from 32 pixels on, at that size.
+
+    The maps of a picture can be kept, so that the truth is looked at once for all that are compared with it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = AlexNetFeatures()
+        self.heads = nn.ParameterList(nn.Parameter(torch.zeros(channels)) for channels in CHANNELS)
+
+    def maps(self, rgb: Tensor) -> list[Tensor]:
+        """What AlexNet sees in R'G'B' (N, 3, H, W) in [0, 1]: five maps (N, C, h, w) of unit vectors along C.
+
+        The scaling that LPIPS publishes for pictures in [-1, 1] is ImageNet's for pictures in [0, 1].
+        """
+        return [x / torch.sqrt(NORM_EPSILON + (x**2).sum(dim=1, keepdim=True)) for x in self.network(rgb)]
+
+    def compare(self, pred: Sequence[Tensor], true: Sequence[Tensor]) -> Tensor:
+        """LPIPS (N,) of two sets of maps; 0 for equality."""
+        layers = [
+            torch.einsum("nchw,c->nhw", (p - t) ** 2, head).mean(dim=(1, 2))
+            for p, t, head in zip(pred, true, self.heads, strict=True)
+        ]
+        return torch.stack(layers).sum(dim=0)
+
+    def forward(self, pred: Tensor, true: Tensor) -> Tensor:
+        """LPIPS (N,) of R'G'B' pictures (N, 3, H, W) in [0, 1]."""
+        return self.compare(self.maps(pred), self.maps(true))
+
+
+def published_heads() -> Path:
+    """The file of the fitted weights inside the package torchmetrics.
+
+    Raises:
+        WeightsError: torchmetrics is not installed, or is laid out otherwise.
+    """
+    spec = find_spec("torchmetrics")
+    if spec is None or spec.origin is None:
+        raise WeightsError("LPIPS needs the package torchmetrics; install vidcolor[train]")
+    path = Path(spec.origin).parent / HEADS
+    if not path.is_file():
+        raise WeightsError(f"{path}: expected the weights of LPIPS, found no such file; install torchmetrics 1.9")
+    return path
+
+
+def load_lpips(alexnet: Path) -> Lpips:
+    """LPIPS with the AlexNet of a published file, in any form that :func:`load_published` takes.
+
+    Raises:
+        WeightsError: a part is missing or is something else.
+    """
+    lpips = Lpips()
+    load_published(lpips.network, alexnet)
+    heads_file = published_heads()
+    load_strictly(lpips.heads, _head_vectors(read_parameters(heads_file)), where=heads_file)
+    return lpips.requires_grad_(False).eval()
+
+
+def _head_vectors(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """``lin0.model.1.weight`` (1, C, 1, 1) to ``0`` (C,), and so on."""
+    return {name.split(".")[0].removeprefix("lin"): value.flatten() for name, value in published.items()}

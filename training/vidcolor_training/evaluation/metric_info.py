@@ -1,0 +1,141 @@
+"""What a reader of a report must know of each metric: its label, which way is better, and its definition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+Figured = TypeVar("Figured", bound=Mapping[str, Any])
+Better = Literal["lower", "higher", "truth", "none"]
+
+
+@dataclass(frozen=True)
+class MetricInfo:
+    """``better``: ``truth`` where the row of the truth is the goal. ``digits``: behind the point."""
+
+    label: str
+    group: str
+    better: Better
+    digits: int
+    definition: str
+
+
+ACCURACY = "Against the truth"
+COLOR = "How colorful"
+NETWORKS = "To the eyes of networks"
+STEADINESS = "How steady"
+SPEED = "Speed"
+OTHER = "Further figures"
+GROUPS = (ACCURACY, COLOR, NETWORKS, STEADINESS, SPEED, OTHER)
+
+OVER_CLEAN = "mse_over_clean"
+"""Rows that have it show weights under a condition: another thing than weights as they are."""
+
+METRIC_INFO: Mapping[str, MetricInfo] = {
+    "mse": MetricInfo("MSE", ACCURACY, "lower", 5, "mean squared error of R′G′B′ in 0..1; mean over pictures"),
+    "mse_over_grey": MetricInfo(
+        "MSE ÷ grey", ACCURACY, "lower", 3, "the set's MSE over that of the uncolored pictures: below 1 color helps"
+    ),
+    OVER_CLEAN: MetricInfo(
+        "MSE ÷ clean", ACCURACY, "lower", 3,
+        "under a condition, the set's MSE over that of the same weights without it, on the same pixels",
+    ),
+    "largest_change": MetricInfo(
+        "change of ab", ACCURACY, "none", 2,
+        "under a condition, the largest difference of a or b to the same weights without it, Lab units",
+    ),
+    "psnr": MetricInfo(
+        "PSNR dB", ACCURACY, "higher", 2,
+        "of R′G′B′ in floating point (8-bit subtraction wraps around in published code); mean over pictures",
+    ),
+    "psnr_of_set": MetricInfo(
+        "PSNR of set", ACCURACY, "higher", 2, "PSNR of the set's MSE: one photograph that is grey itself cannot lift it"
+    ),
+    "ssim": MetricInfo(
+        "SSIM", ACCURACY, "higher", 4, "Wang et al. 2004 as scikit-image has it: 7 × 7 uniform window, mean over R′G′B′"
+    ),
+    "mae": MetricInfo("MAE", ACCURACY, "lower", 2, "mean absolute error of R′G′B′ in 0..255"),
+    "epsilon_accuracy": MetricInfo(
+        "ε-acc. %", ACCURACY, "higher", 2,
+        "pixels with |difference| ≤ ε in R′, G′ and B′ alike, ε = 5/255 (after Nazeri et al. 2018, who leave ε open)",
+    ),
+    "cie76": MetricInfo("CIE76", ACCURACY, "lower", 2, "mean ΔE*ab: the distance in CIE Lab (D65)"),
+    "ciede2000": MetricInfo("CIEDE2000", ACCURACY, "lower", 2, "mean ΔE00"),
+    "colorfulness": MetricInfo(
+        "Colorfulness", COLOR, "truth", 2, "Hasler & Süsstrunk 2003, M3, signed opponents as they define it"
+    ),
+    "colorfulness_absolute": MetricInfo(
+        "CF, papers", COLOR, "truth", 2, "the variant in papers on colorization: M3 of the opponents' absolute values"
+    ),
+    "delta_cf": MetricInfo(
+        "ΔCF of set", COLOR, "lower", 2, "|mean CF − mean CF of the truth|, papers' variant; dull and garish cancel"
+    ),
+    "mean_delta_cf": MetricInfo(
+        "mean |ΔCF|", COLOR, "lower", 2, "mean over pictures of each one's own |ΔCF|, papers' variant; nothing cancels"
+    ),
+    "mean_a": MetricInfo("mean a", COLOR, "truth", 2, "of Lab: green to magenta"),
+    "mean_b": MetricInfo("mean b", COLOR, "truth", 2, "of Lab: blue to yellow"),
+    "lpips": MetricInfo(
+        "LPIPS", NETWORKS, "lower", 4, "Zhang et al. 2018, Alex, version 0.1, pictures in −1..1 at their own size"
+    ),
+    "lpips_over_grey": MetricInfo("LPIPS ÷ grey", NETWORKS, "lower", 3, "over that of the uncolored pictures"),
+    "frechet_efficientnet_lite2": MetricInfo(
+        "Fréchet Lite2", NETWORKS, "lower", 3,
+        "squared Fréchet distance on EfficientNet-Lite2's pooled last map (352 features); not FID; "
+        "small sets make it too large, so compare it only within one report",
+    ),
+    "fid": MetricInfo(
+        "FID", NETWORKS, "lower", 2,
+        "Heusel et al. 2017, InceptionV3's last pooling (2048 features); small sets make it too large, "
+        "so compare it only within one report",
+    ),
+    "cdc": MetricInfo(
+        "CDC", STEADINESS, "lower", 6, "color distribution consistency (Liu et al. 2021, TCVC); grey's is good as well"
+    ),
+    "cdc_over_truth": MetricInfo("CDC ÷ truth", STEADINESS, "lower", 3, "over the truth's own, which is not 0"),
+    "warp_rgb": MetricInfo(
+        "warp R′G′B′", STEADINESS, "lower", 6, "squared error of the next frame warped back (Lai et al. 2018), in 0..1"
+    ),
+    "warp_ab": MetricInfo("warp ab", STEADINESS, "lower", 3, "the same on ab in Lab units, without the shared luma"),
+    "flicker_over_truth": MetricInfo("warp ab ÷ tr.", STEADINESS, "lower", 3, "warp error on ab over the truth's own"),
+    "warp_ab_8": MetricInfo("warp ab 8", STEADINESS, "lower", 3, "the same between frames 8 apart"),
+    "warp_ab_8_over_truth": MetricInfo("8 ÷ truth", STEADINESS, "lower", 3, "warp ab 8 over the truth's own"),
+    "warp_ab_24": MetricInfo("warp ab 24", STEADINESS, "lower", 3, "the same between frames 24 apart"),
+    "warp_ab_24_over_truth": MetricInfo("24 ÷ truth", STEADINESS, "lower", 3, "warp ab 24 over the truth's own"),
+    "drift": MetricInfo(
+        "drift", STEADINESS, "lower", 3, "how far a shot's mean a and b wander around their mean, RMS, Lab units"
+    ),
+    "drift_over_truth": MetricInfo("drift ÷ truth", STEADINESS, "lower", 3, "over the truth's own"),
+    "frames_per_second": MetricInfo("frames/s", SPEED, "higher", 1, "network and temporal stage, without the codec"),
+    "network_ms": MetricInfo("network ms", SPEED, "lower", 1, "for each frame of the film"),
+    "temporal_ms": MetricInfo("temporal ms", SPEED, "lower", 1, "for each frame of the film"),
+    "network_share": MetricInfo("to network", SPEED, "none", 3, "share of the frames that went through the network"),
+    "pictures_per_second": MetricInfo(
+        "pictures/s", SPEED, "higher", 1, "the network alone, one picture a call, with the way to its device and back"
+    ),
+}  # fmt: skip
+
+
+def metric_info(name: str) -> MetricInfo:
+    """What is known of a metric; for one that is not described here, its name."""
+    return METRIC_INFO.get(name) or MetricInfo(name, OTHER, "none", 4, "")
+
+
+def by_group(names: Iterable[str]) -> dict[str, list[str]]:
+    """Metrics in the order of their groups, and inside a group in the order in which they are described."""
+    order = {name: index for index, name in enumerate(METRIC_INFO)}
+    known = sorted(dict.fromkeys(names), key=lambda name: order.get(name, len(order)))
+    groups = {group: [name for name in known if metric_info(name).group == group] for group in GROUPS}
+    return {group: members for group, members in groups.items() if members}
+
+
+def rows_to_print(rows: Mapping[str, Figured], metrics: Iterable[str]) -> dict[str, Figured]:
+    """All rows, but of those under a condition, which are many, only the ones that have any of these metrics."""
+    wanted = set(metrics)
+    return {name: row for name, row in rows.items() if OVER_CLEAN not in row or wanted & row.keys()}
+
+
+def format_figure(name: str, figure: float | None) -> str:
+    """A figure as tables print it; None, which stands for infinity, as ∞."""
+    return "∞" if figure is None else f"{figure:z.{metric_info(name).digits}f}"  # z: no -0.00

@@ -1,0 +1,242 @@
+"""From a recipe and files to a trainer: what ``vidcolor train`` does around the training itself."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import hashlib
+import json
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from vidcolor._version import __version__
+from vidcolor.errors import InputError, OptionError, OutputError
+from vidcolor.inference.colorizer import Colorizer
+from vidcolor.inference.weights import load_generator
+from vidcolor.networks import ColorNetwork, build
+from vidcolor.networks.encoders import ENCODERS
+from vidcolor_training.adversary import Adversary
+from vidcolor_training.checkpoint import NAME as CHECKPOINT
+from vidcolor_training.data import PictureSet, load_pictures
+from vidcolor_training.distributed import World
+from vidcolor_training.evaluation.evaluator import evaluate_stills
+from vidcolor_training.evaluation.report import format_table
+from vidcolor_training.feature_networks import build_features
+from vidcolor_training.pretrained import fetch_pretrained, find_pretrained, load_published
+from vidcolor_training.recipe import FEATURE_LOSSES, Recipe, parse_recipe
+from vidcolor_training.run_log import CURVES, METRICS, TENSORBOARD
+from vidcolor_training.state import State
+from vidcolor_training.trainer import BEST, FINAL, SAMPLES, RunOptions, Trainer
+
+RECIPE = "recipe.toml"
+DATA_LIST = "data.tsv"
+ABOUT = "run.json"
+STATISTICS_PICTURES, STATISTICS_BATCH = 64, 8
+
+Warn = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartingPoint:
+    """Where the parameters come from at the beginning."""
+
+    init: Path | None = None
+    """A weights file of the same network."""
+    encoder: Path | None = None
+    """ImageNet parameters of the network's encoder."""
+    pretrained: Path | None = None
+    """A folder of published parameters, by name; None: the user's cache."""
+    fetch: bool = False
+    """Download what is not there."""
+
+    def find(self, name: str) -> Path | None:
+        """The file of published parameters ``name``, if it is at hand or may be fetched."""
+        found = find_pretrained(name, self.pretrained)
+        return fetch_pretrained(name) if found is None and self.fetch else found
+
+
+def check_run_folder(run: Path, recipe: Recipe, *, resume: bool, overwrite: bool) -> None:
+    """Refuse to mix two runs.
+
+    Raises:
+        OutputError: the folder holds a run already, and neither ``resume`` nor ``overwrite`` is asked for.
+        InputError: to resume, and it holds none, or one of another recipe.
+    """
+    holds_run = (run / METRICS).exists()
+    if resume:
+        if not (run / RECIPE).is_file():
+            raise InputError(f"{run}: holds no run to resume; start it without --resume")
+        if (run / RECIPE).read_text(encoding="utf-8") != recipe.text:
+            raise InputError(f"{run}: its recipe is another one; resume with --recipe {run / RECIPE}")
+    elif holds_run and not overwrite:
+        raise OutputError(f"{run}: holds a run already; choose another folder, or give --resume or --overwrite")
+    elif holds_run:
+        remove_run(run)
+
+
+def remove_run(run: Path) -> None:
+    """Remove what a run has left in its folder, and nothing else: not its cache, and no file of somebody else's."""
+    names = [METRICS, CHECKPOINT, BEST, FINAL, RECIPE, DATA_LIST, ABOUT, *CURVES]
+    if (run / RECIPE).is_file():
+        with contextlib.suppress(OptionError):
+            stages = parse_recipe((run / RECIPE).read_text(encoding="utf-8"), where=str(run / RECIPE)).stages
+            names += [f"{stage.name}.safetensors" for stage in stages]
+    for path in (*(run / name for name in names), *(run / SAMPLES).glob("step-*.jpg")):
+        path.unlink(missing_ok=True)
+    shutil.rmtree(run / TENSORBOARD, ignore_errors=True)
+
+
+def start_run(
+    recipe: Recipe, data: Sequence[Path], run: Path, *, device: torch.device, world: World, start: StartingPoint,
+    validation: Path | None, cache: Path, started: float, warn: Warn, options: RunOptions, resume: bool = False,
+) -> Trainer:  # fmt: skip
+    """Decode the pictures, build and fill the networks, and write down what a new run is made of."""
+    pictures = _load(data, recipe.size, cache, world, warn)
+    checked = None if validation is None else _load([validation], recipe.size, cache, world, warn)
+    torch.manual_seed(recipe.seed)
+    generator = build(recipe.network, dict(recipe.network_config)).to(device, memory_format=torch.channels_last)
+    _fill(generator, recipe, start, pictures, warn)
+    state = State.of(generator, _adversary(recipe, start, device, warn))
+    for network in (state.generator, state.ema, state.adversary):
+        if network is not None:
+            world.share_parameters(network)
+    if world.leads and not resume:
+        _write_about(run, recipe, pictures, options)
+    return Trainer(
+        recipe, state, pictures, run, device=device, world=world, validation=checked,
+        features=_feature_network(recipe, start, device, warn), options=options, started=started,
+    )  # fmt: skip
+
+
+def train_run(
+    trainer: Trainer, validation: Path | None, *, minutes: float | None, resume: bool, say: Callable[[str], None],
+    warn: Warn,
+) -> Path:  # fmt: skip
+    """Train, with the evaluator's figures of ``validation`` after every stage; returns the weights file."""
+
+    def figures(stage: str, network: ColorNetwork) -> dict[str, Any]:
+        if validation is None or not trainer.world.leads:
+            return {}
+        colorizer = Colorizer(copy.deepcopy(network), device=str(trainer.device))
+        try:
+            rows = evaluate_stills([validation], {stage: colorizer}, size=trainer.recipe.size).rows
+        except InputError as exc:  # found out late, and no reason to lose the training
+            warn(f"no figures of stage {stage}: {exc}")
+            return {}
+        say(format_table(rows))
+        return dict(rows)
+
+    return trainer.train(minutes=minutes, resume=resume, on_stage_end=figures)
+
+
+def _load(data: Sequence[Path], size: int, cache: Path, world: World, warn: Warn) -> PictureSet:
+    found = world.in_turn(lambda: load_pictures(data, size=size, cache=cache))
+    if world.leads:
+        for line in found.skipped:
+            warn(line)
+    return found
+
+
+def measure_statistics(encoder: nn.Module, pictures: PictureSet) -> None:
+    """Set the statistics of an encoder's batch norm to those of some of the pictures.
+
+    They stay as they are in training, being ImageNet's in general; a random encoder has none, and would be silent.
+    """
+    norms = [module for module in encoder.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = None  # a plain mean over all batches
+    every = max(len(pictures) // STATISTICS_PICTURES, 1)
+    grey = torch.from_numpy(np.array(pictures.grey[::every][:STATISTICS_PICTURES]))[:, None].float() / 255
+    device = next(encoder.parameters()).device
+    encoder.train()
+    with torch.no_grad():
+        for part in grey.split(STATISTICS_BATCH):
+            encoder(part.to(device))
+    encoder.eval()
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+
+
+def _fill(generator: ColorNetwork, recipe: Recipe, start: StartingPoint, pictures: PictureSet, warn: Warn) -> None:
+    if start.init is not None:
+        given = load_generator(start.init)
+        if given.strides:
+            given.finest = generator.finest  # no parameter depends on it
+        if type(given) is not type(generator) or given.config != generator.config:
+            raise OptionError(f"{start.init}: holds another network than the recipe's, {recipe.network}")
+        generator.load_state_dict(given.state_dict())
+    if generator.encoder is None:
+        if start.encoder is not None:
+            raise OptionError(f"{start.encoder}: the recipe's network, {recipe.network}, has no encoder to fill")
+        return
+    name = str(generator.config["encoder"])
+    path = start.encoder or (start.find(name) if start.init is None else None)
+    if path is not None:
+        load_published(generator.encoder, path)
+    elif start.init is None:
+        warn(f"the encoder {name} starts at random; give --encoder, --pretrained or --fetch for ImageNet parameters")
+        measure_statistics(generator.encoder, pictures)
+
+
+def _adversary(recipe: Recipe, start: StartingPoint, device: torch.device, warn: Warn) -> Adversary | None:
+    if recipe.discriminator is None:
+        return None
+    condition = None
+    if name := recipe.discriminator.condition:
+        condition = ENCODERS[name]()
+        _fill_published(condition, name, "the discriminator's condition", start, warn)
+    return Adversary(recipe.discriminator, condition).to(device, memory_format=torch.channels_last)
+
+
+def _feature_network(recipe: Recipe, start: StartingPoint, device: torch.device, warn: Warn) -> nn.Module | None:
+    if not any(loss in stage.losses for stage in recipe.stages for loss in FEATURE_LOSSES):
+        return None
+    name = recipe.perceptual.network
+    network = build_features(name)
+    _fill_published(network, name, "the perceptual loss", start, warn)
+    return network.requires_grad_(False).eval().to(device, memory_format=torch.channels_last)
+
+
+def _fill_published(network: nn.Module, name: str, what: str, start: StartingPoint, warn: Warn) -> None:
+    path = start.find(name)
+    if path is None:
+        warn(f"{what} looks through a random {name}; give --pretrained or --fetch for ImageNet parameters")
+    else:
+        load_published(network, path)
+
+
+def _write_about(run: Path, recipe: Recipe, pictures: PictureSet, options: RunOptions) -> None:
+    """The recipe, the data list with hashes, and the versions."""
+    run.mkdir(parents=True, exist_ok=True)
+    (run / RECIPE).write_text(recipe.text, encoding="utf-8")
+    lines = [f"{sha256}\t{name}\n" for name, sha256 in pictures.files]
+    (run / DATA_LIST).write_text("".join(lines), encoding="utf-8")
+    about = {
+        "command": sys.argv[1:],
+        "recipe": recipe.name,
+        "recipe_sha256": recipe.sha256,
+        "data_sha256": pictures.sha256,
+        "data_pictures": len(pictures),
+        "data_list_sha256": hashlib.sha256("".join(lines).encode()).hexdigest(),
+        "seed": recipe.seed,
+        "versions": {
+            "vidcolor": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+        },
+        "machine": {"processor": platform.machine(), "cores": os.cpu_count()},
+        "options": vars(options),
+    }
+    (run / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")

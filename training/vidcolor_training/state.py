@@ -1,0 +1,104 @@
+"""Everything that training changes, and its form in a checkpoint."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+
+from vidcolor.networks import ColorNetwork
+from vidcolor_training.adversary import Adversary
+from vidcolor_training.collapse import CollapseGuard
+from vidcolor_training.recipe import Recipe, StageRecipe
+
+
+@dataclass
+class Position:
+    """How far a run has come."""
+
+    stage: int = 0
+    """Index of the stage."""
+    stage_pictures: int = 0
+    """Seen in this stage."""
+    stage_done: float = 0.0
+    """Of this stage, 0 to 1: by pictures, or by time where that is further."""
+    step: int = 0
+    """Of the whole run; also the number of the next batch."""
+    pictures: int = 0
+    """Seen in the whole run, by all processes."""
+    seconds: float = 0.0
+    """Spent in steps."""
+
+    def enter_next_stage(self) -> None:
+        """From the end of a stage to the beginning of the next."""
+        self.stage, self.stage_pictures, self.stage_done = self.stage + 1, 0, 0.0
+
+
+@dataclass
+class State:
+    """The networks, their optimisers, and the position."""
+
+    generator: ColorNetwork
+    ema: ColorNetwork
+    adversary: Adversary | None
+    position: Position = field(default_factory=Position)
+    guard: CollapseGuard = field(default_factory=CollapseGuard)
+    figures: dict[str, Any] = field(default_factory=dict)
+    """Of the stages that have ended, as they go into the weights."""
+    optimiser_g: torch.optim.Optimizer | None = None
+    optimiser_d: torch.optim.Optimizer | None = None
+
+    @classmethod
+    def of(cls, generator: ColorNetwork, adversary: Adversary | None) -> State:
+        """At the beginning: the EMA is the generator."""
+        return cls(generator, copy.deepcopy(generator).requires_grad_(False), adversary)
+
+    def begin_stage(self, stage: StageRecipe, recipe: Recipe) -> None:
+        """New optimisers: which parameters are trained, and how fast, is the stage's affair."""
+        if self.generator.strides:
+            finest = stage.finest or recipe.network_config.get("finest", self.generator.strides[-1])
+            self.generator.finest = self.ema.finest = finest
+        if self.generator.encoder is not None:
+            self.generator.encoder.requires_grad_(not stage.frozen_encoder)
+        optimiser = recipe.optimiser
+        self.optimiser_g = torch.optim.AdamW(
+            [p for p in self.generator.parameters() if p.requires_grad],
+            lr=stage.learning_rate, betas=optimiser.betas, weight_decay=optimiser.weight_decay,
+        )  # fmt: skip
+        self.optimiser_d = None
+        if "adversarial" in stage.losses:
+            assert self.adversary is not None
+            assert recipe.discriminator is not None
+            self.optimiser_d = torch.optim.AdamW(
+                self.adversary.discriminator.parameters(),
+                lr=recipe.discriminator.learning_rate, betas=recipe.discriminator.betas, weight_decay=0.0,
+            )  # fmt: skip
+
+    def to_dict(self) -> dict[str, Any]:
+        """Tensors and plain values, for :mod:`vidcolor_training.checkpoint`."""
+        return {
+            **{name: part.state_dict() for name, part in self._parts().items()},
+            "position": asdict(self.position),
+            "guard": asdict(self.guard),
+            "figures": self.figures,
+        }
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """The inverse of :meth:`to_dict`, once :meth:`begin_stage` has made the stage's optimisers."""
+        for name, part in self._parts().items():
+            part.load_state_dict(saved[name])
+        self.position = Position(**saved["position"])
+        self.guard = CollapseGuard(**saved["guard"])
+        self.figures = saved["figures"]
+
+    def _parts(self) -> dict[str, Any]:
+        parts = {
+            "generator": self.generator,
+            "ema": self.ema,
+            "adversary": self.adversary,
+            "optimiser_g": self.optimiser_g,
+            "optimiser_d": self.optimiser_d,
+        }
+        return {name: part for name, part in parts.items() if part is not None}

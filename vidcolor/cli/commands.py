@@ -1,0 +1,320 @@
+"""The command line: parse, check, call the library once, report.
+
+``vidcolor FILE -o OUT`` means ``vidcolor colorize FILE -o OUT``. The library's modules are imported where they are
+used, because they load torch, PyAV and OpenCV, and ``--help`` must not wait for those.
+"""
+
+from __future__ import annotations
+
+import difflib
+import gc
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from fractions import Fraction
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vidcolor._version import __version__
+from vidcolor.cli import console
+from vidcolor.cli.arguments import find_job, name_of
+from vidcolor.cli.options import (
+    PATH,
+    NetworkChoice,
+    SectionCommand,
+    colorize_options,
+    debug_option,
+    json_option,
+    message_options,
+    output_option,
+    rate_option,
+    resume_option,
+    scenes_option,
+    source_argument,
+)
+from vidcolor.cli.session import FAILED, Session, exit_codes, signals_raise
+from vidcolor.files.paths import check_destination, is_anything, is_file, is_folder
+from vidcolor.resume.unfinished import clear_up_behind, is_finished
+
+if TYPE_CHECKING:
+    from vidcolor.inference.colorizer import Predictor
+    from vidcolor.media.destinations import FilmOutput
+    from vidcolor.media.sources import FilmInput
+    from vidcolor.options import ColorizeOptions
+
+
+class VidcolorGroup(click.Group):
+    """A group with a default command, and with commands that are imported only when they are used."""
+
+    def __init__(self, *args: Any, default: str, lazy: Mapping[str, tuple[str, str]], **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.default = default
+        self.lazy = lazy
+        """Name to ``module:attribute`` and a line of help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*self.commands, *self.lazy]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.lazy:
+            return super().get_command(ctx, cmd_name)
+        module, _, attribute = self.lazy[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        own = {name for parameter in self.get_params(ctx) for name in parameter.opts}
+        if args and args[0] not in own and args[0] not in self.list_commands(ctx):
+            self._catch_typing_error(ctx, args[0])
+            args = [self.default, *args]
+        return super().parse_args(ctx, args)
+
+    def _catch_typing_error(self, ctx: click.Context, name: str) -> None:
+        close = difflib.get_close_matches(name, self.list_commands(ctx), n=1, cutoff=0.75)
+        if close and not is_anything(Path(name)):
+            raise click.UsageError(f"There is no file or command {name!r}. Did you mean {close[0]!r}?", ctx)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        session = ctx.obj = Session()
+        os.environ.setdefault("SVT_LOG", "1")  # errors only: SVT-AV1 writes to the terminal past libav's log
+        with console.logging_to(session.err), signals_raise(), exit_codes(session):
+            return super().invoke(ctx)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        lines = {name: command.get_short_help_str(limit=100) for name, command in self.commands.items()}
+        lines |= {name: line for name, (_, line) in self.lazy.items()}
+        with formatter.section("Commands"):
+            formatter.write_dl(list(lines.items()))
+
+
+@click.group(
+    cls=VidcolorGroup,
+    default="colorize",
+    lazy={
+        "train": ("vidcolor_training.train_command:train", "Train a network."),
+        "evaluate": ("vidcolor_training.evaluation.evaluate_command:evaluate", "Measure weights on pictures."),
+    },
+    subcommand_metavar="SOURCE -o OUTPUT | COMMAND ...",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def main() -> None:
+    """Color black-and-white film. Luma, timing and sound stay as they are.
+
+    \b
+    vidcolor film.mp4 -o out.mp4       a film
+    vidcolor photo.jpg -o out.jpg      a picture
+    vidcolor photos/ -o colored/      a folder of pictures and films
+    vidcolor scan_%06d.png -r 18 -o out.mkv     numbered pictures
+    ... | vidcolor - -o - | ...        pipes
+    vidcolor film.mp4 --help           all options
+
+    A file that begins with a dash, or is named like a command, goes behind two dashes: vidcolor -o out.mp4 -- -film.mp4
+    """
+
+
+@main.command(cls=SectionCommand)
+@source_argument
+@output_option
+@rate_option
+@scenes_option
+@resume_option
+@colorize_options
+@message_options
+@click.pass_obj
+def colorize(
+    session: Session,
+    source: str | Path,
+    dest: str | Path,
+    *,
+    rate: Fraction | None,
+    options: ColorizeOptions,
+    network: NetworkChoice,
+) -> None:
+    """Color a film, a picture or a folder (the default)."""
+    job = find_job(source, dest, rate, overwrite=options.overwrite, resume=options.resume)
+    if options.resume and not options.overwrite and isinstance(job.dest, Path) and is_finished(job.dest):
+        clear_up_behind(job.dest)
+        return session.display.finished_before(job.dest)
+    film = job.source if isinstance(job.source, Path) and is_file(job.source) else None
+    colorizer = load(session, network, meanwhile=None if film is None else partial(check_film, session, film, options))
+    if job.paths is not None:
+        return colorize_path(session, *job.paths, colorizer, options)
+    return colorize_film(session, job.source, job.dest, colorizer, options)
+
+
+@main.command(cls=SectionCommand)
+@click.option(
+    "-o",
+    "--output",
+    "dest",
+    type=PATH,
+    default=Path("vidcolor-demo.mp4"),
+    show_default=True,
+    metavar="PATH",
+    help="Where the colored film goes; the grey one, an MP4, goes beside it.",
+)
+@colorize_options
+@message_options
+@click.pass_obj
+def demo(session: Session, dest: Path, *, options: ColorizeOptions, network: NetworkChoice) -> None:
+    """Render a short grey film with sound, and color it."""
+    check_destination(dest, overwrite=options.overwrite)
+    grey = dest.with_name(f"{dest.stem}-grey.mp4")
+    check_destination(grey, overwrite=options.overwrite)
+    colorizer = load(session, network)
+    with session.display.loading("Rendering a grey film"):
+        from vidcolor.demo import render_demo
+
+        render_demo(grey)
+    colorize_film(session, grey, dest, colorizer, options)
+
+
+@main.command(cls=SectionCommand)
+@click.argument("source", metavar="FILE", type=PATH)
+@click.option("-o", "--output", "dest", type=PATH, metavar="PATH", help="Where the result would go.")
+@click.option("--trial/--no-trial", default=True, help="Color a few short pieces, to estimate time and size.")
+@colorize_options
+@json_option
+@debug_option
+@click.pass_obj
+def info(
+    session: Session,
+    source: Path,
+    dest: Path | None,
+    trial: bool,
+    *,
+    options: ColorizeOptions,
+    network: NetworkChoice,
+) -> None:
+    """Tell what is in a file, what is kept of it, how long it takes."""
+    with session.display.loading(f"Looking into {source.name}"):
+        from vidcolor.inspect.report import PictureReport, inspect_file
+
+        report = inspect_file(source, dest, options=options, load=network.load if trial else None)
+    if isinstance(report, PictureReport):
+        session.display.picture_info(report)
+    else:
+        session.display.film_info(report)
+
+
+@main.command(cls=SectionCommand)
+@json_option
+@debug_option
+@click.pass_obj
+def models(session: Session) -> None:
+    """List the networks, weights and recipes at hand."""
+    with session.display.loading("Looking around"):
+        from vidcolor.networks import NETWORKS
+
+        contents: dict[str, dict[str, dict[str, object]]] = {
+            "networks": {name: {"summary": first_line(network.__doc__)} for name, network in NETWORKS.items()},
+            "weights": {path.name: weights_facts(path) for path in files_in("vidcolor_weights", ".safetensors")},
+            "recipes": {path.stem: {"path": str(path)} for path in files_in("vidcolor_training", ".toml")},
+        }
+    session.display.listing(contents)
+
+
+def check_film(session: Session, source: Path, options: ColorizeOptions) -> None:
+    """Decode a film's first picture, so that a file without any is refused at once, and not after the network."""
+    with session.display.loading(f"Looking into {source.name}"):
+        from vidcolor.files.suffixes import is_picture
+        from vidcolor.media.video import VideoReader
+
+        if not is_picture(source):
+            VideoReader(source, deinterlace=options.deinterlace, on_error=options.on_error).close()
+
+
+def load(session: Session, network: NetworkChoice, *, meanwhile: Callable[[], None] | None = None) -> Predictor:
+    """The network, with something to look at until it is there.
+
+    ``meanwhile`` is done before anybody waits for it, and what it raises is told at once.
+    """
+    with _modules_staying():
+        loading = ThreadPoolExecutor(max_workers=1).submit(network.load)
+        if meanwhile is not None:
+            meanwhile()
+        with session.display.loading("Loading the network"):
+            return loading.result()
+
+
+@contextmanager
+def _modules_staying() -> Iterator[None]:
+    """Import without garbage collection, which looks through torch's half a million objects again and again; none of
+    them goes before the command ends. That is a sixth of the time that ``import torch`` takes."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        click.get_current_context().call_on_close(gc.unfreeze)
+        gc.enable()
+
+
+def colorize_path(session: Session, source: Path, dest: Path, colorizer: Predictor, options: ColorizeOptions) -> None:
+    """Color a folder, a film, or a picture if the name says that it is one."""
+    if is_folder(source):
+        return colorize_tree(session, source, dest, colorizer, options)
+    from vidcolor.photograph import colorize_image, is_picture
+
+    if not is_picture(source):
+        return colorize_film(session, source, dest, colorizer, options)
+    started = time.perf_counter()
+    with session.display.loading(f"Coloring {source.name}"):
+        notes = colorize_image(source, dest, colorizer=colorizer, options=options)
+    return session.display.picture_done(dest, time.perf_counter() - started, notes)
+
+
+def colorize_film(
+    session: Session, source: FilmInput, dest: FilmOutput, colorizer: Predictor, options: ColorizeOptions
+) -> None:
+    """Color a film and say what became of it; ends the command with exit code 1 if damage in it was gone over."""
+    from vidcolor.pipeline import colorize_video
+
+    with session.display.film(name_of(source).name) as on_progress:
+        report = colorize_video(source, dest, colorizer=colorizer, options=options, on_progress=on_progress)
+    profile = None
+    if session.profile:
+        from vidcolor.inspect.profile import profile_film
+
+        with session.display.loading("Measuring this machine"):
+            profile = profile_film(report, colorizer)
+    session.display.film_done(name_of(dest), report, profile)
+    if report.errors:
+        raise click.exceptions.Exit(FAILED)
+
+
+def colorize_tree(session: Session, source: Path, dest: Path, colorizer: Predictor, options: ColorizeOptions) -> None:
+    """Color a folder; ends the command with exit code 1 if any file failed."""
+    from vidcolor.folder import colorize_folder
+
+    with session.display.folder() as (on_file, on_progress):
+        report = colorize_folder(
+            source, dest, colorizer=colorizer, options=options, on_file=on_file, on_progress=on_progress
+        )
+    session.display.folder_done(dest, report)
+    if report.failed:
+        raise click.exceptions.Exit(FAILED)
+
+
+def weights_facts(path: Path) -> dict[str, object]:
+    """What a weights file says about itself, in a few words: without its recipe, which is a whole TOML file."""
+    from vidcolor.inference.weights import describe
+
+    return {"path": str(path), **{key: value for key, value in describe(path).items() if key != "recipe"}}
+
+
+def files_in(package: str, suffix: str) -> list[Path]:
+    """The files with this suffix that come with an installed package, sorted."""
+    return sorted(path for folder in import_module(package).__path__ for path in Path(folder).rglob(f"*{suffix}"))
+
+
+def first_line(text: str | None) -> str:
+    """The first line of a docstring."""
+    return (text or "").strip().partition("\n")[0]

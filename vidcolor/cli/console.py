@@ -1,0 +1,434 @@
+"""All that a person or a script gets to see. Nothing else in the package writes to the terminal.
+
+Results go to standard output; progress, warnings and errors to standard error. With ``--json``, standard output holds
+one JSON object a line and nothing else:
+
+    progress  frames, total_frames, fps, eta_seconds, seconds, shots, bottleneck    a film, once a second
+    file      path, index (from 1), total                                           a folder, before each file
+    done      output, output_bytes, seconds, frames, shots, fps, warnings, errors   a film; the last line; with
+                       ``--profile`` also ``profile``, with the fields of :class:`vidcolor.inspect.profile.Profile`
+    done      output, output_bytes, seconds                                         a picture; the last line
+    done      output, output_bytes, finished: 1             ``--resume``, and it was there already; the last line
+    done      output, seconds, done, finished (before), skipped, failed and warnings: [{path, message}]
+                                                                                    a folder; the last line
+    done      kind, path, bytes, picture, plan, ...    info: the one line; :mod:`vidcolor.inspect.report` has all keys
+    error     message, exit_code                                                    the last line, if it went wrong
+
+Where the film itself goes to standard output (``-o -``), all this goes to standard error, with ``--json`` the objects
+and nothing else. In a folder, ``progress`` tells of the film that the last ``file`` named. A command line that cannot
+be understood is the one exception: that is said in plain text on standard error, with exit code 2, before anything of
+this begins.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import traceback
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from rich.console import Console
+from rich.filesize import decimal
+from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, TextColumn
+from rich.progress import Progress as ProgressBar
+from rich.text import Text
+
+from vidcolor.progress import OnFile, OnProgress, Progress, Report
+
+if TYPE_CHECKING:
+    from vidcolor.folder import FolderReport
+    from vidcolor.inspect.profile import Profile
+    from vidcolor.inspect.report import FilmReport, PictureReport
+
+JSON_SECONDS = 1.0  # between two objects of a running film
+LABEL_WIDTH = 12  # of the rows of ``vidcolor info``
+
+
+class Display(Protocol):
+    """How a job shows itself. One per run of the command."""
+
+    def loading(self, what: str) -> AbstractContextManager[object]:
+        """Show that ``what`` is going on, for as long as the context lasts."""
+
+    def film(self, name: str) -> AbstractContextManager[OnProgress]:
+        """Show the progress of one film, for as long as the context lasts."""
+
+    def folder(self) -> AbstractContextManager[tuple[OnFile, OnProgress]]:
+        """Show the progress of a folder and of each film in it, for as long as the context lasts."""
+
+    def film_done(self, output: Path, report: Report, profile: Profile | None = None) -> None:
+        """Say what became of a film, and where its time went if that is asked for."""
+
+    def picture_done(self, output: Path, seconds: float, warnings: Sequence[str] = ()) -> None:
+        """Say what became of a picture."""
+
+    def finished_before(self, output: Path) -> None:
+        """Say that there was nothing left to do."""
+
+    def folder_done(self, output: Path, report: FolderReport) -> None:
+        """Say what became of a folder, and what went wrong with which file."""
+
+    def listing(self, sections: Mapping[str, Mapping[str, Mapping[str, object]]]) -> None:
+        """Show a table of contents: section, entry, and what is known of the entry."""
+
+    def film_info(self, report: FilmReport) -> None:
+        """Show what is in a film, and what would become of it."""
+
+    def picture_info(self, report: PictureReport) -> None:
+        """Show what is in a photograph, and what would become of it."""
+
+    def failed(self, message: str, exit_code: int) -> None:
+        """Say in one line why the command ends without success."""
+
+
+class TextDisplay:
+    """For people. Progress shows on a terminal only; ``quiet`` leaves nothing but errors."""
+
+    def __init__(self, err: Console, *, quiet: bool = False, all_to_stderr: bool = False) -> None:
+        self.out = plain_console(stderr=all_to_stderr, quiet=quiet)
+        self.err = err
+        self.quiet = quiet
+
+    @contextmanager
+    def loading(self, what: str) -> Iterator[None]:
+        with self._live(SpinnerColumn()) as live:
+            live.add_task(f"{one_line(what)} ...", total=None)
+            yield
+
+    @contextmanager
+    def film(self, name: str) -> Iterator[OnProgress]:
+        with self._live(BarColumn()) as live:
+            task = live.add_task(one_line(name), total=None)
+
+            def on_progress(progress: Progress) -> None:
+                total = known_total(progress)
+                live.update(task, completed=progress.frames, total=total, description=film_line(progress))
+
+            yield on_progress
+
+    @contextmanager
+    def folder(self) -> Iterator[tuple[OnFile, OnProgress]]:
+        with self._live(BarColumn()) as live:
+            task = live.add_task("", total=None)
+            file = ""
+
+            def on_file(path: Path, index: int, total: int) -> None:
+                nonlocal file
+                file = f"{index}/{total} {one_line(path.name)}"
+                live.update(task, completed=index - 1, total=total, description=file)
+
+            def on_progress(progress: Progress) -> None:
+                live.update(task, description=f"{file}  {film_line(progress)}")
+
+            yield on_file, on_progress
+
+    def film_done(self, output: Path, report: Report, profile: Profile | None = None) -> None:
+        for warning in report.warnings:
+            self._warn(warning)
+        for error in report.errors:
+            self._complain(error)
+        parts = (
+            counted(report.frames, "frame"),
+            counted(report.shots, "shot"),
+            f"{report.seconds:.1f} s",
+            f"{mean_fps(report):.1f} fps",
+            decimal(report.output_bytes),
+        )
+        self._say(f"{output}: {', '.join(parts)}")
+        if profile is not None:
+            self._show_profile(profile)
+
+    def picture_done(self, output: Path, seconds: float, warnings: Sequence[str] = ()) -> None:
+        for warning in warnings:
+            self._warn(warning)
+        self._say(f"{output}: {seconds:.1f} s, {decimal(output.stat().st_size)}")
+
+    def finished_before(self, output: Path) -> None:
+        self._say(f"{output}: was there already, and is left as it is")
+
+    def folder_done(self, output: Path, report: FolderReport) -> None:
+        for path, message in report.warnings:
+            self._warn(about(path, message))
+        for path, message in report.failed:
+            self._complain(about(path, message))
+        parts = (
+            f"{report.done} colored",
+            *([f"{report.finished} finished before"] if report.finished else []),
+            f"{report.skipped} skipped",
+            f"{len(report.failed)} failed",
+            f"{report.seconds:.1f} s",
+        )
+        self._say(f"{output}: {', '.join(parts)}")
+
+    def listing(self, sections: Mapping[str, Mapping[str, Mapping[str, object]]]) -> None:
+        for section, entries in sections.items():
+            self._say(section)
+            for name, facts in entries.items():
+                self._say(name, indent=2)
+                for key, value in facts.items():
+                    self._say(f"{key}: {inline(value)}", indent=4)
+
+    def film_info(self, report: FilmReport) -> None:
+        from vidcolor.cli.info_text import film_sections
+
+        self._show_sections(film_sections(report))
+
+    def picture_info(self, report: PictureReport) -> None:
+        from vidcolor.cli.info_text import picture_sections
+
+        self._show_sections(picture_sections(report))
+
+    def failed(self, message: str, exit_code: int) -> None:
+        self._complain(message)
+
+    def _show_profile(self, profile: Profile) -> None:
+        from vidcolor.cli.profile_text import profile_lines
+
+        for line in profile_lines(profile):
+            self.err.print(line, markup=False, soft_wrap=True)
+
+    def _show_sections(self, sections: Iterable[tuple[str, Iterable[tuple[str, str]]]]) -> None:
+        for heading, rows in sections:
+            self._say(heading)
+            for label, text in rows:
+                lines = Text(one_line(text)).wrap(self.out, max(self.out.width - LABEL_WIDTH, LABEL_WIDTH))
+                for number, line in enumerate(lines):
+                    begin = "" if number else f"  {label}"
+                    self.out.print(f"{begin:{LABEL_WIDTH}}{line.plain.rstrip()}", markup=False, soft_wrap=True)
+
+    def _live(self, column: ProgressColumn) -> ProgressBar:
+        """The column and a text, redrawn in place until the context ends, and then gone."""
+        hidden = self.quiet or not self.err.is_terminal
+        text = TextColumn("{task.description}", markup=False)
+        return ProgressBar(column, text, console=self.err, transient=True, disable=hidden)
+
+    def _say(self, line: str, *, indent: int = 0) -> None:
+        self.out.print(" " * indent + one_line(line), markup=False, soft_wrap=True)
+
+    def _warn(self, line: str) -> None:
+        if not self.quiet:
+            self.err.print(f"warning: {one_line(line)}", style="yellow", markup=False, soft_wrap=True)
+
+    def _complain(self, line: str) -> None:
+        self.err.print(f"error: {one_line(line)}", style="red", markup=False, soft_wrap=True)
+
+
+class JsonDisplay:
+    """For scripts: one JSON object a line on standard output; errors are also said on standard error.
+
+    ``all_to_stderr``: the objects go there, and nothing else does.
+    """
+
+    def __init__(self, err: Console, *, all_to_stderr: bool = False) -> None:
+        self.out = plain_console(stderr=all_to_stderr)
+        self.text = None if all_to_stderr else TextDisplay(err, quiet=True)
+
+    @contextmanager
+    def loading(self, what: str) -> Iterator[None]:
+        yield
+
+    @contextmanager
+    def film(self, name: str) -> Iterator[OnProgress]:
+        yield self._film_ticks()
+
+    def _film_ticks(self) -> OnProgress:
+        """Tells of one film, at most once in :data:`JSON_SECONDS`."""
+        next_seconds = JSON_SECONDS
+
+        def on_progress(progress: Progress) -> None:
+            nonlocal next_seconds
+            if progress.seconds >= next_seconds:
+                next_seconds = progress.seconds + JSON_SECONDS
+                self._emit("progress", film_facts(progress))
+
+        return on_progress
+
+    @contextmanager
+    def folder(self) -> Iterator[tuple[OnFile, OnProgress]]:
+        on_progress = self._film_ticks()
+
+        def on_file(path: Path, index: int, total: int) -> None:
+            nonlocal on_progress
+            on_progress = self._film_ticks()  # every film counts its seconds from its own beginning
+            self._emit("file", {"path": str(path), "index": index, "total": total})
+
+        yield on_file, lambda progress: on_progress(progress)
+
+    def film_done(self, output: Path, report: Report, profile: Profile | None = None) -> None:
+        facts: dict[str, object] = {
+            "output": str(output),
+            "output_bytes": report.output_bytes,
+            "seconds": rounded(report.seconds),
+            "frames": report.frames,
+            "shots": report.shots,
+            "fps": rounded(mean_fps(report)),
+            "warnings": list(report.warnings),
+            "errors": list(report.errors),
+        }
+        if profile is not None:
+            from vidcolor.inspect.profile import profile_json
+
+            facts["profile"] = profile_json(profile)
+        self._emit("done", facts)
+
+    def picture_done(self, output: Path, seconds: float, warnings: Sequence[str] = ()) -> None:
+        facts = {
+            "output": str(output),
+            "output_bytes": output.stat().st_size,
+            "seconds": rounded(seconds),
+            "warnings": list(warnings),
+        }
+        self._emit("done", facts)
+
+    def finished_before(self, output: Path) -> None:
+        self._emit("done", {"output": str(output), "output_bytes": output.stat().st_size, "finished": 1})
+
+    def folder_done(self, output: Path, report: FolderReport) -> None:
+        facts = {
+            "output": str(output),
+            "seconds": rounded(report.seconds),
+            "done": report.done,
+            "finished": report.finished,
+            "skipped": report.skipped,
+            "failed": [{"path": str(path), "message": message} for path, message in report.failed],
+            "warnings": [{"path": str(path), "message": message} for path, message in report.warnings],
+        }
+        self._emit("done", facts)
+
+    def listing(self, sections: Mapping[str, Mapping[str, Mapping[str, object]]]) -> None:
+        self._emit("done", sections)
+
+    def film_info(self, report: FilmReport) -> None:
+        from vidcolor.inspect.report import info_json
+
+        self._emit("done", info_json(report))
+
+    def picture_info(self, report: PictureReport) -> None:
+        from vidcolor.inspect.report import info_json
+
+        self._emit("done", info_json(report))
+
+    def failed(self, message: str, exit_code: int) -> None:
+        self._emit("error", {"message": one_line(message), "exit_code": exit_code})
+        if self.text is not None:
+            self.text.failed(message, exit_code)
+
+    def _emit(self, event: str, facts: Mapping[str, object]) -> None:
+        self.out.print(json.dumps({"event": event, **facts}), markup=False, soft_wrap=True)
+
+
+def film_line(progress: Progress) -> str:
+    """``120/240 frames  12.3 fps  0:00:10 left  slowest: generator``: what a person wants to know meanwhile."""
+    total = known_total(progress)
+    parts = [
+        counted(progress.frames, "frame") if total is None else f"{progress.frames}/{total} frames",
+        f"{progress.fps:.1f} fps",
+    ]
+    if total is not None and progress.eta_seconds is not None:
+        parts.append(f"{timedelta(seconds=round(progress.eta_seconds))} left")
+    return "  ".join([*parts, f"slowest: {progress.bottleneck}"])
+
+
+def film_facts(progress: Progress) -> dict[str, object]:
+    """The same for a script; seconds and rates with three decimals."""
+    eta_seconds = progress.eta_seconds
+    return {
+        "frames": progress.frames,
+        "total_frames": progress.total_frames,
+        "fps": rounded(progress.fps),
+        "eta_seconds": None if eta_seconds is None else rounded(eta_seconds),
+        "seconds": rounded(progress.seconds),
+        "shots": progress.shots,
+        "bottleneck": progress.bottleneck,
+    }
+
+
+def known_total(progress: Progress) -> int | None:
+    """The expected number of frames, unless the film has already proved it wrong."""
+    if progress.total_frames is None or progress.frames > progress.total_frames:
+        return None
+    return progress.total_frames
+
+
+def mean_fps(report: Report) -> float:
+    """Frames per second of wall-clock time over the whole job."""
+    return report.frames / report.seconds if report.seconds > 0 else 0.0
+
+
+def rounded(value: float) -> float:
+    """To three decimals: milliseconds are as fine as any of these figures is true."""
+    return round(value, 3)
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 shot``, ``2 shots``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def one_line(text: str) -> str:
+    """The text without what breaks the line, steers the terminal, or cannot be encoded: file names can hold it all."""
+    return "".join(character if character.isprintable() else "?" for character in " ".join(text.split()))
+
+
+def about(path: Path, message: str) -> str:
+    """The message with the file that it is about before it, unless it says so itself."""
+    return message if str(path) in message else f"{path}: {message}"
+
+
+def inline(value: object) -> str:
+    """A fact on one line; a dictionary as ``key value, key value``."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {inline(inner)}" for key, inner in value.items())
+    return str(value)
+
+
+def stderr_console() -> Console:
+    """The one console on standard error: progress, log and errors share it, so that none writes into another's line."""
+    return plain_console(stderr=True)
+
+
+def plain_console(*, stderr: bool = False, quiet: bool = False) -> Console:
+    """A console that shows text as it is: rich would color figures, and make a dog of ``:dog:`` in a file's name."""
+    return Console(stderr=stderr, quiet=quiet, highlight=False, emoji=False)
+
+
+def show_traceback(err: Console, error: BaseException) -> None:
+    """The whole traceback, for ``--debug``."""
+    err.print("".join(traceback.format_exception(error)), markup=False, soft_wrap=True, end="")
+
+
+class LogLines(logging.Handler):
+    """One line a record, as the other messages; a traceback, where the record has one, below it."""
+
+    def __init__(self, err: Console) -> None:
+        super().__init__()
+        self.err = err
+
+    def emit(self, record: logging.LogRecord) -> None:
+        style = "red" if record.levelno >= logging.ERROR else "yellow" if record.levelno >= logging.WARNING else "dim"
+        line = f"{record.levelname.lower()}: {self.format(record)}"
+        self.err.print(line, style=style, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def logging_to(err: Console) -> Iterator[None]:
+    """Show the library's log, warnings and above, for as long as the context lasts."""
+    logger = logging.getLogger("vidcolor")
+    handler = LogLines(err)
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+def set_log_level(level: int) -> None:
+    """Show less or more of the library's log than its warnings."""
+    logging.getLogger("vidcolor").setLevel(level)

@@ -1,0 +1,1 @@
+"""Color conversions as pure functions: Lab, Y'CbCr, gamut, transfer curves, luma."""

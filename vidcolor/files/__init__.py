@@ -1,0 +1,1 @@
+"""Files and paths: atomic and durable writes, suffixes, the cache folder."""

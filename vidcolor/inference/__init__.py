@@ -1,0 +1,1 @@
+"""Networks in use: weights, arithmetic, threads and devices."""

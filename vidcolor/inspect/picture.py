@@ -1,0 +1,159 @@
+"""What a photograph holds, and what of it will be kept. Found out by doing it, with one corner of the picture.
+
+The corner is written, by the code that would write the whole, to the user's temporary folder, and read back.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageCms
+
+from vidcolor.errors import OutputError
+from vidcolor.media.outcomes import Fate, Plan
+from vidcolor.stills import icc
+from vidcolor.stills.reader import PictureHeader, SourcePicture, read_header, read_picture
+from vidcolor.stills.writer import check_output, check_transparency, write_picture
+
+CORNER = 16  # pixels
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureFileInfo:
+    """What a photograph holds."""
+
+    path: Path
+    bytes: int
+    format: str
+    mode: str
+    """Pillow's name for what the channels are."""
+    width: int
+    """As shown, once it is turned upright."""
+    height: int
+    bit_depth: int
+    orientation: int
+    """1 to 8, EXIF 2.32; 1 is upright as stored."""
+    alpha: bool
+    profile: str | None
+    """What the color profile calls itself."""
+    exif_tags: int
+    """How many tags describe the picture, and not how this file stores it."""
+    dpi: tuple[float, float] | None
+
+
+def inspect_picture(path: Path, dest: Path, *, overwrite: bool) -> tuple[PictureFileInfo, Plan]:
+    """Describe a photograph, and try what would become of it. A refused output is part of the answer, not an error.
+
+    Raises :class:`~vidcolor.errors.InputError` where the picture cannot be read.
+    """
+    header, picture = read_header(path), read_picture(path)
+    return _describe(header, picture), _plan(header, picture, dest, overwrite=overwrite)
+
+
+def _describe(header: PictureHeader, picture: SourcePicture) -> PictureFileInfo:
+    height, width = picture.grey.shape
+    return PictureFileInfo(
+        path=picture.path,
+        bytes=picture.path.stat().st_size,
+        format=header.format,
+        mode=header.mode,
+        width=width,
+        height=height,
+        bit_depth=picture.bit_depth,
+        orientation=header.orientation,
+        alpha=picture.alpha is not None,
+        profile=_profile_name(header.profile),
+        exif_tags=_count_tags(picture.exif),
+        dpi=picture.dpi,
+    )
+
+
+def _plan(header: PictureHeader, picture: SourcePicture, dest: Path, *, overwrite: bool) -> Plan:
+    with tempfile.TemporaryDirectory(prefix="vidcolor-") as folder:
+        stage = Path(folder) / f"rehearsal{dest.suffix}"
+        try:
+            check_output(dest, picture.path, overwrite=overwrite)
+            check_transparency(dest, picture)
+            corner = _corner(picture)
+            write_picture(stage, np.dstack([corner.grey] * 3), corner)
+        except OutputError as exc:
+            return Plan(output=dest, fates=(), warnings=(), refused=str(exc).replace(str(stage), str(dest)))
+        arrived = _compared(header, picture, read_header(stage), read_picture(stage))
+        return Plan(output=dest, fates=(*_color_fates(header), *arrived), warnings=(), refused=None)
+
+
+def _corner(picture: SourcePicture) -> SourcePicture:
+    alpha = picture.alpha
+    return replace(
+        picture, grey=picture.grey[:CORNER, :CORNER], alpha=None if alpha is None else alpha[:CORNER, :CORNER]
+    )
+
+
+def _color_fates(header: PictureHeader) -> Iterator[Fate]:
+    yield Fate("luma", "kept", "the BT.601 luma of its sRGB values")
+    yield Fate("color", "changed", f"the colors are the network's, whatever was there ({header.mode} becomes RGB)")
+    if header.orientation != 1:
+        why = f"the EXIF orientation {header.orientation} is applied: the picture is stored upright"
+        yield Fate("orientation", "changed", why)
+
+
+def _compared(
+    header: PictureHeader, picture: SourcePicture, copy_header: PictureHeader, copy: SourcePicture
+) -> Iterator[Fate]:
+    """What arrives in the copy of all that can be read back from it."""
+    target = copy_header.format
+    if copy.bit_depth == picture.bit_depth:
+        yield Fate("bit depth", "kept", f"{picture.bit_depth}")
+    else:
+        why = f"{picture.bit_depth} bits are rounded to {copy.bit_depth}: {target} holds no more here"
+        yield Fate("bit depth", "changed", why)
+    if picture.alpha is not None and copy.alpha is not None:
+        yield Fate("transparency", "kept", "as it is")
+    elif picture.alpha is not None:
+        yield Fate("transparency", "dropped", f"every pixel is opaque; {target} has no transparency")
+    yield from _profile_fate(header, copy_header)
+    yield from _exif_fate(picture, copy, target)
+    if picture.dpi and copy.dpi:
+        yield Fate("resolution", "kept", f"{picture.dpi[0]:g}×{picture.dpi[1]:g} pixels per inch")
+    elif picture.dpi:
+        yield Fate("resolution", "dropped", f"{target} has no place for the resolution")
+    for block in header.unread:
+        yield Fate(block, "dropped", f"the picture's {block} block is left out")
+
+
+def _profile_fate(header: PictureHeader, copy: PictureHeader) -> Iterator[Fate]:
+    if header.profile is None:
+        return
+    name = _profile_name(header.profile)
+    if icc.is_srgb(header.profile):
+        if copy.profile:
+            yield Fate("color profile", "kept", "sRGB")
+        else:
+            yield Fate("color profile", "dropped", f"{copy.format} has no place for the color profile; it was sRGB")
+    else:
+        yield Fate("color profile", "changed", f"the picture is converted from {name} to sRGB")
+
+
+def _exif_fate(picture: SourcePicture, copy: SourcePicture, target: str) -> Iterator[Fate]:
+    before, after = _count_tags(picture.exif), _count_tags(copy.exif)
+    if before and after:
+        yield Fate("EXIF", "kept", "without orientation and thumbnail")
+    elif before:
+        yield Fate("EXIF", "dropped", f"{target} has no place for EXIF")
+
+
+def _count_tags(data: bytes | None) -> int:
+    exif = Image.Exif()
+    exif.load(data or b"")
+    return len(exif)
+
+
+def _profile_name(profile: bytes | None) -> str | None:
+    parsed = icc.parse_profile(profile) if profile else None
+    if parsed is None:
+        return "an unreadable profile" if profile else None
+    return ImageCms.getProfileDescription(parsed).strip() or "a profile without a name"

@@ -1,0 +1,147 @@
+"""What will become of a film: kept, changed or dropped, and why. Found out by doing it, with one picture.
+
+The film's first picture is written, by the very :class:`~vidcolor.media.video.VideoWriter` that would write the whole,
+to a file in the user's temporary folder, and that file is read back. So nothing is said here that was not tried: what
+the encoder and the muxer refuse, what they lose in silence, and what arrives.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from vidcolor.color import h273
+from vidcolor.color.luma_weights import luma_weights
+from vidcolor.errors import VidcolorError
+from vidcolor.files.paths import check_destination
+from vidcolor.files.suffixes import output_name
+from vidcolor.frames import ChromaFormat, Plane
+from vidcolor.inspect.film import is_rgb
+from vidcolor.media.encoder import EncoderChoice, choose_encoder
+from vidcolor.media.outcomes import Fate, Plan
+from vidcolor.media.passthrough import container_metadata, describe, kept_metadata
+from vidcolor.media.video import VideoReader, VideoWriter
+from vidcolor.options import EncodeOptions
+
+
+def default_output(source: Path) -> Path:
+    """``film-colored.mp4`` for ``film.mp4``; a kind of file that the default encoder does not fit into becomes one
+    that it does, as in a folder.
+    """
+    named = output_name(source)
+    return named.with_name(f"{source.stem}-colored{named.suffix}")
+
+
+def plan_film(reader: VideoReader, dest: Path, options: EncodeOptions, *, overwrite: bool) -> Plan:
+    """Try the output with the film's first picture. A refusal is part of the answer, not an error."""
+    with tempfile.TemporaryDirectory(prefix="vidcolor-") as folder:
+        stage = Path(folder) / f"rehearsal{dest.suffix}"
+        try:
+            check_destination(dest, source=reader.source.path, overwrite=overwrite)
+            luma_weights(reader.spec)
+            return _rehearse(reader, dest, stage, options)
+        except VidcolorError as exc:
+            return Plan(output=dest, fates=(), warnings=(), refused=str(exc).replace(str(stage), str(dest)))
+
+
+def _rehearse(reader: VideoReader, dest: Path, stage: Path, options: EncodeOptions) -> Plan:
+    choice = choose_encoder(options, reader.spec)
+    with VideoWriter(stage, like=reader, options=options, overwrite=False) as writer:
+        neutral = neutral_chroma(writer.chroma)
+        writer.write(reader.first, neutral, neutral)
+    known = (*_picture_fates(reader, choice), *reader.fates, *writer.fates)
+    with VideoReader(stage) as copy:
+        named = {fate.what for fate in known}
+        seen = [fate for fate in compared(reader, copy) if fate.what not in named]
+    return Plan(
+        output=dest,
+        fates=(*known, *seen),
+        warnings=(*reader.warnings, *writer.warnings),
+        refused=None,
+    )
+
+
+def neutral_chroma(chroma: ChromaFormat) -> Plane:
+    """A plane without color."""
+    shape, middle = (chroma.height, chroma.width), 1 << (chroma.bit_depth - 1)
+    return np.full(shape, middle, np.uint16) if chroma.bit_depth > 8 else np.full(shape, middle, np.uint8)
+
+
+def _picture_fates(reader: VideoReader, choice: EncoderChoice) -> Iterator[Fate]:
+    """What coloring itself does: the same for every kind of file."""
+    spec, name = reader.spec, choice.pixel_format.name
+    settings = " ".join(f"{key}={value}" for key, value in choice.settings.items())
+    encoded = f"encoded anew by {choice.codec.name}" + (f" ({settings})" if settings else "")
+    yield Fate(describe(reader.stream), "changed", f"{describe(reader.stream)}: colored, {encoded}")
+    if is_rgb(reader):
+        yield Fate(
+            "matrix", "changed", "R'G'B' becomes Y'CbCr of full range with the matrix of BT.709; greys stay exact"
+        )
+    elif choice.pixel_format.bit_depth >= spec.bit_depth:
+        yield Fate("luma", "kept", f"every code value goes to the encoder as it is, {spec.width}×{spec.height}")
+    source = reader.stream.codec_context.pix_fmt
+    yield Fate("chroma", "changed", f"the colors are the network's, whatever was there ({source} becomes {name})")
+
+
+def compared(source: VideoReader, copy: VideoReader) -> Iterator[Fate]:
+    """What the copy has of all that can be read back from it; nothing about what the source does not say."""
+    before, after = _properties(source), _properties(copy)
+    target = copy.container.format.name.partition(",")[0]
+    for what, value in before.items():
+        if value is not None and value == after[what]:
+            yield Fate(what, "kept", value)
+        elif value is not None:
+            arrives = after[what]
+            why = f"{what}: {value} becomes {arrives or 'unsaid'} in {target}"
+            yield Fate(what, "changed" if arrives else "dropped", why)
+    yield from _times_fate(source, copy, target)
+    yield from _metadata_fates(source, copy, target)
+
+
+def _properties(film: VideoReader) -> dict[str, str | None]:
+    """What a film says of itself in a word or two; None where it says nothing."""
+    spec = film.spec
+    shape = spec.sample_aspect_ratio
+    chapters = len(film.container.chapters())
+    return {
+        "pixel shape": None if shape in (None, 1) else f"{shape.numerator}:{shape.denominator}",
+        "rotation": f"{spec.rotation}°" if spec.rotation else None,
+        "interlacing": f"{spec.first_field} field first" if spec.first_field else None,
+        "range": "full" if spec.full_range else "limited",
+        "matrix": h273.name_of(spec.matrix, h273.MATRICES),
+        "primaries": h273.name_of(spec.primaries, h273.PRIMARIES),
+        "transfer": h273.name_of(spec.transfer, h273.TRANSFERS),
+        "HDR metadata": None if spec.hdr is None else str(spec.hdr),
+        "chapters": f"{chapters}" if chapters else None,
+    }
+
+
+def _times_fate(source: VideoReader, copy: VideoReader, target: str) -> Iterator[Fate]:
+    ticks, kept = source.spec.time_base, copy.spec.time_base
+    if (ticks / kept).denominator == 1:
+        yield Fate("times", "kept", f"to the tick ({ticks} s)")
+    else:
+        yield Fate("times", "changed", f"times are rounded from {ticks} to {kept} s, in which {target} counts")
+
+
+def _metadata_fates(source: VideoReader, copy: VideoReader, target: str) -> Iterator[Fate]:
+    held = source.container.metadata
+    handed = container_metadata(held, copy.container.format.name)
+    arrived = _folded(copy.container.metadata)
+    stale = sorted(held.keys() - kept_metadata(held).keys())
+    kept = sorted(key for key in held if key in handed and arrived.get(key.lower()) == held[key])
+    lost = sorted(held.keys() - {*stale, *kept})
+    if kept:
+        yield Fate("metadata", "kept", ", ".join(kept))
+    if stale:
+        why = f"metadata {', '.join(stale)}: true of the old file only, left out"
+        yield Fate("metadata of the old file", "dropped", why)
+    if lost:
+        yield Fate("further metadata", "dropped", f"metadata {', '.join(lost)}: {target} did not take it as it is")
+
+
+def _folded(metadata: Mapping[str, str]) -> dict[str, str]:
+    return {key.lower(): value for key, value in metadata.items()}

@@ -1,0 +1,141 @@
+"""What ``vidcolor info`` knows of a file: what is in it, what will become of it, how long that takes.
+
+As JSON (:func:`info_json`) it is one object. Keys are never left out, an unknown value is ``null``; times are seconds
+with three decimals, fractions are strings (``"30000/1001"``), names of colors are FFmpeg's.
+
+==============  ========================================================================================================
+``kind``        ``film`` or ``picture``
+``path``        as it was given
+``bytes``       of the file
+``container``   film: the demuxer's name, as ffprobe says it
+``streams``     film: of each ``index``, ``kind``, ``codec``, ``language``, ``title``, ``colored`` (this is the one)
+``chapters``    film: how many
+``timing``      film: ``duration_seconds``, ``start_seconds``, ``time_base``, ``frame_rate``, ``constant_rate``,
+                ``frames``, ``counting`` (``counted``, ``announced`` by the header, ``estimated``)
+``picture``     film: ``width``, ``height``, ``sample_aspect_ratio``, ``rotation``, ``pixel_format``, ``bit_depth``,
+                ``range``, ``range_is_assumed``, ``matrix``, ``primaries``, ``transfer``, ``scan``;
+                picture: ``format``, ``mode``, ``width``, ``height``, ``bit_depth``, ``orientation``, ``alpha``,
+                ``profile``, ``exif_tags``, ``dpi``
+``plan``        ``output``, ``refused`` (why, or ``null``), ``warnings``, and ``kept``, ``changed``, ``dropped``: of
+                each ``what`` and ``why``
+``trial``       film: ``frames``, ``pieces``, ``whole_film``, ``seconds_per_frame``, ``bytes_per_frame``,
+                ``estimated_seconds``, ``estimated_bytes``, ``estimated_shots``; ``null`` where nothing was tried
+``trial_failed``  film: why coloring the pieces did not work, or ``null``
+==============  ========================================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+from vidcolor.errors import VidcolorError
+from vidcolor.files.suffixes import is_picture
+from vidcolor.inspect.film import FilmInfo, film_info
+from vidcolor.inspect.picture import PictureFileInfo, inspect_picture
+from vidcolor.inspect.rehearsal import default_output, plan_film
+from vidcolor.media.outcomes import Outcome, Plan
+from vidcolor.media.video import VideoReader
+from vidcolor.options import ColorizeOptions
+
+if TYPE_CHECKING:
+    from vidcolor.inference.colorizer import Predictor
+    from vidcolor.inspect.estimate import Trial
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilmReport:
+    """All that is known of a film."""
+
+    info: FilmInfo
+    plan: Plan
+    trial: Trial | None
+    trial_failed: str | None
+    """Why coloring the pieces did not work; one line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureReport:
+    """All that is known of a photograph."""
+
+    info: PictureFileInfo
+    plan: Plan
+
+
+def inspect_file(
+    source: Path, dest: Path | None, *, options: ColorizeOptions, load: Callable[[], Predictor] | None
+) -> FilmReport | PictureReport:
+    """Look into a file, try its output, and color a few pieces of it.
+
+    Args:
+        source: a film or a picture.
+        dest: where it would go; None: beside it, in the same kind of file if the default encoder fits into it.
+        options: how it would be colored.
+        load: makes the network, asked only if there is something to try; None: no trial.
+
+    Raises:
+        InputError: the file cannot be read, or holds no picture.
+        VidcolorError: whatever ``load`` raises.
+    """
+    overwrite = options.overwrite or dest is None  # the name is only for show where none is given
+    if is_picture(source):
+        info, plan = inspect_picture(source, dest or default_output(source), overwrite=overwrite)
+        return PictureReport(info=info, plan=plan)
+    with VideoReader(source, deinterlace=options.deinterlace) as reader:
+        film = film_info(reader)
+        plan = plan_film(reader, dest or default_output(source), options.encode, overwrite=overwrite)
+    if load is None or plan.refused is not None:
+        return FilmReport(info=film, plan=plan, trial=None, trial_failed=None)
+    trial, failed = _try(film, plan, load(), options)
+    return FilmReport(info=film, plan=plan, trial=trial, trial_failed=failed)
+
+
+def _try(film: FilmInfo, plan: Plan, colorizer: Predictor, options: ColorizeOptions) -> tuple[Trial | None, str | None]:
+    from vidcolor.inspect.estimate import try_film
+
+    try:
+        return try_film(film.path, film.timing, plan.output.suffix, colorizer=colorizer, options=options), None
+    except VidcolorError as exc:
+        return None, str(exc)
+
+
+def info_json(report: FilmReport | PictureReport) -> dict[str, object]:
+    """The report as plain values; see the top of this file for the keys."""
+    if isinstance(report, PictureReport):
+        facts = _plain(asdict(report.info))
+        path, size = facts.pop("path"), facts.pop("bytes")
+        return {"kind": "picture", "path": path, "bytes": size, "picture": facts, "plan": plan_json(report.plan)}
+    trial = None if report.trial is None else _plain(asdict(report.trial))
+    return {
+        "kind": "film",
+        **_plain(asdict(report.info)),
+        "plan": plan_json(report.plan),
+        "trial": trial,
+        "trial_failed": report.trial_failed,
+    }
+
+
+def plan_json(plan: Plan) -> dict[str, object]:
+    """A plan as plain values."""
+    fates = {
+        outcome: [{"what": fate.what, "why": fate.why} for fate in plan.fates if fate.outcome == outcome]
+        for outcome in get_args(Outcome)
+    }
+    return {"output": str(plan.output), "refused": plan.refused, "warnings": list(plan.warnings), **fates}
+
+
+def _plain(facts: Mapping[str, object]) -> dict[str, object]:
+    return {key: _plain_value(value) for key, value in facts.items()}
+
+
+def _plain_value(value: object) -> object:
+    if isinstance(value, Mapping):
+        return _plain(value)
+    if isinstance(value, list | tuple):
+        return [_plain_value(item) for item in value]
+    if isinstance(value, float):
+        return round(value, 3)
+    return str(value) if isinstance(value, Path | Fraction) else value

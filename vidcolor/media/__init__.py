@@ -1,0 +1,1 @@
+"""Films in and out: files, pipes and image sequences; packets, timestamps, encoders and muxers."""

@@ -1,0 +1,115 @@
+"""``--hwaccel``: decoding by hardware, where that gives the very bits that software gives.
+
+Nothing is believed: the film is opened in software and once more with the device, and its first picture must come from
+the device and be the same, with all that is known of it. The device's pictures are fetched into memory, in semi-planar
+formats (:mod:`vidcolor.media.pixel_formats`).
+
+PyAV opens the decoder that libav prefers for a codec. So Quick Sync, whose decoders have names of their own, is reached
+by ``vaapi`` or ``d3d11va`` only, and AV1 not at all where libav has dav1d.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import av
+import numpy as np
+from av.codec import Codec
+from av.codec.hwaccel import HWAccel
+
+from vidcolor.errors import InputError, OptionError
+from vidcolor.files.paths import is_file
+from vidcolor.media.video import VideoReader
+
+Reader = TypeVar("Reader", bound=VideoReader)
+
+NONE, AUTO = "none", "auto"
+EXACT = frozenset({"h264", "hevc", "vvc", "vp8", "vp9", "av1"})
+"""Codecs whose standards say every bit of a picture. In older ones, MPEG-2 for one, decoders round as they like."""
+
+
+class UnacceleratedError(Exception):
+    """Why hardware does not decode a film."""
+
+
+def read_film(read: Callable[[HWAccel | None], Reader], hwaccel: str) -> Reader:
+    """Open a film, to be decoded by hardware if that is asked for.
+
+    Args:
+        read: opens it with a device, or in software where it is given none.
+        hwaccel: a device as ``ffmpeg -hwaccels`` names it; ``auto``: the first that this machine has, and where none
+            can do it, a warning and software; ``none``: software.
+
+    Raises:
+        OptionError: the device that was asked for is not there, or does not decode this film as software does.
+        VidcolorError: what ``read`` raises without a device.
+    """
+    software = read(None)
+    if hwaccel == NONE:
+        return software
+    try:
+        reader = _accelerated(read, hwaccel, software)
+    except UnacceleratedError as exc:
+        if hwaccel == AUTO:
+            software.warnings.append(f"--hwaccel auto: {exc}; the film is decoded in software")
+            return software
+        software.close()
+        raise OptionError(f"--hwaccel {hwaccel}: {exc}; leave it out to decode in software") from exc
+    except BaseException:
+        software.close()
+        raise
+    software.close()
+    return reader
+
+
+def _accelerated(read: Callable[[HWAccel | None], Reader], hwaccel: str, software: VideoReader) -> Reader:
+    path, codec = software.source.path, software.stream.codec_context.codec
+    if path is None or not is_file(path):
+        raise UnacceleratedError("only films in files are decoded by hardware")
+    if codec.canonical_name not in EXACT:
+        raise UnacceleratedError(f"decoders of {codec.canonical_name} may differ in single bits of the luma")
+    device, accelerator = find_device(hwaccel, codec)
+    try:
+        reader = read(accelerator)
+    except InputError as exc:
+        raise UnacceleratedError(f"{device} does not decode this film ({exc})") from exc
+    try:
+        _check_same(reader, software, device)
+    except UnacceleratedError:
+        reader.close()
+        raise
+    return reader
+
+
+def _check_same(reader: VideoReader, software: VideoReader, device: str) -> None:
+    if not reader.is_accelerated:
+        spec, pixel_format = software.spec, software.stream.codec_context.pix_fmt
+        what = f"{software.stream.codec_context.codec.canonical_name} of {pixel_format}, {spec.width}×{spec.height}"
+        raise UnacceleratedError(f"{device} does not take {what}")
+    if reader.spec != software.spec or not np.array_equal(reader.first.luma, software.first.luma):
+        raise UnacceleratedError(f"{device} decodes the first picture to something else than software does")
+
+
+def find_device(name: str, codec: Codec) -> tuple[str, HWAccel]:
+    """A device of this machine that has a decoder for ``codec``, and its name.
+
+    Args:
+        name: the one to find, or ``auto`` for the first there is.
+
+    Raises:
+        UnacceleratedError: there is none.
+    """
+    known = [config.device_type.name for config in codec.hardware_configs if config.is_supported]
+    if not known or name not in {AUTO, *known}:
+        only = f"on {', '.join(known)} only" if known else "in software only"
+        raise UnacceleratedError(f"this build of libav decodes {codec.canonical_name} {only}")
+    missing = []
+    for device in known if name == AUTO else [name]:
+        try:
+            HWAccel(device).create(codec)
+        except av.FFmpegError as exc:
+            missing.append(f"{device} ({exc.strerror})")
+        else:
+            return device, HWAccel(device, allow_software_fallback=True)
+    raise UnacceleratedError(f"this machine has no such device, or no driver for it: {', '.join(missing)}")

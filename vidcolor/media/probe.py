@@ -1,0 +1,189 @@
+"""What a file holds: opening it, finding the film in it, and describing the film."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.codec.hwaccel import HWAccel
+from av.container import InputContainer
+from av.sidedata.sidedata import Type as SideDataType
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from vidcolor.errors import InputError
+from vidcolor.files.paths import is_anything, is_file, is_folder
+from vidcolor.frames import VideoSpec
+from vidcolor.media.hdr_metadata import HdrMetadata, parse_hdr_metadata
+from vidcolor.media.mp4_tables import check_announced_samples
+from vidcolor.media.outcomes import Fate
+from vidcolor.media.pixel_formats import MATRIX_BT709, MATRIX_RGB, RANGE_FULL, RANGE_LIMITED, luma_layout
+
+# Codecs of broadcast and distribution are limited range where they do not say; grey in any other (FFV1, raw) is full.
+LIMITED_BY_DEFAULT = frozenset({"h264", "hevc", "vvc", "av1", "vp8", "vp9", "mpeg1video", "mpeg2video", "mpeg4"})
+MAX_PIXELS = 1 << 26
+"""Twice 8K. A decoder keeps up to some forty pictures, and a film of one kilobyte can ask for the largest there are."""
+HDR_SIDE_DATA = (SideDataType.MASTERING_DISPLAY_METADATA, SideDataType.CONTENT_LIGHT_LEVEL)
+DROPPED_SIDE_DATA = {
+    SideDataType.A53_CC: "closed captions inside the picture",
+    SideDataType.DYNAMIC_HDR_PLUS: "HDR10+ metadata",
+    SideDataType.DOVI_METADATA: "Dolby Vision metadata",
+    SideDataType.STEREO3D: "the stereoscopic arrangement",
+    SideDataType.SPHERICAL: "the spherical projection",
+}
+"""Notes on the decoded picture that cannot be handed to an encoder from here."""
+
+
+def open_film(path: Path, accelerator: HWAccel | None = None) -> InputContainer:
+    """Open a film for reading, to be decoded by ``accelerator`` as far as that can.
+
+    Raises:
+        InputError: it is missing, a folder, empty, not to be read, or no media.
+    """
+    if not is_anything(path):
+        raise InputError(f"{path}: no such file, or its folder may not be looked into; check the name")
+    if is_folder(path):
+        raise InputError(f"{path}: is a folder; expected a film")
+    if is_file(path) and path.stat().st_size == 0:
+        raise InputError(f"{path}: is empty; was it copied or downloaded to the end?")
+    if is_file(path):
+        check_announced_samples(path)
+    try:
+        # The prefix, because libav would take a colon in a name for the end of a protocol's.
+        return av.open(f"file:{path}", "r", metadata_errors="ignore", hwaccel=accelerator)
+    except av.PermissionError as exc:
+        raise InputError(f"{path}: may not be read ({exc.strerror}); change its permissions") from exc
+    except av.FFmpegError as exc:
+        raise InputError(f"{path}: cannot be read as a film ({exc.strerror}); is it one, and is it whole?") from exc
+
+
+def open_picture(path: Path, rate: Fraction) -> InputContainer:
+    """Open one picture for reading as a film of that many frames per second.
+
+    Raises:
+        InputError: it is missing, not to be read, or no picture.
+    """
+    options = {"pattern_type": "none", "framerate": str(rate)}
+    try:
+        return av.open(f"file:{path}", "r", format="image2", options=options, metadata_errors="ignore")
+    except av.FFmpegError as exc:
+        raise InputError(f"{path}: cannot be read as a picture ({exc.strerror}); is it one, and is it whole?") from exc
+
+
+def choose_video(container: InputContainer, path: str | Path) -> VideoStream:
+    """The best video stream, never a cover picture.
+
+    Raises:
+        InputError: there is none, or none that can be decoded, or its pictures are larger than :data:`MAX_PIXELS`.
+    """
+    films = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    if not films:
+        found = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+        if container.streams.video:
+            found = "a cover picture but no film"
+        raise InputError(f"{path}: holds no film to color (found: {found})")
+    best = container.streams.best("video")
+    stream = next((film for film in films if best is not None and film.index == best.index), films[0])
+    if stream.codec_context is None or stream.time_base is None:
+        raise InputError(f"{path}: its picture is in a format that this build of libav cannot decode")
+    size = stream.codec_context.width, stream.codec_context.height
+    if size[0] * size[1] > MAX_PIXELS:
+        found = f"{size[0]}×{size[1]}"
+        raise InputError(f"{path}: pictures of {found} are larger than the {MAX_PIXELS:,} pixels that are read")
+    stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}  # it may grow on the way
+    stream.codec_context.thread_type = "AUTO"
+    return stream
+
+
+def video_spec(stream: VideoStream, first: VideoFrame, container: InputContainer) -> VideoSpec:
+    """What all pictures share, from the stream and its first decoded picture (which knows more than any header)."""
+    assert stream.time_base is not None  # choose_video
+    layout = luma_layout(first.format)
+    rate = stream.average_rate or stream.guessed_rate
+    return VideoSpec(
+        width=first.width,
+        height=first.height,
+        bit_depth=layout.bit_depth,
+        full_range=layout.from_rgb or _is_full_range(stream, first),
+        matrix=MATRIX_BT709 if layout.from_rgb or first.colorspace == MATRIX_RGB else first.colorspace,
+        primaries=first.color_primaries,
+        transfer=first.color_trc,
+        time_base=stream.time_base,
+        frame_rate=rate or None,
+        sample_aspect_ratio=stream.sample_aspect_ratio or None,
+        rotation=0 if display_matrix(first, stream) is None else first.rotation,
+        estimated_frames=_estimated_frames(stream, container, rate),
+        hdr=_hdr_metadata(first, stream),
+    )
+
+
+def _hdr_metadata(frame: VideoFrame, stream: VideoStream) -> HdrMetadata | None:
+    notes = side_data(frame, stream)
+    display, light_levels = (bytes(notes[kind]) if kind in notes else None for kind in HDR_SIDE_DATA)
+    return parse_hdr_metadata(display, light_levels)
+
+
+def _is_full_range(stream: VideoStream, frame: VideoFrame) -> bool:
+    if frame.format.name.startswith("yuvj") or frame.color_range == RANGE_FULL:
+        return True
+    if frame.color_range == RANGE_LIMITED:
+        return False
+    return luma_layout(frame.format).is_grey and stream.codec_context.codec.canonical_name not in LIMITED_BY_DEFAULT
+
+
+def _estimated_frames(stream: VideoStream, container: InputContainer, rate: Fraction | None) -> int | None:
+    if stream.frames:
+        return stream.frames
+    if stream.duration is not None and stream.time_base is not None:
+        seconds = stream.duration * stream.time_base
+    elif container.duration is not None:
+        seconds = Fraction(container.duration, av.time_base)
+    else:
+        return None
+    return round(seconds * rate) if rate else None
+
+
+def lost_features(first: VideoFrame, stream: VideoStream) -> list[Fate]:
+    """What the film has and its copy will not."""
+    lost = []
+    # VP8 and VP9 keep it beside the pictures, where libav's own decoders do not look.
+    beside = {key.lower(): value for key, value in stream.metadata.items()}.get("alpha_mode") == "1"
+    if beside or any(component.is_alpha for component in first.format.components):
+        lost.append(Fate("transparency", "dropped", "the film has transparency, which is left out"))
+    notes = side_data(first, stream)
+    for kind, name in DROPPED_SIDE_DATA.items():
+        if kind in notes:
+            lost.append(Fate(name, "dropped", f"the film has {name}, left out"))
+    if any(kind in notes for kind in HDR_SIDE_DATA) and _hdr_metadata(first, stream) is None:
+        lost.append(Fate("HDR metadata", "dropped", "the film's HDR metadata is incomplete, left out"))
+    if first.rotation and SideDataType.DISPLAYMATRIX not in notes:
+        why = f"the pictures ask to be turned by {first.rotation}° (EXIF), which is left out"
+        lost.append(Fate("rotation", "dropped", why))
+    return lost
+
+
+def side_data(frame: VideoFrame, stream: VideoStream) -> Mapping[SideDataType, Any]:
+    """Notes on a decoded picture, as far as they can be asked for.
+
+    None of a PNG, whose color profile has a name that PyAV would free a second time; and none where PyAV cannot name
+    one of them, which is so with EXIF.
+    """
+    if stream.codec_context.name in {"png", "apng"}:
+        return {}
+    try:
+        return frame.side_data  # type: ignore[return-value]
+    except ValueError:
+        return {}
+
+
+def display_matrix(frame: VideoFrame, stream: VideoStream) -> tuple[int, ...] | None:
+    """The nine numbers of the display matrix; None where there is none, or one that does not say a rotation."""
+    notes = side_data(frame, stream)
+    if SideDataType.DISPLAYMATRIX not in notes or not -180 <= frame.rotation <= 180:
+        return None
+    return tuple(np.frombuffer(notes[SideDataType.DISPLAYMATRIX], np.int32).tolist())

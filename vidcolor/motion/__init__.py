@@ -1,0 +1,1 @@
+"""What moves: optical flow, shots, anchors, duplicates, and ab smoothed and carried along the motion."""

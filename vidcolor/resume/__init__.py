@@ -1,0 +1,1 @@
+"""Unfinished films: segments, the work folder beside the output, and what they depend on."""

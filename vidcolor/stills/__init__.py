@@ -1,0 +1,1 @@
+"""Photographs in and out: reading, writing and color profiles."""

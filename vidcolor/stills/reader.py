@@ -1,0 +1,338 @@
+"""Reading a photograph: upright, in sRGB, as the grey levels that it shows.
+
+Pillow reads everything, except that it cuts color pictures of 16 bits down to 8: those are decoded by OpenCV.
+"""
+
+from __future__ import annotations
+
+import struct
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL.ExifTags import IFD, Base
+
+from vidcolor.errors import InputError, one_line
+from vidcolor.frames import FloatArray, Plane
+from vidcolor.stills import icc
+
+MAX_PIXELS = 500_000_000
+"""Larger pictures are refused. Pillow's own limit, 179 million, is less than a large-format scan has; this one still
+bounds what a small hostile file can make of memory (2 GB of grey levels)."""
+BAND_PIXELS = 1 << 20
+"""As many are converted at a time."""
+
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TGA", "TIFF", "WEBP")
+"""What is read, by Pillow's names. Its other decoders stay shut: they are rare, and that of EPS runs a program."""
+DAMAGED = (
+    OSError, SyntaxError, ValueError, KeyError, IndexError, EOFError, struct.error, OverflowError, RuntimeError,
+    TypeError,
+)  # fmt: skip
+"""What Pillow's decoders raise on files that are cut short or garbled; RuntimeError is that of AVIF's, and TypeError
+that of a TIFF whose dimensions are missing or no whole numbers."""
+STORAGE_TAGS = frozenset((*range(254, 267), 273, *range(277, 282), 284, *range(288, 293), 301, *range(317, 326), 330))
+STORAGE_TAGS |= {*range(332, 348), *range(512, 533), 700, 33723, 34377, 34675}
+"""Tags of a TIFF's directory that say how this file stores its picture (TIFF 6.0), or hold XMP, IPTC, Photoshop or ICC
+blocks: they do not describe another file."""
+SIDEWAYS = (5, 6, 7, 8)
+"""EXIF orientations of pictures that are stored lying down."""
+
+_pillow_settings = threading.Lock()  # warning filters and the pixel limit belong to the whole process
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourcePicture:
+    """A photograph as vidcolor sees it, and what has to come back with its colors. Upright."""
+
+    path: Path
+    grey: FloatArray
+    """(H, W) in [0, 1]: the gamma-encoded BT.601 luma of its sRGB values. Never written to."""
+    bit_depth: int
+    """8 or 16, of one channel in the file; less than 8 counts as 8."""
+    alpha: Plane | None
+    """(H, W) code values, uint8 or uint16 as ``bit_depth`` says; None where every pixel is opaque by format."""
+    exif: bytes | None
+    """Without orientation and thumbnail, starting with ``Exif``; None where there is none."""
+    dpi: tuple[float, float] | None
+    """Pixels per inch, across and down."""
+
+
+def read_picture(path: Path) -> SourcePicture:
+    """Read a photograph.
+
+    Color in the source is dropped: a sepia print, a toned scan and a color photograph all count as the gamma-encoded
+    BT.601 luma of their sRGB values, ``0.299 R' + 0.587 G' + 0.114 B'``. In a JPEG that is sRGB this is the stored
+    Y plane, and it is taken from there without a detour. Color profiles are converted to sRGB first; without a profile
+    a picture is taken as sRGB. The EXIF orientation is applied. XMP and IPTC blocks are not kept.
+
+    Raises :class:`InputError` where the file is missing, damaged, no picture, larger than :data:`MAX_PIXELS`, holds
+    several pictures (an animation, pages), or has samples of 32 bits.
+    """
+    data = _read_bytes(path)
+    try:
+        with _patient_pillow(), _open(path, data) as image:
+            profile = image.info.get("icc_profile")
+            if image.format in ("JPEG", "MPO") and image.mode == "RGB" and (not profile or icc.is_srgb(profile)):
+                image.draft("L", image.size)  # the decoder hands over the Y plane as it is stored
+            image.load()
+            deep = _deep_samples(path, image, data)
+            grey, alpha = _shallow_grey(image, profile) if deep is None else _deep_grey(*deep, profile)
+            orientation, exif = _orientation_and_exif(image)
+            dpi = _dpi(image)
+    except icc.UnsupportedProfileError as exc:
+        raise InputError(f"{path}: {exc}; convert it to sRGB, or to 8 bits, first") from exc
+    except DAMAGED as exc:
+        raise InputError(f"{path}: cannot be decoded as a picture ({one_line(exc)}); is the file whole?") from exc
+    return SourcePicture(
+        path=path,
+        grey=np.ascontiguousarray(_upright(grey, orientation)),
+        bit_depth=8 if deep is None else 16,
+        alpha=None if alpha is None else np.ascontiguousarray(_upright(alpha, orientation)),
+        exif=exif,
+        dpi=dpi,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureHeader:
+    """What a picture file says about itself; as stored, before it is turned upright."""
+
+    format: str
+    """Pillow's name: ``JPEG``, ``PNG``, ``TIFF``."""
+    mode: str
+    """Pillow's mode: ``L``, ``RGB``, ``P``, ``CMYK``; color of 16 bits shows as ``RGB``."""
+    width: int
+    height: int
+    orientation: int
+    """1 to 8, EXIF 2.32; 1 is upright."""
+    profile: bytes | None
+    """The color profile."""
+    unread: tuple[str, ...]
+    """Blocks that :func:`read_picture` passes over: XMP, IPTC."""
+
+
+def read_header(path: Path) -> PictureHeader:
+    """Read what stands before the pixels; raises :class:`InputError` as :func:`read_picture` does."""
+    try:
+        with _open(path, _read_bytes(path)) as image:
+            width, height = image.size
+            tags = image.getexif()
+            blocks = {"XMP": "xmp" in image.info or 700 in tags, "IPTC": "photoshop" in image.info or 33723 in tags}
+            return PictureHeader(
+                format=image.format or "unknown",
+                mode=image.mode,
+                width=width,
+                height=height,
+                orientation=_orientation_and_exif(image)[0],
+                profile=image.info.get("icc_profile") or None,
+                unread=tuple(name for name, there in blocks.items() if there),
+            )
+    except DAMAGED as exc:
+        raise InputError(f"{path}: cannot be decoded as a picture ({one_line(exc)}); is the file whole?") from exc
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+    except OSError as exc:
+        raise InputError(f"{path}: cannot be read ({exc.strerror})") from exc
+    if not data:
+        raise InputError(f"{path}: is empty; expected a picture")
+    return data
+
+
+@contextmanager
+def _patient_pillow() -> Iterator[None]:
+    """Pillow without its warnings (they are about metadata) and without its pixel limit (:data:`MAX_PIXELS` holds)."""
+    with _pillow_settings, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+def _open(path: Path, data: bytes) -> ImageFile.ImageFile:
+    """Parse the header and refuse what is not one picture of a sensible size; nothing is decoded yet."""
+    try:
+        image = Image.open(BytesIO(data), formats=FORMATS)
+        pages = _count_pages(image)
+    except UnidentifiedImageError as exc:
+        raise InputError(f"{path}: is not a picture that can be read; expected JPEG, PNG, WebP, TIFF or BMP") from exc
+    if image.width * image.height > MAX_PIXELS:
+        size = f"{image.width}×{image.height}"
+        raise InputError(f"{path}: {size} pixels are more than the {MAX_PIXELS:,} that are read; make it smaller")
+    if pages > 1:
+        raise InputError(f"{path}: holds {pages} pictures, expected one; split it, or make an animation a film first")
+    return image
+
+
+def _count_pages(image: ImageFile.ImageFile) -> int:
+    """Pictures of equal standing in the file: neither a JPEG's previews (MPO) nor a TIFF's reduced copies count."""
+    frames = getattr(image, "n_frames", 1)
+    if image.format == "MPO" or frames == 1:
+        return 1
+    if image.format != "TIFF":
+        return int(frames)
+    pages = 0
+    for index in range(frames):
+        image.seek(index)
+        pages += not image.getexif().get(Base.NewSubfileType, 0) & 1  # bit 0: a reduced copy of another page
+    image.seek(0)
+    return pages
+
+
+def _deep_samples(path: Path, image: Image.Image, data: bytes) -> tuple[Plane, Plane | None] | None:
+    """The samples of a picture of 16 bits, (H, W) or (H, W, 3) in R, G, B, and its alpha; None for fewer bits."""
+    if image.mode.startswith("I;16"):
+        return _deep_grey_samples(image)
+    if image.mode == "I" and image.format == "PPM":  # a PGM of more than 8 bits, scaled to 16
+        return np.asarray(image).astype(np.uint16), None
+    if image.mode in ("I", "F"):
+        raise InputError(f"{path}: has samples of 32 bits without a defined white; expected 8 or 16 bits")
+    if not _is_deep_color(image, data):
+        return None
+    if image.format == "PNG" and not _chunks_fit(data):
+        raise InputError(f"{path}: cannot be decoded as a picture (a chunk is cut off); is the file whole?")
+    samples = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if samples is None or samples.dtype != np.uint16 or samples.ndim != 3 or samples.shape[:2] != image.size[::-1]:
+        raise InputError(f"{path}: its layout of 16-bit samples cannot be read; save it as a plain RGB file")
+    channels = samples.astype(np.uint16, copy=False)
+    return channels[..., 2::-1], channels[..., 3] if channels.shape[2] == 4 else None
+
+
+def _deep_grey_samples(image: Image.Image) -> tuple[Plane, Plane | None]:
+    samples = np.asarray(image).astype(np.uint16)
+    if image.format == "TIFF" and image.getexif().get(Base.PhotometricInterpretation) == 0:
+        samples = 65535 - samples  # white is zero; Pillow turns only pictures of 8 bits over
+    if "transparency" not in image.info:
+        return samples, None
+    return samples, np.where(samples == image.info["transparency"], 0, 65535).astype(np.uint16)
+
+
+def _is_deep_color(image: Image.Image, data: bytes) -> bool:
+    """Whether the file holds 16 bits a channel in more than one channel, which Pillow has cut down to 8."""
+    if image.format == "PNG":
+        return data[24] == 16  # the bit depth in IHDR, always the first chunk
+    if image.format == "TIFF" and image.mode in ("RGB", "RGBA"):
+        depths = image.getexif().get(Base.BitsPerSample, ())
+        return set(depths if isinstance(depths, tuple) else (depths,)) == {16}
+    return False
+
+
+def _chunks_fit(png: bytes) -> bool:
+    """Whether every chunk ends within the file. OpenCV takes as much memory as a chunk says that it has."""
+    place = 8
+    while place + 12 <= len(png):
+        length, name = struct.unpack_from(">I4s", png, place)
+        place += 12 + int(length)
+        if name == b"IEND":
+            break
+    return place <= len(png)
+
+
+def _deep_grey(samples: Plane, alpha: Plane | None, profile: bytes | None) -> tuple[FloatArray, Plane | None]:
+    converted = profile if profile and not icc.is_srgb(profile) else None
+
+    def luma(top: int, bottom: int) -> FloatArray:
+        levels = samples[top:bottom].astype(np.float32) / np.float32(65535)
+        return _luma(levels if converted is None else icc.deep_to_srgb(levels, converted))
+
+    return _by_bands(samples.shape[0], samples.shape[1], luma), alpha
+
+
+def _by_bands(height: int, width: int, luma: Callable[[int, int], FloatArray]) -> FloatArray:
+    """Grey levels (H, W) from those of the rows from top to bottom: colors in floating point take much memory."""
+    grey = np.empty((height, width), np.float32)
+    rows = max(1, BAND_PIXELS // width)
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        grey[top:bottom] = luma(top, bottom)
+    return grey
+
+
+def _shallow_grey(image: Image.Image, profile: bytes | None) -> tuple[FloatArray, Plane | None]:
+    """Grey levels and alpha of a picture of up to 8 bits a channel."""
+    image, alpha = _split_alpha(image)
+    if image.mode not in ("L", "RGB", "CMYK", "LAB"):
+        image = image.convert("L" if image.mode == "1" else "RGB")  # palette, YCbCr, HSV
+    if image.mode == "LAB" and not profile:
+        image = icc.lab_to_srgb(image)
+    elif profile and not icc.is_srgb(profile):
+        image = icc.to_srgb(image, profile)
+    elif image.mode == "CMYK":
+        image = image.convert("RGB")
+    width, height = image.size
+
+    def luma(top: int, bottom: int) -> FloatArray:
+        return _luma(np.asarray(image.crop((0, top, width, bottom))).astype(np.float32) / np.float32(255))
+
+    return _by_bands(height, width, luma), alpha
+
+
+def _split_alpha(image: Image.Image) -> tuple[Image.Image, Plane | None]:
+    if image.mode in ("LA", "La") or (image.mode in ("1", "L") and "transparency" in image.info):
+        grey, alpha = image.convert("LA").split()
+        return grey, np.asarray(alpha)
+    if image.mode in ("PA", "RGBA", "RGBa") or "transparency" in image.info:
+        *color, alpha = image.convert("RGBA").split()
+        return Image.merge("RGB", color), np.asarray(alpha)
+    return image, None
+
+
+def _luma(levels: FloatArray) -> FloatArray:
+    """BT.601 luma of gamma-encoded R, G, B (H, W, 3); grey levels (H, W) are their own."""
+    return levels if levels.ndim == 2 else np.asarray(cv2.cvtColor(levels, cv2.COLOR_RGB2GRAY), np.float32)
+
+
+def _orientation_and_exif(image: Image.Image) -> tuple[int, bytes | None]:
+    """The orientation (1 to 8, EXIF 2.32), and what EXIF says that holds for another file, upright and in sRGB.
+
+    EXIF that cannot be parsed, or not be written again, counts as none.
+    """
+    try:
+        exif = image.getexif()
+        orientation = int(exif.get(Base.Orientation, 1))
+        kept = Image.Exif()
+        for tag in exif.keys() - STORAGE_TAGS - {Base.Orientation, IFD.Exif, IFD.GPSInfo}:
+            kept[tag] = exif[tag]
+        details = _corrected(exif.get_ifd(IFD.Exif), image, sideways=orientation in SIDEWAYS)
+        for ifd, content in ((IFD.Exif, details), (IFD.GPSInfo, exif.get_ifd(IFD.GPSInfo))):
+            if content:
+                kept[ifd] = content
+        return orientation, kept.tobytes() if kept else None
+    except (*DAMAGED, AttributeError):  # the latter where a text is a number
+        return 1, None
+
+
+def _corrected(details: dict[int, Any], image: Image.Image, *, sideways: bool) -> dict[int, Any]:
+    """The Exif directory with the color space and the size that the output will have, where it names them."""
+    width, height = image.size[::-1] if sideways else image.size
+    truth: dict[int, Any] = {Base.ColorSpace: 1, Base.ExifImageWidth: width, Base.ExifImageHeight: height}
+    return {tag: truth.get(tag, value) for tag, value in details.items()}
+
+
+def _dpi(image: Image.Image) -> tuple[float, float] | None:
+    across, down = (float(value) for value in image.info.get("dpi", (0, 0)))
+    return (across, down) if across > 0 and down > 0 else None
+
+
+def _upright(plane: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
+    """Undo the EXIF orientation of a plane (H, W)."""
+    if orientation in SIDEWAYS:
+        plane = plane.T
+    if orientation in (2, 3, 6, 7):
+        plane = plane[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        plane = plane[::-1]
+    return plane
