@@ -258,7 +258,8 @@ class _EnoughError(Exception):
 def _film_reader() -> Callable[[Path, Random], None]:
     import numpy as np
 
-    from vidcolor.media.video import VideoReader, VideoWriter
+    from vidcolor.media.reader import VideoReader
+    from vidcolor.media.writer import VideoWriter
     from vidcolor.options import ColorizeOptions, EncodeOptions
     from vidcolor.pipeline import colorize_video
     from vidcolor.progress import Progress

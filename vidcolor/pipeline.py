@@ -24,8 +24,9 @@ from vidcolor.media.hwaccel import read_film
 from vidcolor.media.image_sequence import PicturePattern
 from vidcolor.media.image_sequence_writer import SequenceWriter
 from vidcolor.media.pipes import PipeInput, PipeOutput
+from vidcolor.media.reader import VideoReader
 from vidcolor.media.sources import FilmInput
-from vidcolor.media.video import VideoReader, VideoWriter
+from vidcolor.media.writer import VideoWriter
 from vidcolor.motion.anchors import mark_anchors
 from vidcolor.motion.duplicates import merge_repeats, part_repeats
 from vidcolor.motion.propagation import steady

@@ -127,7 +127,7 @@ def library(monkeypatch: pytest.MonkeyPatch) -> Library:
         is_picture=lambda path: path.suffix in pictures,
     )
     fake_module(monkeypatch, "vidcolor.folder", colorize_folder=fake.colorize_folder)
-    fake_module(monkeypatch, "vidcolor.media.video", VideoReader=fake.open_film)
+    fake_module(monkeypatch, "vidcolor.media.reader", VideoReader=fake.open_film)
     fake_module(monkeypatch, "vidcolor.demo", render_demo=fake.render_demo)
     return fake
 
@@ -191,7 +191,7 @@ def test_the_film_is_looked_into_while_the_network_is_loaded(library: Library, m
         return StringIO()
 
     monkeypatch.setattr(sys.modules["vidcolor.inference.weights"], "load_generator", lambda path: loading.set())
-    monkeypatch.setattr(sys.modules["vidcolor.media.video"], "VideoReader", open_film)
+    monkeypatch.setattr(sys.modules["vidcolor.media.reader"], "VideoReader", open_film)
     assert run("film.mp4", "-o", "out.mp4").exit_code == 0
 
 
@@ -681,7 +681,7 @@ for name, contents in {
     "inference.weights": {"load_generator": lambda path: None},
     "inference.colorizer": {"Colorizer": lambda generator, **settings: None},
     "photograph": {"is_picture": lambda path: False, "colorize_image": None},
-    "media.video": {"VideoReader": lambda path, **settings: StringIO()},
+    "media.reader": {"VideoReader": lambda path, **settings: StringIO()},
     "pipeline": {"colorize_video": colorize_video},
 }.items():
     module = ModuleType("vidcolor." + name)

@@ -29,7 +29,7 @@ from vidcolor.frames import FloatArray
 from vidcolor.inspect.estimate import MIN_FRAMES, PIECES, Sizes, estimate_shots
 from vidcolor.inspect.film import film_info, is_constant
 from vidcolor.inspect.report import FilmReport, info_json, inspect_file
-from vidcolor.media.video import VideoReader
+from vidcolor.media.reader import VideoReader
 from vidcolor.options import ColorizeOptions, EncodeOptions
 from vidcolor.pipeline import colorize_video
 

@@ -17,7 +17,7 @@ from vidcolor.inspect.rehearsal import plan_film
 from vidcolor.media.hdr_metadata import HdrMetadata, parse_hdr_metadata
 from vidcolor.media.image_sequence import PicturePattern
 from vidcolor.media.image_sequence_writer import SequenceWriter
-from vidcolor.media.video import VideoReader
+from vidcolor.media.reader import VideoReader
 from vidcolor.options import ColorizeOptions, EncodeOptions
 
 P3_DISPLAY = (34000, 16000, 13250, 34500, 7500, 3000, 15635, 16450, 50, 10_000_000)

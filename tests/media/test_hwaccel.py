@@ -23,7 +23,7 @@ from vidcolor.cli.commands import main
 from vidcolor.errors import InputError, OptionError
 from vidcolor.media.hwaccel import UnacceleratedError, find_device, read_film
 from vidcolor.media.pixel_formats import PLANAR_KIN, plane_view
-from vidcolor.media.video import VideoReader
+from vidcolor.media.reader import VideoReader
 from vidcolor.options import ColorizeOptions
 from vidcolor.pipeline import colorize_video
 from vidcolor.progress import Report

@@ -20,7 +20,7 @@ from vidcolor.color.luma import shrink
 from vidcolor.errors import OptionError
 from vidcolor.frames import Frame, Picture, VideoSpec
 from vidcolor.media.interlacing import Deinterlacing
-from vidcolor.media.video import VideoReader
+from vidcolor.media.reader import VideoReader
 from vidcolor.options import ColorizeOptions, EncodeOptions
 from vidcolor.pipeline import colorize_video
 from vidcolor.render import render

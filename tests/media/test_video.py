@@ -17,7 +17,8 @@ from av.stream import Disposition
 
 from tests.support.clips import Clip, decoded, make_clip, timeline
 from vidcolor.errors import InputError, OptionError, OutputError, VidcolorError
-from vidcolor.media.video import VideoReader, VideoWriter, _Clock, at_depth
+from vidcolor.media.reader import VideoReader, _Clock
+from vidcolor.media.writer import VideoWriter, at_depth
 from vidcolor.options import EncodeOptions
 
 FAST = EncodeOptions(preset="ultrafast")

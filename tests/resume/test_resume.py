@@ -37,7 +37,7 @@ from vidcolor.inference.multi_device import Team
 from vidcolor.inference.weights import load_generator
 from vidcolor.media.image_sequence import PicturePattern
 from vidcolor.media.pipes import PipeInput
-from vidcolor.media.video import VideoReader
+from vidcolor.media.reader import VideoReader
 from vidcolor.options import ColorizeOptions, EncodeOptions
 from vidcolor.pipeline import colorize_video
 from vidcolor.progress import Progress, Report
@@ -661,7 +661,7 @@ VICTIM = f"""
 import sys
 from vidcolor.cli import commands as cli
 from vidcolor.resume import segments
-from vidcolor.media import video
+from vidcolor.media import writer
 from vidcolor.resume.segment_writer import SegmentWriter
 
 def ticking(function):
@@ -673,7 +673,7 @@ def ticking(function):
 
 segments.MIN_FRAMES, segments.MAX_FRAMES = {LEAST}, {MOST}
 SegmentWriter.write = ticking(SegmentWriter.write)
-video.VideoWriter._own = ticking(video.VideoWriter._own)
+writer.VideoWriter._own = ticking(writer.VideoWriter._own)
 cli.main(sys.argv[1:])
 """
 """The command, with short segments. A tick for each frame that is encoded, and for each that is joined."""

@@ -30,7 +30,7 @@ from vidcolor.errors import InputError, OptionError, OutputError, WeightsError
 from vidcolor.inference.weights import load_generator, save_generator
 from vidcolor.media import probe
 from vidcolor.media.passthrough import Passthrough
-from vidcolor.media.video import VideoReader
+from vidcolor.media.reader import VideoReader
 from vidcolor.networks.residual import ResidualNetwork
 from vidcolor.options import ColorizeOptions
 from vidcolor.pipeline import colorize_video

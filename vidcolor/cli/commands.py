@@ -225,7 +225,7 @@ def check_film(session: Session, source: Path, options: ColorizeOptions) -> None
     """Decode a film's first picture, so that a file without any is refused at once, and not after the network."""
     with session.display.loading(f"Looking into {source.name}"):
         from vidcolor.files.suffixes import is_picture
-        from vidcolor.media.video import VideoReader
+        from vidcolor.media.reader import VideoReader
 
         if not is_picture(source):
             VideoReader(source, deinterlace=options.deinterlace, on_error=options.on_error).close()

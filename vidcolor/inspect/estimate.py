@@ -33,7 +33,8 @@ from vidcolor.inspect.film import Timing
 from vidcolor.media.hwaccel import read_film
 from vidcolor.media.interlacing import Deinterlacing
 from vidcolor.media.probe import choose_video, open_film
-from vidcolor.media.video import VideoReader, VideoWriter
+from vidcolor.media.reader import VideoReader
+from vidcolor.media.writer import VideoWriter
 from vidcolor.motion.scene_list import SceneFile
 from vidcolor.options import ColorizeOptions
 from vidcolor.pipeline import color_pictures

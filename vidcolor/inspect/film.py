@@ -1,6 +1,6 @@
 """What a film holds: its streams, its times, and how its picture is stored. Nothing is colored or written.
 
-Most of it is what :class:`~vidcolor.media.video.VideoReader` found out. Two things take a look at the packets
+Most of it is what :class:`~vidcolor.media.reader.VideoReader` found out. Two things take a look at the packets
 themselves: whether the frame rate is constant, and how many frames there are, where the file is small enough to count
 them.
 """
@@ -24,7 +24,7 @@ from vidcolor.color import h273
 from vidcolor.errors import InputError
 from vidcolor.media.pixel_formats import luma_layout
 from vidcolor.media.probe import choose_video, open_film
-from vidcolor.media.video import VideoReader
+from vidcolor.media.reader import VideoReader
 
 SURVEY_BYTES = 64 << 20
 """A film up to this size is counted to its end; of a larger one only so much is looked at."""

@@ -1,6 +1,6 @@
 """What will become of a film: kept, changed or dropped, and why. Found out by doing it, with one picture.
 
-The film's first picture is written, by the very :class:`~vidcolor.media.video.VideoWriter` that would write the whole,
+The film's first picture is written, by the very :class:`~vidcolor.media.writer.VideoWriter` that would write the whole,
 to a file in the user's temporary folder, and that file is read back. So nothing is said here that was not tried: what
 the encoder and the muxer refuse, what they lose in silence, and what arrives.
 """
@@ -23,7 +23,8 @@ from vidcolor.inspect.film import is_rgb
 from vidcolor.media.encoder import EncoderChoice, choose_encoder
 from vidcolor.media.outcomes import Fate, Plan
 from vidcolor.media.passthrough import container_metadata, describe, kept_metadata
-from vidcolor.media.video import VideoReader, VideoWriter
+from vidcolor.media.reader import VideoReader
+from vidcolor.media.writer import VideoWriter
 from vidcolor.options import EncodeOptions
 
 

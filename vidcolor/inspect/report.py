@@ -38,7 +38,7 @@ from vidcolor.inspect.film import FilmInfo, film_info
 from vidcolor.inspect.picture import PictureFileInfo, inspect_picture
 from vidcolor.inspect.rehearsal import default_output, plan_film
 from vidcolor.media.outcomes import Outcome, Plan
-from vidcolor.media.video import VideoReader
+from vidcolor.media.reader import VideoReader
 from vidcolor.options import ColorizeOptions
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from av.codec.hwaccel import HWAccel
 
 from vidcolor.errors import InputError, OptionError
 from vidcolor.files.paths import is_file
-from vidcolor.media.video import VideoReader
+from vidcolor.media.reader import VideoReader
 
 Reader = TypeVar("Reader", bound=VideoReader)
 

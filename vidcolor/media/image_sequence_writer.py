@@ -1,4 +1,4 @@
-"""A film as numbered pictures: the twin of :class:`vidcolor.media.video.VideoWriter` for ``out_%06d.png``."""
+"""A film as numbered pictures: the twin of :class:`vidcolor.media.writer.VideoWriter` for ``out_%06d.png``."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from vidcolor.frames import ChromaFormat, Picture, Plane
 from vidcolor.media.encoder import FALLBACK_RATE
 from vidcolor.media.image_sequence import PicturePattern, check_numbered
 from vidcolor.media.passthrough import describe
+from vidcolor.media.reader import VideoReader
 from vidcolor.media.sources import SequenceSource
 from vidcolor.media.timestamps import CountedTimes, OwnTimes, Times
-from vidcolor.media.video import VideoReader
 from vidcolor.options import EncodeOptions
 from vidcolor.stills.reader import SourcePicture
 from vidcolor.stills.writer import DEEP, ENCODERS, write_picture

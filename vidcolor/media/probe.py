@@ -18,8 +18,8 @@ from av.video.stream import VideoStream
 
 from vidcolor.errors import InputError
 from vidcolor.files.paths import is_anything, is_file, is_folder
-from vidcolor.frames import VideoSpec
-from vidcolor.media.hdr_metadata import HdrMetadata, parse_hdr_metadata
+from vidcolor.frames import HdrMetadata, VideoSpec
+from vidcolor.media.hdr_metadata import parse_hdr_metadata
 from vidcolor.media.mp4_tables import check_announced_samples
 from vidcolor.media.outcomes import Fate
 from vidcolor.media.pixel_formats import MATRIX_BT709, MATRIX_RGB, RANGE_FULL, RANGE_LIMITED, luma_layout

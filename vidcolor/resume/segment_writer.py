@@ -1,4 +1,4 @@
-"""Films as files, made so that nothing finished is lost: the twin of :class:`vidcolor.media.video.VideoWriter`.
+"""Films as files, made so that nothing finished is lost: the twin of :class:`vidcolor.media.writer.VideoWriter`.
 
 The pictures are encoded in segments, each by an encoder of its own, and each is safely on the disk before the next is
 begun (:mod:`vidcolor.resume.work_folder`). At the end they are joined, without encoding anything twice, with all other
@@ -23,7 +23,8 @@ from vidcolor.errors import OutputError
 from vidcolor.files.durable import sync_folder
 from vidcolor.files.paths import check_destination
 from vidcolor.frames import Frame, Picture, Plane
-from vidcolor.media.video import VideoReader, VideoWriter
+from vidcolor.media.reader import VideoReader
+from vidcolor.media.writer import VideoWriter
 from vidcolor.options import EncodeOptions
 from vidcolor.resume.identity import Identity, check_unchanged
 from vidcolor.resume.segment_file import (
