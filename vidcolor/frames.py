@@ -118,10 +118,10 @@ class Frame:
     """True for a flash, or a frame so damaged that nothing in it matches its neighbours: its luma says nothing about
     where things are."""
     is_anchor: bool = True
-    """True where the network is asked; the others get their color carried from the anchors."""
-    is_relay: bool = False
-    """True where color that is carried gets no further without a halt: it is smoothed there as on an anchor."""
+    """True for frames that the network colors; the others get their ab from them (:mod:`vidcolor.motion.anchors`)."""
+    is_waypoint: bool = False
+    """True for frames between two anchors on which ab is smoothed as on an anchor, without the network."""
     ab: FloatArray | None = None
     """(2, h, w), CIE Lab units, about [-110, 110]; None until a stage has made it."""
-    repeats: tuple[Frame, ...] = ()
-    """Frames that follow and show the same (:mod:`vidcolor.motion.duplicates`): they take their ab from this one."""
+    duplicates: tuple[Frame, ...] = ()
+    """Frames that follow and show the same picture (:mod:`vidcolor.motion.duplicates`); they share this one's ab."""

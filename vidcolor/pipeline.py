@@ -28,8 +28,8 @@ from vidcolor.media.reader import VideoReader
 from vidcolor.media.sources import FilmInput
 from vidcolor.media.writer import VideoWriter
 from vidcolor.motion.anchors import mark_anchors
-from vidcolor.motion.duplicates import merge_repeats, part_repeats
-from vidcolor.motion.propagation import steady
+from vidcolor.motion.duplicates import expand_duplicates, merge_duplicates
+from vidcolor.motion.propagation import smooth_and_propagate
 from vidcolor.motion.scene_list import SceneFile, ShotList
 from vidcolor.motion.shots import mark_cuts
 from vidcolor.options import ColorizeOptions
@@ -271,12 +271,12 @@ def color_frames(
 
     ``shots``: where they begin, if that is known.
     """
-    cut = mark_cuts(pictures) if shots is None else shots.obey(mark_cuts(pictures))
+    cut = mark_cuts(pictures) if shots is None else shots.apply(mark_cuts(pictures))
     segments = mark_segments(cut)
-    distinct = merge_repeats(segments) if options.anchor_spacing is None else segments
+    distinct = merge_duplicates(segments) if options.anchor_spacing is None else segments
     frames = stage("decode", mark_anchors(distinct, options.anchor_spacing))
     colored = stage("generator", colorize_anchors(frames, colorizer))
-    return stage("temporal", part_repeats(steady(colored, strength=options.smoothing)))
+    return stage("temporal", expand_duplicates(smooth_and_propagate(colored, strength=options.smoothing)))
 
 
 def colorize_anchors(frames: Iterator[Frame], colorizer: Predictor) -> Iterator[Frame]:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.scenes import frames_of, panning
 from vidcolor.frames import Frame
-from vidcolor.motion.anchors import FURTHEST, NEAREST, mark_anchors
+from vidcolor.motion.anchors import MAX_SPACING, MIN_SPACING, mark_anchors
 from vidcolor.motion.shots import FLASH_FRAMES, mark_cuts
 
 
@@ -40,7 +40,7 @@ def test_anchors(every, expected):
 def test_a_still_needs_few_anchors():
     """Where nothing moves they are as far apart as they may be, whatever the exposure does."""
     gains = np.random.default_rng(0).uniform(0.8, 1.0, 41)
-    assert anchors_of([gain * panning(1, 1)[0] for gain in gains], None) == [*range(0, 40, FURTHEST), 40]
+    assert anchors_of([gain * panning(1, 1)[0] for gain in gains], None) == [*range(0, 40, MAX_SPACING), 40]
 
 
 def test_motion_needs_more_anchors():
@@ -51,13 +51,13 @@ def test_motion_needs_more_anchors():
     for anchors in (slow, fast):
         assert anchors[0] == 0
         assert anchors[-1] == 40
-        assert max(np.diff(anchors)) <= FURTHEST
+        assert max(np.diff(anchors)) <= MAX_SPACING
 
 
 def marks_of(pictures: list[np.ndarray], every: int | None) -> str:
-    """For each frame: A an anchor, r a relay, a dot neither."""
+    """For each frame: A an anchor, r a waypoint, a dot neither."""
     frames = mark_anchors(mark_cuts(frames_of(pictures)), every)
-    return "".join("A" if frame.is_anchor else "r" if frame.is_relay else "." for frame in frames)
+    return "".join("A" if frame.is_anchor else "r" if frame.is_waypoint else "." for frame in frames)
 
 
 def changing(share: float) -> list[np.ndarray]:
@@ -69,11 +69,11 @@ def changing(share: float) -> list[np.ndarray]:
 def test_relays_where_motion_leads_nowhere():
     """Where a frame cannot be bent into the next, color halts on it, and the network sees no more than each fourth.
 
-    A film that is told where its anchors are has no relays, nor has one that can be bent.
+    A film that is told where its anchors are has no waypoints, nor has one that can be bent.
     """
     marks = marks_of(changing(0.3), None)
     assert "ArrrArrrA" in marks
-    assert min(np.diff([place for place, mark in enumerate(marks[:-1]) if mark == "A"])) == NEAREST
+    assert min(np.diff([place for place, mark in enumerate(marks[:-1]) if mark == "A"])) == MIN_SPACING
     assert "r" not in marks_of(changing(0.3), 8) + marks_of(panning(2, 41, speed=0.5), None)
 
 

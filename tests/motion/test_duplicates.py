@@ -11,7 +11,7 @@ import pytest
 from tests.support.scenes import moving_scene, shot
 from tests.test_pipeline import Painter
 from vidcolor.frames import ChromaFormat, Frame, Picture, VideoSpec
-from vidcolor.motion.duplicates import MAX_REPEATS, MAX_UNLIKE, merge_repeats, part_repeats
+from vidcolor.motion.duplicates import MAX_DISTINCT_LUMA, MAX_DUPLICATES, expand_duplicates, merge_duplicates
 from vidcolor.motion.smoothing import WINDOW, smooth
 from vidcolor.options import ColorizeOptions
 from vidcolor.pipeline import color_frames
@@ -34,22 +34,22 @@ def held(counts: list[int], *, noise: float = 0.0) -> list[Frame]:
 @pytest.mark.parametrize("counts", [[3, 2, 3, 2, 3], [2] * 8, [1, 1, 1, 1], [5]])
 def test_runs_become_one_frame_and_are_parted_again(counts, noise):
     frames = [replace(frame, ab=None) for frame in held(counts, noise=noise)]
-    merged = list(merge_repeats(iter(frames)))
-    assert [1 + len(frame.repeats) for frame in merged] == counts
+    merged = list(merge_duplicates(iter(frames)))
+    assert [1 + len(frame.duplicates) for frame in merged] == counts
     colored = [replace(frame, ab=np.full((2, 1, 1), index, np.float32)) for index, frame in enumerate(merged)]
-    parted = list(part_repeats(iter(colored)))
+    parted = list(expand_duplicates(iter(colored)))
     assert [frame.picture.pts for frame in parted] == [frame.picture.pts for frame in frames]
     assert all(one.grey is other.grey for one, other in zip(parted, frames, strict=True))
     assert [int(frame.ab[0, 0, 0]) for frame in parted] == [i for i, count in enumerate(counts) for _ in range(count)]
-    assert not any(frame.repeats for frame in parted)
+    assert not any(frame.duplicates for frame in parted)
 
 
 @pytest.mark.parametrize("speed", [0.1, 0.3, 1.0])
 def test_slow_motion_is_no_repetition(speed):
     """No frame is more than half a pixel from the one whose colors it takes."""
     frames = shot(moving_scene(2, 12, speed=speed))
-    merged = list(merge_repeats(iter(frames)))
-    assert max(1 + len(frame.repeats) for frame in merged) <= 1 + 0.5 / speed
+    merged = list(merge_duplicates(iter(frames)))
+    assert max(1 + len(frame.duplicates) for frame in merged) <= 1 + 0.5 / speed
 
 
 def test_what_begins_something_stands_for_itself():
@@ -57,14 +57,14 @@ def test_what_begins_something_stands_for_itself():
     frames[3] = replace(frames[3], opens_shot=True)
     frames[6] = replace(frames[6], opens_segment=True)
     frames[9] = replace(frames[9], is_disturbed=True)
-    assert [frame.picture.pts for frame in merge_repeats(iter(frames))] == [0, 3, 6, 9, 10]
+    assert [frame.picture.pts for frame in merge_duplicates(iter(frames))] == [0, 3, 6, 9, 10]
 
 
 def test_no_run_is_longer_than_memory_allows():
-    merged = list(merge_repeats(iter(held([3 * MAX_REPEATS]))))
-    assert max(len(frame.repeats) for frame in merged) == MAX_REPEATS
-    assert sum(1 + len(frame.repeats) for frame in merged) == 3 * MAX_REPEATS
-    assert not list(merge_repeats(iter(())))
+    merged = list(merge_duplicates(iter(held([3 * MAX_DUPLICATES]))))
+    assert max(len(frame.duplicates) for frame in merged) == MAX_DUPLICATES
+    assert sum(1 + len(frame.duplicates) for frame in merged) == 3 * MAX_DUPLICATES
+    assert not list(merge_duplicates(iter(())))
 
 
 def test_a_still_is_asked_for_now_and_then():
@@ -72,7 +72,7 @@ def test_a_still_is_asked_for_now_and_then():
     still = [replace(frame, opens_shot=False, ab=None) for frame in held([160])]
     frames, asked = colored(still, ColorizeOptions())
     assert len(frames) == 160
-    assert 160 / (1 + MAX_REPEATS) <= asked <= 160 / (1 + MAX_REPEATS) + 1
+    assert 160 / (1 + MAX_DUPLICATES) <= asked <= 160 / (1 + MAX_DUPLICATES) + 1
 
 
 def test_equal_luma_waits_once():
@@ -82,9 +82,11 @@ def test_equal_luma_waits_once():
     frames = [
         replace(frame, picture=replace(frame.picture, luma=plane)) for frame, plane in zip(frames, planes, strict=True)
     ]
-    merged = list(merge_repeats(iter(frames)))
-    assert [1 + len(frame.repeats) for frame in merged] == [6 + MAX_UNLIKE, 6 - MAX_UNLIKE]
-    assert len({id(frame.picture.luma) for run in merged for frame in (run, *run.repeats)}) == 1 + MAX_UNLIKE + 1
+    merged = list(merge_duplicates(iter(frames)))
+    assert [1 + len(frame.duplicates) for frame in merged] == [6 + MAX_DISTINCT_LUMA, 6 - MAX_DISTINCT_LUMA]
+    assert (
+        len({id(frame.picture.luma) for run in merged for frame in (run, *run.duplicates)}) == 1 + MAX_DISTINCT_LUMA + 1
+    )
 
 
 def test_smoothing_waits_for_no_more_frames_than_its_window():
@@ -92,14 +94,14 @@ def test_smoothing_waits_for_no_more_frames_than_its_window():
 
     def counted():
         nonlocal taken
-        for frame in merge_repeats(iter(held([5] * 30))):
-            taken += 1 + len(frame.repeats)
+        for frame in merge_duplicates(iter(held([5] * 30))):
+            taken += 1 + len(frame.duplicates)
             yield frame
 
     given = 0
     for frame in smooth(counted(), strength=0.5):
-        assert taken - given <= WINDOW + MAX_REPEATS
-        given += 1 + len(frame.repeats)
+        assert taken - given <= WINDOW + MAX_DUPLICATES
+        given += 1 + len(frame.duplicates)
     assert given == 150
 
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from tests.support.scenes import SIZE, moving_scene, relative_error, shot
-from vidcolor.motion.propagation import carry, steady
+from vidcolor.motion.propagation import propagate, smooth_and_propagate
 from vidcolor.motion.smoothing import WINDOW
 
 
 def test_without_smoothing_every_frame_passes_untouched():
     """Strength 0 with every frame an anchor is the raw network, the very same objects."""
     frames = shot(moving_scene(1, 4))
-    assert all(out is frame for out, frame in zip(steady(iter(frames), strength=0), frames, strict=True))
+    assert all(out is frame for out, frame in zip(smooth_and_propagate(iter(frames), strength=0), frames, strict=True))
 
 
 @pytest.mark.parametrize("every", [2, 4, 8])
@@ -21,7 +21,7 @@ def test_color_follows_the_motion(every):
     """Between anchors, carried color has a tenth of the error that the nearest anchor's color would have."""
     views = moving_scene(2, 17)
     frames = shot(views, every=every)
-    carried = list(carry(iter(frames)))
+    carried = list(propagate(iter(frames)))
     nearest = [
         replace(frame, ab=min((f for f in frames if f.ab is not None), key=lambda f, i=i: abs(f.picture.pts - i)).ab)
         for i, frame in enumerate(frames)
@@ -43,15 +43,17 @@ def test_occluded_places_take_the_anchor_that_sees_them():
         views.append((grey, ab))
     frames = shot(views, every=8)
     nearest = [replace(frame, ab=frames[0 if index <= 4 else 8].ab) for index, frame in enumerate(frames)]
-    assert relative_error(list(carry(iter(frames))), views) < 0.5 * relative_error(nearest, views)
+    assert relative_error(list(propagate(iter(frames))), views) < 0.5 * relative_error(nearest, views)
 
 
 def test_relays_lead_through_fast_motion():
     """Where anchors are too far apart for the flow, color that halts on each frame has a quarter of the error."""
     views = moving_scene(3, 33, speed=8.0)
     without = shot(views, every=4)
-    relays = [replace(frame, is_relay=frame.ab is None) for frame in without]
-    straight, halting = (relative_error(list(steady(iter(f), strength=0.8)), views) for f in (without, relays))
+    waypoints = [replace(frame, is_waypoint=frame.ab is None) for frame in without]
+    straight, halting = (
+        relative_error(list(smooth_and_propagate(iter(f), strength=0.8)), views) for f in (without, waypoints)
+    )
     assert halting < 0.25 * straight
 
 
@@ -60,8 +62,11 @@ def test_relays_lead_through_fast_motion():
 def test_nothing_crosses_a_cut(strength, every):
     """Two shots in a row give, bit for bit, what each gives alone."""
     first, second = shot(moving_scene(5, 7), every=every), shot(moving_scene(6, 9), every=every, start=7)
-    together = list(steady(iter(first + second), strength=strength))
-    alone = [*steady(iter(first), strength=strength), *steady(iter(second), strength=strength)]
+    together = list(smooth_and_propagate(iter(first + second), strength=strength))
+    alone = [
+        *smooth_and_propagate(iter(first), strength=strength),
+        *smooth_and_propagate(iter(second), strength=strength),
+    ]
     assert len(together) == 16
     for one, other in zip(together, alone, strict=True):
         assert one.picture.pts == other.picture.pts
@@ -80,7 +85,7 @@ def test_memory_is_bounded(every):
             read += 1
             yield frame
 
-    for written, _ in enumerate(steady(counted(), strength=0.5), start=1):
+    for written, _ in enumerate(smooth_and_propagate(counted(), strength=0.5), start=1):
         assert read - written < WINDOW + every
 
 
@@ -89,10 +94,10 @@ def test_a_flash_keeps_the_colors_around_it():
     views = moving_scene(18, 9, speed=0)
     frames = shot(views, every=4)
     frames[2] = replace(frames[2], grey=np.ones_like(frames[2].grey), is_disturbed=True)
-    carried = list(carry(iter(frames)))
+    carried = list(propagate(iter(frames)))
     np.testing.assert_allclose(carried[2].ab, views[2][1], atol=1e-4)
     far = replace(frames[4], ab=frames[4].ab + 8)
-    carried = list(carry(iter([*frames[:4], far])))
+    carried = list(propagate(iter([*frames[:4], far])))
     np.testing.assert_allclose(carried[2].ab, views[2][1] + 4, atol=1e-4)
 
 
@@ -100,11 +105,11 @@ def test_a_shot_without_a_last_anchor_still_ends():
     """Frames after the last anchor take their color from it alone."""
     views = moving_scene(13, 5)
     frames = shot(views, every=4)[:4]
-    assert relative_error(list(carry(iter(frames))), views[:4]) < 0.15
+    assert relative_error(list(propagate(iter(frames))), views[:4]) < 0.15
 
 
 def test_a_shot_must_begin_with_an_anchor():
     """A frame without any anchor before it is a mistake of the caller."""
     frames = shot(moving_scene(14, 3))
     with pytest.raises(ValueError, match="expected ab on the first frame"):
-        list(carry(iter([replace(frames[0], ab=None), frames[1]])))
+        list(propagate(iter([replace(frames[0], ab=None), frames[1]])))

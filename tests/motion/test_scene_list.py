@@ -13,7 +13,7 @@ from tests.support.clips import Clip, make_clip
 from vidcolor.cli.commands import main
 from vidcolor.errors import InputError, OptionError, OutputError
 from vidcolor.frames import FloatArray, Frame, Picture
-from vidcolor.motion.scene_list import HEADER, ShotList, in_words, read_scenes, write_scenes
+from vidcolor.motion.scene_list import HEADER, ShotList, format_time, read_scenes, write_scenes
 from vidcolor.options import ColorizeOptions, EncodeOptions
 from vidcolor.pipeline import colorize_video
 from vidcolor.progress import Report
@@ -69,14 +69,14 @@ def test_a_time_means_the_first_frame_from_then_on() -> None:
     base = Fraction(1001, 30000)
     times = [Fraction(round(t * base * 1000), 1000) for t in range(40)]
     for t in range(1, 40):
-        marked = list(ShotList([times[t]], base, 0).obey(iter(frames(list(range(40))))))
+        marked = list(ShotList([times[t]], base, 0).apply(iter(frames(list(range(40))))))
         assert [frame.picture.pts for frame in marked if frame.opens_shot] == [0, t]
         assert [frame.picture.pts for frame in marked if not frame.is_disturbed] == [0, t]
 
 
 def test_gaps_and_doubles() -> None:
     """Several starts before one frame open one shot there; the clock begins with the first picture."""
-    marked = ShotList([Fraction(1), Fraction(2), Fraction(2)], Fraction(1, 10), 100).obey(
+    marked = ShotList([Fraction(1), Fraction(2), Fraction(2)], Fraction(1, 10), 100).apply(
         iter(frames([100, 105, 150, 155]))
     )
     assert [frame.picture.pts for frame in marked if frame.opens_shot] == [100, 150]
@@ -87,7 +87,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     starts = [Fraction(0), Fraction(1, 3), Fraction(61), Fraction(3599_999, 1000), Fraction(7325_5, 10)]
     write_scenes(tmp_path / "scenes.txt", starts)
     assert read_scenes(tmp_path / "scenes.txt") == [Fraction(round(s * 1000), 1000) for s in starts]
-    assert in_words(Fraction(7325_5, 10)) == "2:02:05.500"
+    assert format_time(Fraction(7325_5, 10)) == "2:02:05.500"
     (tmp_path / "mine.txt").write_text("# mine\n\n75.5\n 1:05 \n")
     assert read_scenes(tmp_path / "mine.txt") == [65, Fraction(151, 2)]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.support.scenes import moving_scene, relative_error, shot, with_noise
-from vidcolor.motion.smoothing import BEGINNING, WINDOW, smooth
+from vidcolor.motion.smoothing import START_FRAMES, WINDOW, smooth
 
 
 def mean_abs(frames, others) -> float:
@@ -78,8 +78,8 @@ def test_only_the_window_counts():
     """What has come out does not change with what comes later than the window, however the stream was chunked."""
     frames = with_noise(shot(moving_scene(7, WINDOW + 20), every=1), 8)
     whole = list(smooth(iter(frames), strength=0.5))
-    part = list(smooth(iter(frames[: WINDOW + BEGINNING]), strength=0.5))
-    settled = BEGINNING + WINDOW // 2
+    part = list(smooth(iter(frames[: WINDOW + START_FRAMES]), strength=0.5))
+    settled = START_FRAMES + WINDOW // 2
     for one, other in zip(whole[:settled], part, strict=False):
         np.testing.assert_array_equal(one.ab, other.ab)
     assert mean_abs(whole[settled:WINDOW], part[settled:WINDOW]) > 0
@@ -88,11 +88,11 @@ def test_only_the_window_counts():
 @pytest.mark.parametrize("repeated", [0, 3])
 def test_a_shot_begins_after_half_a_window(repeated):
     """Nobody waits for a whole window to see the first frames, and none comes without half of one after it."""
-    frames = [replace(frame, repeats=(frame,) * repeated) for frame in shot(moving_scene(7, 2 * WINDOW), every=1)]
+    frames = [replace(frame, duplicates=(frame,) * repeated) for frame in shot(moving_scene(7, 2 * WINDOW), every=1)]
     taken: list[int] = []
     came = [(number, len(taken)) for number, _ in enumerate(smooth(watched(frames, taken), strength=0.5))]
     shown = 1 + repeated
-    assert came[0][1] == -(-(WINDOW // 2 + BEGINNING) // shown)
+    assert came[0][1] == -(-(WINDOW // 2 + START_FRAMES) // shown)
     assert all((read - number) * shown >= WINDOW // 2 for number, read in came if read < len(frames))
 
 
@@ -117,27 +117,27 @@ def test_a_relay_is_told_what_anchors_agree_on():
     views = moving_scene(9, 25, speed=1.5)
     noisy = with_noise(shot(views), 10)
     frames = [
-        frame if index % 4 == 0 else replace(frame, ab=None, is_anchor=False, is_relay=True)
+        frame if index % 4 == 0 else replace(frame, ab=None, is_anchor=False, is_waypoint=True)
         for index, frame in enumerate(noisy)
     ]
     smoothed = list(smooth(iter(frames), strength=0.8))
     assert relative_error(smoothed, views) < 0.5 * relative_error(noisy, views)
-    anchors, relays = smoothed[4:21:4], smoothed[6:23:4]
-    assert relative_error(relays, views[6:23:4]) < 1.5 * relative_error(anchors, views[4:21:4])
+    anchors, waypoints = smoothed[4:21:4], smoothed[6:23:4]
+    assert relative_error(waypoints, views[6:23:4]) < 1.5 * relative_error(anchors, views[4:21:4])
 
 
 def test_a_relay_with_nothing_before_it_is_an_error():
     """It has nothing to pass on, and must not come out without ab."""
-    relay = replace(shot(moving_scene(9, 1))[0], ab=None, is_anchor=False, is_relay=True)
+    waypoint = replace(shot(moving_scene(9, 1))[0], ab=None, is_anchor=False, is_waypoint=True)
     with pytest.raises(ValueError, match="expected ab on the first frame of every shot"):
-        list(smooth(iter([relay]), strength=0.8))
+        list(smooth(iter([waypoint]), strength=0.8))
 
 
 def test_an_unknown_place_is_shared():
-    """Where neither the anchor before a relay nor the one after it agrees with it, both count alike."""
+    """Where neither the anchor before a waypoint nor the one after it agrees with it, both count alike."""
     (grey, ab), (other, _) = moving_scene(10, 1)[0], moving_scene(11, 1)[0]
     first, _, last = shot([(grey, ab)] * 3)
-    relay = replace(first, opens_shot=False, grey=other, ab=None, is_anchor=False, is_relay=True)
-    told = list(smooth(iter([first, relay, replace(last, ab=-ab)]), strength=0.8))[1].ab
+    waypoint = replace(first, opens_shot=False, grey=other, ab=None, is_anchor=False, is_waypoint=True)
+    told = list(smooth(iter([first, waypoint, replace(last, ab=-ab)]), strength=0.8))[1].ab
     assert np.isfinite(told).all()
     assert np.abs(told).mean() < 0.5 * np.abs(ab).mean()

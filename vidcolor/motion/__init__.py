@@ -1,1 +1,1 @@
-"""What moves: optical flow, shots, anchors, duplicates, and ab smoothed and carried along the motion."""
+"""Motion: optical flow, shot detection, choice of anchors, duplicate frames, and smoothing of ab along the motion."""

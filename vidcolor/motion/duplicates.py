@@ -1,7 +1,7 @@
-"""Pictures that are shown more than once: telecine, drawings that are held, stills. They are colored once.
+"""Merge frames that show the same picture again (telecine, drawings on twos, stills), so that each is colored once.
 
-What is merged here goes through generator and temporal as one frame, and is parted again before it is rendered: luma,
-and with it all that chroma depends on but ab, is each picture's own.
+Merged frames pass through the network and the smoothing as one frame and are expanded again before rendering, because
+luma, and with it the gamut of each pixel, may differ between them.
 """
 
 from __future__ import annotations
@@ -15,65 +15,70 @@ import numpy as np
 from vidcolor.frames import FloatArray, Frame
 from vidcolor.motion.flow import Levels, to_levels
 
-MAX_REPEATS = 15
-"""Of one frame; they wait until it is colored."""
-MAX_UNLIKE = 3
-"""How many of them may have luma of their own, which waits with them, at full size."""
-WINDOW = 9  # pixels at render size
-GLANCE = 24  # rows to either side of the middle, which nearly always tell two pictures apart
-TOLERANCE = 3.0
-"""Grey levels of 255, by which the mean over a window may differ. What x264 leaves of equality at a crf of 26 is 1.9 in
-the median frame and 3.2 in one of ten; the least motion in seven clips is 5.5. An edge of full contrast that moves by a
-tenth of a pixel is beyond it."""
+MAX_DUPLICATES = 15
+"""Duplicates of one frame; they are held until it is colored."""
+MAX_DISTINCT_LUMA = 3
+"""Duplicates of one frame whose luma planes differ from its own and are held at full size."""
+BLUR_SIZE = 9
+"""Side of the window, in pixels at render size, over which differences are averaged."""
+QUICK_CHECK_ROWS = 24
+"""Rows above and below the middle that are compared first; they tell most pairs of frames apart."""
+MAX_DIFFERENCE = 3.0
+"""Grey levels of 255 by which the means over a window may differ.
+
+Duplicates encoded by x264 at crf 26 differ by 1.9 in the median frame and by 3.2 in one of ten; the slowest motion in
+seven clips gives 5.5, and an edge of full contrast that moves by a tenth of a pixel more than 3.
+"""
 
 
-def merge_repeats(frames: Iterator[Frame]) -> Iterator[Frame]:
-    """Put each frame that shows the same as an earlier one into its ``repeats``; one that is equal shares its luma.
+def merge_duplicates(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """Move each frame that shows the same as an earlier one into the ``duplicates`` of that one.
 
-    Compared with the first of a run, so that slow motion does not add up. A frame that opens a shot or a segment, and
-    one that is disturbed, stands for itself. Holds back :data:`MAX_REPEATS` frames at most.
+    Frames are compared with the first of a run, so that slow motion does not accumulate. A frame that opens a shot or a
+    segment, or that is disturbed, is never merged. Duplicates with equal luma share one array. Hold back
+    :data:`MAX_DUPLICATES` frames at most.
     """
     first = next(frames, None)
     if first is None:
         return
     levels = to_levels(first.grey)
-    repeats: list[Frame] = []
-    unlike = 0
+    duplicates: list[Frame] = []
+    distinct = 0
     for frame in frames:
         own = to_levels(frame.grey)
-        stands_alone = frame.opens_shot or frame.opens_segment or frame.is_disturbed or first.is_disturbed
-        if not stands_alone and len(repeats) < MAX_REPEATS and show_the_same(levels, own):
+        is_single = frame.opens_shot or frame.opens_segment or frame.is_disturbed or first.is_disturbed
+        if not is_single and len(duplicates) < MAX_DUPLICATES and are_duplicates(levels, own):
             if np.array_equal(frame.picture.luma, first.picture.luma):
-                repeats.append(replace(frame, picture=replace(frame.picture, luma=first.picture.luma)))
+                duplicates.append(replace(frame, picture=replace(frame.picture, luma=first.picture.luma)))
                 continue
-            if unlike < MAX_UNLIKE:
-                repeats.append(frame)
-                unlike += 1
+            if distinct < MAX_DISTINCT_LUMA:
+                duplicates.append(frame)
+                distinct += 1
                 continue
-        yield replace(first, repeats=tuple(repeats))
-        first, levels, repeats, unlike = frame, own, [], 0
-    yield replace(first, repeats=tuple(repeats))
+        yield replace(first, duplicates=tuple(duplicates))
+        first, levels, duplicates, distinct = frame, own, [], 0
+    yield replace(first, duplicates=tuple(duplicates))
 
 
-def part_repeats(frames: Iterator[Frame]) -> Iterator[Frame]:
-    """Every frame by itself again, with the ab of the one that it repeats: the very same array."""
+def expand_duplicates(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """Yield each frame followed by its duplicates, which share its ab array."""
     for frame in frames:
-        yield replace(frame, repeats=())
-        for repeat in frame.repeats:
-            yield replace(repeat, ab=frame.ab, is_anchor=False)
+        yield replace(frame, duplicates=())
+        for duplicate in frame.duplicates:
+            yield replace(duplicate, ab=frame.ab, is_anchor=False)
 
 
-def show_the_same(one: Levels, other: Levels) -> bool:
-    """Whether no place in two (h, w) pictures differs by more than a codec's error."""
-    around = WINDOW // 2
-    middle = slice(max(len(one) // 2 - GLANCE, 0), len(one) // 2 + GLANCE)
-    glance = _differences(one[middle], other[middle])[around:-around]  # at what the cut does not touch
-    if glance.size and float(glance.max()) > TOLERANCE:
+def are_duplicates(one: Levels, other: Levels) -> bool:
+    """Return whether two (h, w) pictures differ nowhere by more than a codec's error, :data:`MAX_DIFFERENCE`."""
+    border = BLUR_SIZE // 2
+    middle = slice(max(len(one) // 2 - QUICK_CHECK_ROWS, 0), len(one) // 2 + QUICK_CHECK_ROWS)
+    quick = _mean_differences(one[middle], other[middle])[border:-border]  # rows whose window lies within the crop
+    if quick.size and float(quick.max()) > MAX_DIFFERENCE:
         return False
-    return float(_differences(one, other).max()) <= TOLERANCE
+    return float(_mean_differences(one, other).max()) <= MAX_DIFFERENCE
 
 
-def _differences(one: Levels, other: Levels) -> FloatArray:
-    """(h, w): of the means around each place."""
-    difference = cv2.blur(cv2.subtract(one, other, dtype=cv2.CV_32F), (WINDOW, WINDOW))
+def _mean_differences(one: Levels, other: Levels) -> FloatArray:
+    """Return the absolute difference of the means around each pixel, (h, w), in grey levels."""
+    difference = cv2.blur(cv2.subtract(one, other, dtype=cv2.CV_32F), (BLUR_SIZE, BLUR_SIZE))
     return np.abs(difference, out=np.asarray(difference, np.float32))

@@ -1,8 +1,8 @@
-"""The shots of a film as a text file that a person can read and edit: when each one begins.
+"""Read and write the list of shots of a film: a text file, editable by hand, with the time at which each shot starts.
 
-A line is a time from the film's first picture, ``H:MM:SS.mmm`` or plain seconds; what stands behind ``#`` is a remark.
-The first picture begins a shot whether it is listed or not. Times, not numbers of frames: they are what players show,
-and they stay true for a film with a variable frame rate.
+A line is a time from the film's first picture, ``H:MM:SS.mmm`` or plain seconds; text after ``#`` is a comment. The
+first picture starts a shot whether it is listed or not. The list holds times rather than frame numbers because players
+show times, and because they stay valid for a film with a variable frame rate.
 """
 
 from __future__ import annotations
@@ -18,27 +18,30 @@ from vidcolor.files.paths import check_destination, is_anything
 from vidcolor.frames import Frame
 
 HEADER = "# When each shot begins, from the film's first picture. Add, move or remove lines, and use the file again.\n"
-TOLERANCE = Fraction(1, 2000)  # seconds: half of the last digit that is written
+TIME_TOLERANCE = Fraction(1, 2000)
+"""Seconds: half of the last digit that is written."""
 
 
 @dataclass(frozen=True)
 class ShotList:
-    """Where the shots of a film begin.
-
-    ``starts``: seconds from the first picture, rising. ``time_base``: of the pictures' pts. ``first_pts``: of the
-    film's first picture.
-    """
+    """The times at which the shots of a film start."""
 
     starts: Sequence[Fraction]
+    """Seconds from the first picture, ascending."""
     time_base: Fraction
+    """Seconds per unit of the pictures' pts."""
     first_pts: int
+    """The pts of the film's first picture."""
 
-    def obey(self, frames: Iterator[Frame]) -> Iterator[Frame]:
-        """Set ``opens_shot`` on the first frame, on the first at or after each start, and on no other."""
+    def apply(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        """Set ``opens_shot`` on the first frame and on the first one at or after each start; clear it on all others.
+
+        A frame that opens a shot is not disturbed.
+        """
         waiting = [start for start in reversed(self.starts) if start > 0]
         opens_shot = True
         for frame in frames:
-            now = (frame.picture.pts - self.first_pts) * self.time_base + TOLERANCE
+            now = (frame.picture.pts - self.first_pts) * self.time_base + TIME_TOLERANCE
             while waiting and waiting[-1] <= now:
                 waiting.pop()
                 opens_shot = True
@@ -47,14 +50,14 @@ class ShotList:
 
 
 class SceneFile:
-    """The list of shots that a user names: obeyed where the file is there already, else written at the end.
+    """The list of shots that the user names: read if the file exists, otherwise written when the film is finished.
 
     Args:
-        path: None: shots are found, and not written down.
+        path: of the list; None: shots are detected and not written.
 
     Raises:
-        InputError: see :func:`read_scenes`.
-        OutputError: the file cannot be written.
+        InputError: the file is not a list of shots (:func:`read_scenes`).
+        OutputError: the file cannot be created.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -64,11 +67,26 @@ class SceneFile:
             check_destination(path, overwrite=False)
 
     def shots(self, time_base: Fraction, first_pts: int) -> ShotList | None:
-        """What is to be obeyed, if anything; the arguments are those of :class:`ShotList`."""
+        """Return the shots that the file lists, or None where there is no file to read.
+
+        Args:
+            time_base: seconds per unit of the pictures' pts.
+            first_pts: the pts of the film's first picture.
+        """
         return None if self.given is None else ShotList(self.given, time_base, first_pts)
 
     def finish(self, starts: Sequence[Fraction]) -> tuple[str, ...]:
-        """Write down where the shots began, in seconds, unless that was given; gives back what the user should know."""
+        """Write the list of shots, unless it was read.
+
+        Args:
+            starts: the times at which the shots of the film started, in seconds.
+
+        Returns:
+            Warnings: a line if some of the listed shots do not start within the film.
+
+        Raises:
+            OutputError: the file cannot be written, or exists by now.
+        """
         if self.path is None:
             return ()
         if self.given is None:
@@ -79,10 +97,10 @@ class SceneFile:
 
 
 def read_scenes(path: Path) -> list[Fraction]:
-    """The starts in a file, in seconds, sorted.
+    """Read the times in a file: seconds, sorted.
 
     Raises:
-        InputError: it cannot be read, or a line is no time.
+        InputError: the file cannot be read, or a line is not a time.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -92,25 +110,30 @@ def read_scenes(path: Path) -> list[Fraction]:
     for number, line in enumerate(lines, start=1):
         words = line.partition("#")[0].split()
         if words:
-            starts.append(_parse(words[0], f"{path}, line {number}"))
+            starts.append(_parse_time(words[0], f"{path}, line {number}"))
     return sorted(starts)
 
 
 def write_scenes(path: Path, starts: Iterable[Fraction]) -> None:
-    """Write starts, in seconds; a file that has appeared meanwhile is left as it is (OutputError)."""
+    """Write the start times, in seconds, to a new file.
+
+    Raises:
+        OutputError: the file cannot be written, or exists by now; an existing file is left as it is.
+    """
     with atomic_file(path, overwrite=False) as draft:
-        draft.write_text(HEADER + "".join(f"{in_words(start)}\n" for start in starts), encoding="utf-8")
+        draft.write_text(HEADER + "".join(f"{format_time(start)}\n" for start in starts), encoding="utf-8")
 
 
-def in_words(seconds: Fraction) -> str:
-    """``H:MM:SS.mmm``."""
+def format_time(seconds: Fraction) -> str:
+    """Format seconds as ``H:MM:SS.mmm``."""
     whole, milliseconds = divmod(round(seconds * 1000), 1000)
     return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}.{milliseconds:03}"
 
 
-def _parse(word: str, where: str) -> Fraction:
+def _parse_time(word: str, where: str) -> Fraction:
+    """Parse ``H:MM:SS.mmm``, ``MM:SS.mmm`` or seconds; ``where`` begins the message of the InputError."""
     try:
-        if not word.isascii() or set(word) - set("0123456789:."):  # Fraction takes more: "1/3", "1e9", "1_0"
+        if not word.isascii() or set(word) - set("0123456789:."):  # Fraction accepts more: "1/3", "1e9", "1_0"
             raise ValueError
         parts = [Fraction(part) for part in word.split(":")]
         if len(parts) > 3 or any(part >= 60 for part in parts[1:]) or any(p.denominator > 1 for p in parts[:-1]):

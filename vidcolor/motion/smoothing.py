@@ -1,17 +1,15 @@
-"""One color for one thing: the ab of anchors averaged along the motion, over what a shot has shown and soon will.
+"""Smooth the ab of anchors over time by moving averages along the optical flow, over past and future anchors.
 
-What the network is unsure of it decides anew in every frame. So each anchor asks the shot for its opinion: a running
-mean from the shot's beginning, and another one backwards from :data:`WINDOW` frames ahead at most. Both follow the
-optical flow, and both count, pixel by pixel, only as far as the luma agrees.
+Where the network is unsure, its colors change from frame to frame. So the ab of each anchor is replaced by the mean of
+two exponential moving averages: one forward from the start of the shot, one backward from at most :data:`WINDOW` frames
+ahead. Both are warped along the optical flow, and each pixel of an average loses weight where its luma does not match
+the present frame; where nothing matches, the average starts again from the present frame. Both are reset at cuts.
 
-A relay (:mod:`vidcolor.motion.anchors`) has no opinion of its own. It is told what the anchors before and after it
-agree on.
+A waypoint (:mod:`vidcolor.motion.anchors`) has no ab of its own: it gets the weighted mean of the two averages.
 
-The mean of a red and a brown is duller than either. So the strength of the colors has a mean of its own, and the mean
-color is brought up to it, within :data:`MAX_GAIN`.
-
-Looking ahead is worth more than looking back further: it leaves half of the slow drift (over 24 frames, .49 instead of
-.89 of the true film's own warp error) and raises PSNR instead of lowering it (four clips, see docs/steady.md).
+The mean of a red and a brown is duller than either. So the chroma C* = √(a² + b²) has a moving average of its own, and
+the mean ab is scaled up to it, by :data:`MAX_GAIN` at most. Measurements, also of what looking ahead brings, are in
+``docs/steady.md``.
 """
 
 from __future__ import annotations
@@ -25,130 +23,183 @@ import numpy as np
 from vidcolor.frames import FloatArray, Frame
 from vidcolor.motion.flow import Levels, agreement, flow_estimator, flow_to, to_levels, warp
 
-WINDOW = 32  # frames that wait, at full size; the first half of them is then settled
-BEGINNING = 2  # frames of a shot that are settled as soon as half a window has come after them: a film begins sooner
-TOLERANCE = 8.0  # grey levels of 255: more strict than where color must come from somewhere
-MAX_KEEP = 0.95  # at strength 1: about the last twenty anchors
-MAX_GAIN = 1.5  # where opinions differ in hue, little is left of the mean, and what is left is chance
-MIN_WEIGHT = 1e-3  # where nothing that is remembered agrees, before and after share
-MIN_CHROMA = 1e-3  # Lab units: grey has no hue to be brought out
+WINDOW = 32
+"""Frames that are held at full size; when it is full, the first half of them is smoothed and passed on."""
+START_FRAMES = 2
+"""Frames at the start of a shot that are smoothed as soon as half a window follows them, to start the output sooner."""
+SMOOTHING_TOLERANCE = 8.0
+"""Grey levels of 255 by which luma may differ (``tolerance`` of :func:`vidcolor.motion.flow.agreement`).
+
+It is smaller than for propagation, because every anchor has ab of its own to fall back on.
+"""
+MAX_DECAY = 0.95
+"""Decay factor of the moving average at strength 1: it reaches over about the last twenty anchors."""
+MAX_GAIN = 1.5
+"""Largest factor by which the mean ab is scaled up; where hues differ much, the mean is nearly grey and mostly noise."""
+MIN_WEIGHT = 1e-3
+"""Added to both weights on a waypoint, so that both averages count alike where neither matches."""
+MIN_CHROMA = 1e-3
+"""C* in Lab units: lower bound of the divisor when ab is scaled."""
 
 
 @dataclass(frozen=True)
-class Memory:
-    """A running mean of ab along the motion, as it stands at one anchor, in either direction of time."""
+class MovingAverage:
+    """The state of an exponential moving average of ab along the motion at one frame, in either direction of time."""
 
     levels: Levels
-    """(h, w): the anchor's grey."""
+    """(h, w): the frame's grey."""
     color: FloatArray
-    """(3, h, w): the means of a, of b and of their strength √(a² + b²)."""
+    """(3, h, w), Lab units: the means of a, of b and of C*."""
     weight: FloatArray
-    """(h, w): how many anchors, in effect, have gone into ``color`` at each pixel, this one included."""
+    """(h, w): the effective number of anchors in ``color`` at each pixel."""
 
 
 @dataclass(frozen=True)
 class Averager:
-    """The running mean. ``max_weight``: how many anchors before the present one count at most."""
+    """Updates moving averages. It owns a flow estimator: one for each thread.
+
+    Attributes:
+        max_weight: upper bound of the weight of all anchors before the present one, which itself has the weight 1.
+        estimator: of the optical flow.
+    """
 
     max_weight: float
     estimator: cv2.DISOpticalFlow
 
-    def remember(self, frame: Frame, memory: Memory | None) -> Memory | None:
-        """One step, in either direction: what is remembered, warped to ``frame``, counts as far as the luma agrees.
+    def update(self, frame: Frame, average: MovingAverage | None) -> MovingAverage | None:
+        """Warp an average to the next frame, in either direction of time, and add the frame's ab, if it has any.
 
-        A frame without ab has no opinion of its own; None where nobody before has had one either.
+        The weight of each pixel is multiplied by the agreement of the luma, then limited to ``max_weight``.
+
+        Args:
+            frame: an anchor, or a waypoint without ab.
+            average: the state at the frame before; None at the start of a shot.
+
+        Returns:
+            The state at ``frame``; None where neither ``average`` nor ``frame`` has any ab.
         """
-        levels, color = to_levels(frame.grey), None if frame.ab is None else with_strength(frame.ab)
-        if memory is None:
-            return None if color is None else Memory(levels, color, np.ones_like(color[0]))
-        flow = flow_to(memory.levels, levels, self.estimator)
-        trusted = warp(memory.weight, flow) * agreement(levels, memory.levels, flow, tolerance=TOLERANCE)
-        past = np.clip(trusted, 0, np.float32(self.max_weight))
-        warped = warp(memory.color, flow)
+        levels, color = to_levels(frame.grey), None if frame.ab is None else append_chroma(frame.ab)
+        if average is None:
+            return None if color is None else MovingAverage(levels, color, np.ones_like(color[0]))
+        flow = flow_to(average.levels, levels, self.estimator)
+        match = agreement(levels, average.levels, flow, tolerance=SMOOTHING_TOLERANCE)
+        past = np.clip(warp(average.weight, flow) * match, 0, np.float32(self.max_weight))
+        warped = warp(average.color, flow)
         if color is None:
-            return Memory(levels, warped, past)
-        return Memory(levels, color + past / (1 + past) * (warped - color), 1 + past)
+            return MovingAverage(levels, warped, past)
+        return MovingAverage(levels, color + past / (1 + past) * (warped - color), 1 + past)
 
 
 def smooth(frames: Iterator[Frame], *, strength: float) -> Iterator[Frame]:
-    """Replace the ab of each frame that has one, and that of relays, by the mean along the motion, within the shot.
+    """Replace the ab of anchors and waypoints by its moving average along the motion, within each shot.
 
-    Holds back :data:`WINDOW` frames at most, half as many when a shot begins, and those that repeat the last one.
-    ``strength``, 0 to 1, limits how many anchors the mean reaches to on either side; 0 passes every frame through
-    untouched.
+    Other frames pass through as the same objects. Hold back :data:`WINDOW` frames at most, about half as many at the
+    start of a shot, not counting the duplicates of the last one.
+
+    Args:
+        frames: frames with ab on anchors, among them the first frame of every shot.
+        strength: 0 to 1; the decay factor of the average is ``strength`` × :data:`MAX_DECAY`. 0 passes every frame
+            through unchanged.
+
+    Raises:
+        ValueError: a waypoint has no anchor before it in its shot.
     """
     if strength == 0:
         yield from frames
         return
-    keep = MAX_KEEP * strength
-    averager = Averager(keep / (1 - keep), flow_estimator(finest=1))
-    waiting: list[Frame] = []
-    memory: Memory | None = None
-    held = 0  # frames that wait, with those that repeat them
+    decay = MAX_DECAY * strength
+    averager = Averager(decay / (1 - decay), flow_estimator(finest=1))
+    pending: list[Frame] = []
+    average: MovingAverage | None = None
+    held = 0  # pending frames and their duplicates
     for frame in frames:
         if frame.opens_shot:
-            yield from settle(waiting, len(waiting), memory, averager)[0]
-            waiting, memory, held = [], None, 0
-        waiting.append(frame)
-        held += 1 + len(frame.repeats)
-        is_beginning = memory is None
-        if held >= (WINDOW // 2 + BEGINNING if is_beginning else WINDOW):
-            count = min((len(waiting) + 1) // 2, BEGINNING if is_beginning else WINDOW)
-            settled, memory = settle(waiting, count, memory, averager)
-            yield from settled
-            waiting = waiting[count:]
-            held = sum(1 + len(frame.repeats) for frame in waiting)
-    yield from settle(waiting, len(waiting), memory, averager)[0]
+            yield from smooth_first(pending, len(pending), average, averager)[0]
+            pending, average, held = [], None, 0
+        pending.append(frame)
+        held += 1 + len(frame.duplicates)
+        at_start = average is None
+        if held >= (WINDOW // 2 + START_FRAMES if at_start else WINDOW):
+            count = min((len(pending) + 1) // 2, START_FRAMES if at_start else WINDOW)
+            smoothed, average = smooth_first(pending, count, average, averager)
+            yield from smoothed
+            pending = pending[count:]
+            held = sum(1 + len(frame.duplicates) for frame in pending)
+    yield from smooth_first(pending, len(pending), average, averager)[0]
 
 
-def settle(
-    waiting: Sequence[Frame], count: int, memory: Memory | None, averager: Averager
-) -> tuple[list[Frame], Memory | None]:
-    """The first ``count`` of the frames of a shot that wait, smoothed, and the memory at the last anchor among them."""
-    ahead: dict[int, Memory] = {}
-    following: Memory | None = None
-    for index in reversed(range(len(waiting))):
-        if waiting[index].ab is not None or waiting[index].is_relay:
-            following = averager.remember(waiting[index], following)
+def smooth_first(
+    pending: Sequence[Frame], count: int, average: MovingAverage | None, averager: Averager
+) -> tuple[list[Frame], MovingAverage | None]:
+    """Smooth the first ``count`` of the pending frames of a shot; the others only serve as look-ahead.
+
+    Args:
+        pending: consecutive frames of one shot.
+        count: how many to smooth.
+        average: the forward average before the first of them; None at the start of the shot.
+        averager: updates the averages.
+
+    Returns:
+        The smoothed frames, and the forward average at the last anchor or waypoint among them.
+
+    Raises:
+        ValueError: a waypoint has no anchor before it.
+    """
+    backward: dict[int, MovingAverage] = {}
+    following: MovingAverage | None = None
+    for index in reversed(range(len(pending))):
+        if pending[index].ab is not None or pending[index].is_waypoint:
+            following = averager.update(pending[index], following)
             if following is not None:
-                ahead[index] = following
-    settled = []
-    for index, frame in enumerate(waiting[:count]):
-        if frame.ab is None and not frame.is_relay:
-            settled.append(frame)
+                backward[index] = following
+    smoothed = []
+    for index, frame in enumerate(pending[:count]):
+        if frame.ab is None and not frame.is_waypoint:
+            smoothed.append(frame)
             continue
-        memory = averager.remember(frame, memory)
-        if memory is None:
+        average = averager.update(frame, average)
+        if average is None:
             raise ValueError(f"expected ab on the first frame of every shot, got none before {frame.picture.pts = }")
-        settled.append(replace(frame, ab=join(memory, ahead.get(index), frame.ab)))
-    return settled, memory
+        smoothed.append(replace(frame, ab=combine(average, backward.get(index), frame.ab)))
+    return smoothed, average
 
 
-def join(before: Memory, after: Memory | None, own: FloatArray | None) -> FloatArray:
-    """ab (2, h, w): the mean of all anchors before and after the present frame; its ``own`` ab, if it has one, is in
-    both of them."""
+def combine(forward: MovingAverage, backward: MovingAverage | None, own: FloatArray | None) -> FloatArray:
+    """Combine the forward and the backward average at one frame to its smoothed ab.
+
+    Args:
+        forward: the average over the frame and the anchors before it.
+        backward: the average over the frame and the anchors after it; None where there are none.
+        own: the frame's own ab, (2, h, w), which both averages contain; None on a waypoint.
+
+    Returns:
+        ab, (2, h, w): the weighted mean, in which the frame itself counts once, scaled up to the mean chroma.
+    """
     total: FloatArray
-    if after is None:
-        total = before.color
+    if backward is None:
+        total = forward.color
     elif own is None:
-        one, other = before.weight + np.float32(MIN_WEIGHT), after.weight + np.float32(MIN_WEIGHT)
-        total = before.color * one + after.color * other
+        one, other = forward.weight + np.float32(MIN_WEIGHT), backward.weight + np.float32(MIN_WEIGHT)
+        total = forward.color * one + backward.color * other
         total /= one + other
     else:
-        total = before.color * before.weight + after.color * after.weight - with_strength(own)
-        total /= before.weight + after.weight - 1
-    ab, strength = total[:2], total[2]
-    gain = strength / np.clip(strength_of(ab), np.float32(MIN_CHROMA), np.inf)
-    joined: FloatArray = ab * np.clip(gain, 1, np.float32(MAX_GAIN))
-    return joined
+        total = forward.color * forward.weight + backward.color * backward.weight - append_chroma(own)
+        total /= forward.weight + backward.weight - 1
+    ab, chroma = total[:2], total[2]
+    gain = chroma / np.clip(chroma_of(ab), np.float32(MIN_CHROMA), np.inf)
+    combined: FloatArray = ab * np.clip(gain, 1, np.float32(MAX_GAIN))
+    return combined
 
 
-def with_strength(ab: FloatArray) -> FloatArray:
-    """ab (2, h, w) and its strength, as a third plane."""
-    return np.concatenate((ab, strength_of(ab)[None]))
+def append_chroma(ab: FloatArray) -> FloatArray:
+    """Return ab (2, h, w) with its chroma C* as a third plane: (3, h, w)."""
+    return np.concatenate((ab, chroma_of(ab)[None]))
 
 
-def strength_of(ab: FloatArray) -> FloatArray:
-    """√(a² + b²), (h, w): faster than ``np.hypot``, and unlike ``cv2.magnitude`` the same wherever the array lies."""
-    strength: FloatArray = np.sqrt(ab[0] * ab[0] + ab[1] * ab[1])
-    return strength
+def chroma_of(ab: FloatArray) -> FloatArray:
+    """Return the chroma C* = √(a² + b²) of ab (2, h, w): (h, w).
+
+    This is faster than ``np.hypot`` and, unlike ``cv2.magnitude``, gives the same bits for every memory alignment.
+    """
+    chroma: FloatArray = np.sqrt(ab[0] * ab[0] + ab[1] * ab[1])
+    return chroma
