@@ -57,7 +57,7 @@ CASES_OF_PROCESS = 1000
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CaseOutcome:
     """What became of one case."""
 
     case: int
@@ -89,7 +89,7 @@ class Plan:
     keep: str | None = None
 
 
-def fuzz(plan: Plan, *, workers: int = 1, on_finding: Callable[[Outcome], None] | None = None) -> list[Outcome]:
+def fuzz(plan: Plan, *, workers: int = 1, on_finding: Callable[[CaseOutcome], None] | None = None) -> list[CaseOutcome]:
     """Run all cases of the plan in processes that are started anew after each crash or hang; outcomes in order."""
     starts = range(plan.first, plan.first + plan.cases, CASES_OF_PROCESS)
     with TemporaryDirectory() as folder, ThreadPoolExecutor(workers) as pool:
@@ -105,9 +105,9 @@ def fuzz(plan: Plan, *, workers: int = 1, on_finding: Callable[[Outcome], None] 
 
 
 def _run_cases(
-    plan: Plan, start: int, stop: int, seeds: Path, on_finding: Callable[[Outcome], None] | None
-) -> list[Outcome]:
-    outcomes: list[Outcome] = []
+    plan: Plan, start: int, stop: int, seeds: Path, on_finding: Callable[[CaseOutcome], None] | None
+) -> list[CaseOutcome]:
+    outcomes: list[CaseOutcome] = []
     while start < stop:
         for outcome in _one_process(plan, start, stop, seeds):
             outcomes.append(outcome)
@@ -117,7 +117,7 @@ def _run_cases(
     return outcomes
 
 
-def _one_process(plan: Plan, start: int, stop: int, seeds: Path) -> Iterator[Outcome]:
+def _one_process(plan: Plan, start: int, stop: int, seeds: Path) -> Iterator[CaseOutcome]:
     """The outcomes until the process ends; the last one says why, if that was too early."""
     reading, writing = os.pipe()
     job = json.dumps({**asdict(plan), "start": start, "stop": stop, "seeds": str(seeds), "answers": writing})
@@ -145,14 +145,14 @@ def _one_process(plan: Plan, start: int, stop: int, seeds: Path) -> Iterator[Out
         case = start - 1
         try:
             for line in _lines(answers, first_limit=START_SECONDS + plan.seconds, limit=plan.seconds):
-                outcome = Outcome(**line)
+                outcome = CaseOutcome(**line)
                 case = outcome.case
                 yield outcome
             if case < stop - 1:
                 why = f"exit code {process.wait(60)}: " + _last_of(noise)
-                yield Outcome(case + 1, "", "crash", why)
+                yield CaseOutcome(case + 1, "", "crash", why)
         except TimeoutError:
-            yield Outcome(case + 1, "", "slow", "killed", plan.seconds)
+            yield CaseOutcome(case + 1, "", "slow", "killed", plan.seconds)
         finally:
             process.kill()
             process.wait()
@@ -193,7 +193,7 @@ def work(answers: int, start: int, stop: int, seeds: str, **settings: Any) -> No
             name, data = tools.fuzz_mutations.mutate(chance, sound, plan.kind)
             path = Path(f"case{SUFFIXES[plan.kind]}")
             path.write_bytes(data)
-            outcome = _judge(plan, Outcome(case, name, "read"), path, read, chance)
+            outcome = _judge(plan, CaseOutcome(case, name, "read"), path, read, chance)
             if plan.keep and (outcome.is_finding or plan.cases == 1):
                 Path(plan.keep, f"{plan.kind}-{plan.seed}-{case}-{name}").write_bytes(data)
             out.write(json.dumps(asdict(outcome)) + "\n")
@@ -205,7 +205,9 @@ def _limit_address_space() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (used + ADDRESS_SPACE, resource.RLIM_INFINITY))
 
 
-def _judge(plan: Plan, outcome: Outcome, path: Path, read: Callable[[Path, Random], None], chance: Random) -> Outcome:
+def _judge(
+    plan: Plan, outcome: CaseOutcome, path: Path, read: Callable[[Path, Random], None], chance: Random
+) -> CaseOutcome:
     facts = asdict(outcome)
     before, said = _start_of_peak(), os.fstat(2).st_size
     started = time.perf_counter()
@@ -225,9 +227,9 @@ def _judge(plan: Plan, outcome: Outcome, path: Path, read: Callable[[Path, Rando
         facts["verdict"] = "memory"
     elif facts["seconds"] > plan.seconds:
         facts["verdict"] = "slow"
-    elif warned and not Outcome(**facts).is_finding:
+    elif warned and not CaseOutcome(**facts).is_finding:
         facts |= {"verdict": "warning", "detail": str(warned[0].message)}
-    return Outcome(**facts)
+    return CaseOutcome(**facts)
 
 
 def _origin(exc: BaseException) -> str:
@@ -403,7 +405,7 @@ def main() -> None:
     sys.stdout.write(json.dumps(summary) + "\n")
 
 
-def _tell(outcome: Outcome) -> None:
+def _tell(outcome: CaseOutcome) -> None:
     sys.stdout.write(json.dumps(asdict(outcome)) + "\n")
     sys.stdout.flush()
 

@@ -58,9 +58,9 @@ def film(
     return report
 
 
-def fates(report: Any, outcome: str) -> dict[str, str]:
-    """What has this outcome, and why."""
-    return {fate.what: fate.why for fate in report.plan.fates if fate.outcome == outcome}
+def outcomes(report: Any, kind: str) -> dict[str, str]:
+    """Return the reasons of all outcomes of a kind, by what they are about."""
+    return {found.what: found.why for found in report.plan.outcomes if found.kind == kind}
 
 
 def run(*arguments: str) -> Result:
@@ -146,7 +146,7 @@ def test_names_of_code_points(code: int, expected: str | None) -> None:
     assert h273.name_of(code, h273.MATRICES) == expected
 
 
-class TestPlan:
+class TestRehearsal:
     """What will be kept, changed or dropped."""
 
     @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi", ".ts"])
@@ -159,9 +159,9 @@ class TestPlan:
         assert not dest.exists()
         report = colorize_video(source, dest, colorizer=Painter(), options=FAST)
         assert plan.warnings == report.warnings
-        assert set(plan.warnings) <= {fate.why for fate in plan.fates if fate.outcome != "kept"}
+        assert set(plan.warnings) <= {found.why for found in plan.outcomes if found.kind != "kept"}
         with av.open(str(dest)) as output:
-            kept = sum(fate.outcome == "kept" and fate.what.startswith("stream") for fate in plan.fates)
+            kept = sum(found.kind == "kept" and found.what.startswith("stream") for found in plan.outcomes)
             text_of_chapters = suffix == ".mp4"  # which is a stream of its own there
             assert len(output.streams) == 1 + kept + text_of_chapters
 
@@ -170,26 +170,26 @@ class TestPlan:
         tags = {"color_range": 2, "colorspace": 6, "color_primaries": 6, "color_trc": 6}
         clip = Clip(audio=("eng",), chapters=True, rotation=90, tags=tags, metadata={"title": "A film"})
         report = film(make_clip(tmp_path / "in.mkv", clip))
-        kept = fates(report, "kept")
+        kept = outcomes(report, "kept")
         assert {"luma", "rotation", "range", "matrix", "chapters", "times", "metadata"} <= kept.keys()
         assert (kept["matrix"], kept["range"], kept["rotation"]) == ("smpte170m", "full", "90°")
-        assert fates(report, "dropped").keys() == {"metadata of the old file"}
+        assert outcomes(report, "dropped").keys() == {"metadata of the old file"}
 
     def test_what_is_lost_in_silence_is_named(self, tmp_path: Path) -> None:
         """MP4 has no place for any tag one likes, and Matroska counts in milliseconds: seen by reading back."""
         clip = Clip(metadata={"title": "A film", "REEL": "7"}, rate=Fraction(30000, 1001))
         source = make_clip(tmp_path / "in.mkv", clip)
-        dropped = fates(film(source, tmp_path / "out.mp4"), "dropped")
+        dropped = outcomes(film(source, tmp_path / "out.mp4"), "dropped")
         assert "REEL" in dropped["further metadata"]
         source = make_clip(tmp_path / "in.mp4", clip)
-        assert "1/1000" in fates(film(source, tmp_path / "out.mkv"), "changed")["times"]
+        assert "1/1000" in outcomes(film(source, tmp_path / "out.mkv"), "changed")["times"]
 
     def test_rounding_to_fewer_bits(self, tmp_path: Path) -> None:
         """A luma that is rounded does not count as kept."""
         source = make_clip(tmp_path / "in.mkv", Clip(pix_fmt="yuv420p10le"))
         report = film(source, None, ColorizeOptions(encode=EncodeOptions(pix_fmt="yuv420p")))
-        assert "luma" not in fates(report, "kept")
-        assert "rounded to 8" in fates(report, "changed")["bit depth"]
+        assert "luma" not in outcomes(report, "kept")
+        assert "rounded to 8" in outcomes(report, "changed")["bit depth"]
 
     @pytest.mark.parametrize(
         ("name", "options", "words"),
@@ -224,8 +224,8 @@ class TestPlan:
             container.mux([*stream.encode(frame), *stream.encode(None)])
         report = film(source)
         assert report.info.picture.matrix == "gbr"
-        assert "luma" not in fates(report, "kept")
-        assert "R'G'B' becomes Y'CbCr" in fates(report, "changed")["matrix"]
+        assert "luma" not in outcomes(report, "kept")
+        assert "R'G'B' becomes Y'CbCr" in outcomes(report, "changed")["matrix"]
 
     def test_a_matrix_that_cannot_be_colored(self, tmp_path: Path) -> None:
         """What the renderer refuses is refused here too, without loading it."""
@@ -338,24 +338,24 @@ class TestPictures:
         report = inspect_file(source, None, options=PLAIN, load=None)
         assert (report.info.width, report.info.height, report.info.alpha) == (48, 64, True)
         assert report.info.exif_tags == 1
-        assert {"EXIF", "resolution", "transparency", "bit depth", "luma"} == fates(report, "kept").keys()
-        assert {"orientation", "color", "color profile"} == fates(report, "changed").keys()
+        assert {"EXIF", "resolution", "transparency", "bit depth", "luma"} == outcomes(report, "kept").keys()
+        assert {"orientation", "color", "color profile"} == outcomes(report, "changed").keys()
         assert report.plan.output == tmp_path / "in-colored.png"
 
     def test_what_the_format_drops(self, tmp_path: Path) -> None:
         """BMP has a place for hardly anything."""
         source = self.photograph(tmp_path / "in.jpg")
         report = inspect_file(source, tmp_path / "out.bmp", options=PLAIN, load=None)
-        assert fates(report, "dropped").keys() == {"EXIF"}
+        assert outcomes(report, "dropped").keys() == {"EXIF"}
 
     def test_sixteen_bits(self, tmp_path: Path) -> None:
         """16 bits stay in PNG, and are rounded in JPEG."""
         source = tmp_path / "in.png"
         Image.fromarray(np.arange(64 * 48, dtype=np.uint16).reshape(48, 64) * 20).save(source)
         kept = inspect_file(source, None, options=PLAIN, load=None)
-        assert (kept.info.bit_depth, fates(kept, "kept")["bit depth"]) == (16, "16")
+        assert (kept.info.bit_depth, outcomes(kept, "kept")["bit depth"]) == (16, "16")
         changed = inspect_file(source, tmp_path / "out.jpg", options=PLAIN, load=None)
-        assert "rounded to 8" in fates(changed, "changed")["bit depth"]
+        assert "rounded to 8" in outcomes(changed, "changed")["bit depth"]
 
     def test_transparency_that_cannot_be_kept(self, tmp_path: Path) -> None:
         """Refused, with the line that coloring would end with; wherever in the picture it lies."""

@@ -13,7 +13,7 @@ import pytest
 
 from tests.media.test_video import copy_film
 from tests.support.clips import Clip, make_clip
-from vidcolor.inspect.rehearsal import plan_film
+from vidcolor.inspect.rehearsal import rehearse_film
 from vidcolor.media.hdr_metadata import HdrMetadata, parse_hdr_metadata
 from vidcolor.media.image_sequence import PicturePattern
 from vidcolor.media.image_sequence_writer import SequenceWriter
@@ -90,8 +90,8 @@ def test_an_encoder_without_words_for_it(film: Path, tmp_path: Path) -> None:
     assert "libx265" in line
     with VideoReader(film) as reader:
         for codec, outcome in (("ffv1", "dropped"), ("libx265", "kept")):
-            plan = plan_film(reader, tmp_path / "new.mkv", EncodeOptions(codec=codec), overwrite=False)
-            assert [fate.outcome for fate in plan.fates if fate.what == "HDR metadata"] == [outcome]
+            plan = rehearse_film(reader, tmp_path / "new.mkv", EncodeOptions(codec=codec), overwrite=False)
+            assert [found.kind for found in plan.outcomes if found.what == "HDR metadata"] == [outcome]
 
 
 def test_numbered_pictures_are_named(film: Path, tmp_path: Path) -> None:

@@ -690,4 +690,4 @@ def test_transparency_beside_the_pictures(shared_clips: Path, tmp_path: Path) ->
     (line,) = copy_film(shared_clips / "odd" / "v_alpha_vp9.webm", tmp_path / "out.mkv")
     assert line == "the film has transparency, which is left out"
     with VideoReader(tmp_path / "out.mkv") as copy:
-        assert copy.fates == []
+        assert copy.outcomes == []

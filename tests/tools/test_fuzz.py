@@ -23,7 +23,7 @@ from safetensors.torch import save_file
 from tests.support.clips import Clip, make_clip
 from tests.support.icc_profiles import grey_profile, parametric_curve, rgb_profile, table_curve
 from tools import fuzz_mutations
-from tools.fuzz import Outcome, Plan, fuzz
+from tools.fuzz import CaseOutcome, Plan, fuzz
 from tools.fuzz_seeds import SEEDS, join_weights, remuxed, split_weights
 from tools.fuzz_work import Painter
 from vidcolor.errors import InputError, OptionError, OutputError, WeightsError
@@ -60,7 +60,7 @@ def test_every_fault_is_noticed() -> None:
     seeds = SEEDS["faults"]()
     expected = [fuzz_mutations.mutate(Random(f"faults {plan.seed} {case}"), seeds, "faults")[0] for case in range(10)]
     assert set(expected) == set(seeds)
-    found: list[Outcome] = []
+    found: list[CaseOutcome] = []
     assert [outcome.verdict for outcome in fuzz(plan, on_finding=found.append)] == expected
     assert [outcome.verdict for outcome in found] == [verdict for verdict in expected if verdict != "read"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args
 
 from rich.filesize import decimal
 
-from vidcolor.media.outcomes import Outcome, Plan
+from vidcolor.media.outcomes import OutcomeKind, Rehearsal
 
 if TYPE_CHECKING:
     from vidcolor.inspect.estimate import Trial
@@ -84,14 +84,14 @@ def _timing(timing: Timing) -> Iterator[Row]:
     yield "time base", f"{timing.time_base} s"
 
 
-def _plan(plan: Plan) -> Iterator[Row]:
+def _plan(plan: Rehearsal) -> Iterator[Row]:
     if plan.refused is not None:
         yield "refused", plan.refused
-    for outcome in get_args(Outcome):
-        label = outcome
-        for fate in plan.fates:
-            if fate.outcome == outcome:
-                yield label, f"{fate.what}: {fate.why}" if outcome == "kept" else fate.why
+    for kind in get_args(OutcomeKind):
+        label = kind
+        for outcome in plan.outcomes:
+            if outcome.kind == kind:
+                yield label, f"{outcome.what}: {outcome.why}" if kind == "kept" else outcome.why
                 label = ""
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from vidcolor.errors import OutputError
-from vidcolor.media.outcomes import Fate, Plan
+from vidcolor.media.outcomes import Outcome, Rehearsal
 from vidcolor.stills import icc
 from vidcolor.stills.reader import PictureHeader, SourcePicture, read_header, read_picture
 from vidcolor.stills.writer import check_output, check_transparency, write_picture
@@ -45,13 +45,13 @@ class PictureFileInfo:
     dpi: tuple[float, float] | None
 
 
-def inspect_picture(path: Path, dest: Path, *, overwrite: bool) -> tuple[PictureFileInfo, Plan]:
+def inspect_picture(path: Path, dest: Path, *, overwrite: bool) -> tuple[PictureFileInfo, Rehearsal]:
     """Describe a photograph, and try what would become of it. A refused output is part of the answer, not an error.
 
     Raises :class:`~vidcolor.errors.InputError` where the picture cannot be read.
     """
     header, picture = read_header(path), read_picture(path)
-    return _describe(header, picture), _plan(header, picture, dest, overwrite=overwrite)
+    return _describe(header, picture), _rehearse(header, picture, dest, overwrite=overwrite)
 
 
 def _describe(header: PictureHeader, picture: SourcePicture) -> PictureFileInfo:
@@ -72,7 +72,7 @@ def _describe(header: PictureHeader, picture: SourcePicture) -> PictureFileInfo:
     )
 
 
-def _plan(header: PictureHeader, picture: SourcePicture, dest: Path, *, overwrite: bool) -> Plan:
+def _rehearse(header: PictureHeader, picture: SourcePicture, dest: Path, *, overwrite: bool) -> Rehearsal:
     with tempfile.TemporaryDirectory(prefix="vidcolor-") as folder:
         stage = Path(folder) / f"rehearsal{dest.suffix}"
         try:
@@ -81,9 +81,9 @@ def _plan(header: PictureHeader, picture: SourcePicture, dest: Path, *, overwrit
             corner = _corner(picture)
             write_picture(stage, np.dstack([corner.grey] * 3), corner)
         except OutputError as exc:
-            return Plan(output=dest, fates=(), warnings=(), refused=str(exc).replace(str(stage), str(dest)))
+            return Rehearsal(output=dest, outcomes=(), warnings=(), refused=str(exc).replace(str(stage), str(dest)))
         arrived = _compared(header, picture, read_header(stage), read_picture(stage))
-        return Plan(output=dest, fates=(*_color_fates(header), *arrived), warnings=(), refused=None)
+        return Rehearsal(output=dest, outcomes=(*_color_outcomes(header), *arrived), warnings=(), refused=None)
 
 
 def _corner(picture: SourcePicture) -> SourcePicture:
@@ -93,57 +93,57 @@ def _corner(picture: SourcePicture) -> SourcePicture:
     )
 
 
-def _color_fates(header: PictureHeader) -> Iterator[Fate]:
-    yield Fate("luma", "kept", "the BT.601 luma of its sRGB values")
-    yield Fate("color", "changed", f"the colors are the network's, whatever was there ({header.mode} becomes RGB)")
+def _color_outcomes(header: PictureHeader) -> Iterator[Outcome]:
+    yield Outcome("luma", "kept", "the BT.601 luma of its sRGB values")
+    yield Outcome("color", "changed", f"the colors are the network's, whatever was there ({header.mode} becomes RGB)")
     if header.orientation != 1:
         why = f"the EXIF orientation {header.orientation} is applied: the picture is stored upright"
-        yield Fate("orientation", "changed", why)
+        yield Outcome("orientation", "changed", why)
 
 
 def _compared(
     header: PictureHeader, picture: SourcePicture, copy_header: PictureHeader, copy: SourcePicture
-) -> Iterator[Fate]:
+) -> Iterator[Outcome]:
     """What arrives in the copy of all that can be read back from it."""
     target = copy_header.format
     if copy.bit_depth == picture.bit_depth:
-        yield Fate("bit depth", "kept", f"{picture.bit_depth}")
+        yield Outcome("bit depth", "kept", f"{picture.bit_depth}")
     else:
         why = f"{picture.bit_depth} bits are rounded to {copy.bit_depth}: {target} holds no more here"
-        yield Fate("bit depth", "changed", why)
+        yield Outcome("bit depth", "changed", why)
     if picture.alpha is not None and copy.alpha is not None:
-        yield Fate("transparency", "kept", "as it is")
+        yield Outcome("transparency", "kept", "as it is")
     elif picture.alpha is not None:
-        yield Fate("transparency", "dropped", f"every pixel is opaque; {target} has no transparency")
-    yield from _profile_fate(header, copy_header)
-    yield from _exif_fate(picture, copy, target)
+        yield Outcome("transparency", "dropped", f"every pixel is opaque; {target} has no transparency")
+    yield from _profile_outcome(header, copy_header)
+    yield from _exif_outcome(picture, copy, target)
     if picture.dpi and copy.dpi:
-        yield Fate("resolution", "kept", f"{picture.dpi[0]:g}×{picture.dpi[1]:g} pixels per inch")
+        yield Outcome("resolution", "kept", f"{picture.dpi[0]:g}×{picture.dpi[1]:g} pixels per inch")
     elif picture.dpi:
-        yield Fate("resolution", "dropped", f"{target} has no place for the resolution")
+        yield Outcome("resolution", "dropped", f"{target} has no place for the resolution")
     for block in header.unread:
-        yield Fate(block, "dropped", f"the picture's {block} block is left out")
+        yield Outcome(block, "dropped", f"the picture's {block} block is left out")
 
 
-def _profile_fate(header: PictureHeader, copy: PictureHeader) -> Iterator[Fate]:
+def _profile_outcome(header: PictureHeader, copy: PictureHeader) -> Iterator[Outcome]:
     if header.profile is None:
         return
     name = _profile_name(header.profile)
     if icc.is_srgb(header.profile):
         if copy.profile:
-            yield Fate("color profile", "kept", "sRGB")
+            yield Outcome("color profile", "kept", "sRGB")
         else:
-            yield Fate("color profile", "dropped", f"{copy.format} has no place for the color profile; it was sRGB")
+            yield Outcome("color profile", "dropped", f"{copy.format} has no place for the color profile; it was sRGB")
     else:
-        yield Fate("color profile", "changed", f"the picture is converted from {name} to sRGB")
+        yield Outcome("color profile", "changed", f"the picture is converted from {name} to sRGB")
 
 
-def _exif_fate(picture: SourcePicture, copy: SourcePicture, target: str) -> Iterator[Fate]:
+def _exif_outcome(picture: SourcePicture, copy: SourcePicture, target: str) -> Iterator[Outcome]:
     before, after = _count_tags(picture.exif), _count_tags(copy.exif)
     if before and after:
-        yield Fate("EXIF", "kept", "without orientation and thumbnail")
+        yield Outcome("EXIF", "kept", "without orientation and thumbnail")
     elif before:
-        yield Fate("EXIF", "dropped", f"{target} has no place for EXIF")
+        yield Outcome("EXIF", "dropped", f"{target} has no place for EXIF")
 
 
 def _count_tags(data: bytes | None) -> int:

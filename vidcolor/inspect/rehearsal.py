@@ -21,7 +21,7 @@ from vidcolor.files.suffixes import output_name
 from vidcolor.frames import ChromaFormat, Plane
 from vidcolor.inspect.film import is_rgb
 from vidcolor.media.encoder import EncoderChoice, choose_encoder
-from vidcolor.media.outcomes import Fate, Plan
+from vidcolor.media.outcomes import Outcome, Rehearsal
 from vidcolor.media.passthrough import container_metadata, describe, kept_metadata
 from vidcolor.media.reader import VideoReader
 from vidcolor.media.writer import VideoWriter
@@ -36,7 +36,7 @@ def default_output(source: Path) -> Path:
     return named.with_name(f"{source.stem}-colored{named.suffix}")
 
 
-def plan_film(reader: VideoReader, dest: Path, options: EncodeOptions, *, overwrite: bool) -> Plan:
+def rehearse_film(reader: VideoReader, dest: Path, options: EncodeOptions, *, overwrite: bool) -> Rehearsal:
     """Try the output with the film's first picture. A refusal is part of the answer, not an error."""
     with tempfile.TemporaryDirectory(prefix="vidcolor-") as folder:
         stage = Path(folder) / f"rehearsal{dest.suffix}"
@@ -45,21 +45,21 @@ def plan_film(reader: VideoReader, dest: Path, options: EncodeOptions, *, overwr
             luma_weights(reader.spec)
             return _rehearse(reader, dest, stage, options)
         except VidcolorError as exc:
-            return Plan(output=dest, fates=(), warnings=(), refused=str(exc).replace(str(stage), str(dest)))
+            return Rehearsal(output=dest, outcomes=(), warnings=(), refused=str(exc).replace(str(stage), str(dest)))
 
 
-def _rehearse(reader: VideoReader, dest: Path, stage: Path, options: EncodeOptions) -> Plan:
+def _rehearse(reader: VideoReader, dest: Path, stage: Path, options: EncodeOptions) -> Rehearsal:
     choice = choose_encoder(options, reader.spec)
     with VideoWriter(stage, like=reader, options=options, overwrite=False) as writer:
         neutral = neutral_chroma(writer.chroma)
         writer.write(reader.first, neutral, neutral)
-    known = (*_picture_fates(reader, choice), *reader.fates, *writer.fates)
+    known = (*_picture_outcomes(reader, choice), *reader.outcomes, *writer.outcomes)
     with VideoReader(stage) as copy:
-        named = {fate.what for fate in known}
-        seen = [fate for fate in compared(reader, copy) if fate.what not in named]
-    return Plan(
+        named = {outcome.what for outcome in known}
+        seen = [outcome for outcome in compared(reader, copy) if outcome.what not in named]
+    return Rehearsal(
         output=dest,
-        fates=(*known, *seen),
+        outcomes=(*known, *seen),
         warnings=(*reader.warnings, *writer.warnings),
         refused=None,
     )
@@ -71,35 +71,35 @@ def neutral_chroma(chroma: ChromaFormat) -> Plane:
     return np.full(shape, middle, np.uint16) if chroma.bit_depth > 8 else np.full(shape, middle, np.uint8)
 
 
-def _picture_fates(reader: VideoReader, choice: EncoderChoice) -> Iterator[Fate]:
+def _picture_outcomes(reader: VideoReader, choice: EncoderChoice) -> Iterator[Outcome]:
     """What coloring itself does: the same for every kind of file."""
     spec, name = reader.spec, choice.pixel_format.name
     settings = " ".join(f"{key}={value}" for key, value in choice.settings.items())
     encoded = f"encoded anew by {choice.codec.name}" + (f" ({settings})" if settings else "")
-    yield Fate(describe(reader.stream), "changed", f"{describe(reader.stream)}: colored, {encoded}")
+    yield Outcome(describe(reader.stream), "changed", f"{describe(reader.stream)}: colored, {encoded}")
     if is_rgb(reader):
-        yield Fate(
+        yield Outcome(
             "matrix", "changed", "R'G'B' becomes Y'CbCr of full range with the matrix of BT.709; greys stay exact"
         )
     elif choice.pixel_format.bit_depth >= spec.bit_depth:
-        yield Fate("luma", "kept", f"every code value goes to the encoder as it is, {spec.width}×{spec.height}")
+        yield Outcome("luma", "kept", f"every code value goes to the encoder as it is, {spec.width}×{spec.height}")
     source = reader.stream.codec_context.pix_fmt
-    yield Fate("chroma", "changed", f"the colors are the network's, whatever was there ({source} becomes {name})")
+    yield Outcome("chroma", "changed", f"the colors are the network's, whatever was there ({source} becomes {name})")
 
 
-def compared(source: VideoReader, copy: VideoReader) -> Iterator[Fate]:
+def compared(source: VideoReader, copy: VideoReader) -> Iterator[Outcome]:
     """What the copy has of all that can be read back from it; nothing about what the source does not say."""
     before, after = _properties(source), _properties(copy)
     target = copy.container.format.name.partition(",")[0]
     for what, value in before.items():
         if value is not None and value == after[what]:
-            yield Fate(what, "kept", value)
+            yield Outcome(what, "kept", value)
         elif value is not None:
             arrives = after[what]
             why = f"{what}: {value} becomes {arrives or 'unsaid'} in {target}"
-            yield Fate(what, "changed" if arrives else "dropped", why)
-    yield from _times_fate(source, copy, target)
-    yield from _metadata_fates(source, copy, target)
+            yield Outcome(what, "changed" if arrives else "dropped", why)
+    yield from _times_outcome(source, copy, target)
+    yield from _metadata_outcomes(source, copy, target)
 
 
 def _properties(film: VideoReader) -> dict[str, str | None]:
@@ -120,15 +120,15 @@ def _properties(film: VideoReader) -> dict[str, str | None]:
     }
 
 
-def _times_fate(source: VideoReader, copy: VideoReader, target: str) -> Iterator[Fate]:
+def _times_outcome(source: VideoReader, copy: VideoReader, target: str) -> Iterator[Outcome]:
     ticks, kept = source.spec.time_base, copy.spec.time_base
     if (ticks / kept).denominator == 1:
-        yield Fate("times", "kept", f"to the tick ({ticks} s)")
+        yield Outcome("times", "kept", f"to the tick ({ticks} s)")
     else:
-        yield Fate("times", "changed", f"times are rounded from {ticks} to {kept} s, in which {target} counts")
+        yield Outcome("times", "changed", f"times are rounded from {ticks} to {kept} s, in which {target} counts")
 
 
-def _metadata_fates(source: VideoReader, copy: VideoReader, target: str) -> Iterator[Fate]:
+def _metadata_outcomes(source: VideoReader, copy: VideoReader, target: str) -> Iterator[Outcome]:
     held = source.container.metadata
     handed = container_metadata(held, copy.container.format.name)
     arrived = _folded(copy.container.metadata)
@@ -136,12 +136,12 @@ def _metadata_fates(source: VideoReader, copy: VideoReader, target: str) -> Iter
     kept = sorted(key for key in held if key in handed and arrived.get(key.lower()) == held[key])
     lost = sorted(held.keys() - {*stale, *kept})
     if kept:
-        yield Fate("metadata", "kept", ", ".join(kept))
+        yield Outcome("metadata", "kept", ", ".join(kept))
     if stale:
         why = f"metadata {', '.join(stale)}: true of the old file only, left out"
-        yield Fate("metadata of the old file", "dropped", why)
+        yield Outcome("metadata of the old file", "dropped", why)
     if lost:
-        yield Fate("further metadata", "dropped", f"metadata {', '.join(lost)}: {target} did not take it as it is")
+        yield Outcome("further metadata", "dropped", f"metadata {', '.join(lost)}: {target} did not take it as it is")
 
 
 def _folded(metadata: Mapping[str, str]) -> dict[str, str]:

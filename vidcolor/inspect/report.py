@@ -36,8 +36,8 @@ from vidcolor.errors import VidcolorError
 from vidcolor.files.suffixes import is_picture
 from vidcolor.inspect.film import FilmInfo, film_info
 from vidcolor.inspect.picture import PictureFileInfo, inspect_picture
-from vidcolor.inspect.rehearsal import default_output, plan_film
-from vidcolor.media.outcomes import Outcome, Plan
+from vidcolor.inspect.rehearsal import default_output, rehearse_film
+from vidcolor.media.outcomes import OutcomeKind, Rehearsal
 from vidcolor.media.reader import VideoReader
 from vidcolor.options import ColorizeOptions
 
@@ -51,7 +51,7 @@ class FilmReport:
     """All that is known of a film."""
 
     info: FilmInfo
-    plan: Plan
+    plan: Rehearsal
     trial: Trial | None
     trial_failed: str | None
     """Why coloring the pieces did not work; one line."""
@@ -62,7 +62,7 @@ class PictureReport:
     """All that is known of a photograph."""
 
     info: PictureFileInfo
-    plan: Plan
+    plan: Rehearsal
 
 
 def inspect_file(
@@ -86,14 +86,16 @@ def inspect_file(
         return PictureReport(info=info, plan=plan)
     with VideoReader(source, deinterlace=options.deinterlace) as reader:
         film = film_info(reader)
-        plan = plan_film(reader, dest or default_output(source), options.encode, overwrite=overwrite)
+        plan = rehearse_film(reader, dest or default_output(source), options.encode, overwrite=overwrite)
     if load is None or plan.refused is not None:
         return FilmReport(info=film, plan=plan, trial=None, trial_failed=None)
     trial, failed = _try(film, plan, load(), options)
     return FilmReport(info=film, plan=plan, trial=trial, trial_failed=failed)
 
 
-def _try(film: FilmInfo, plan: Plan, colorizer: Predictor, options: ColorizeOptions) -> tuple[Trial | None, str | None]:
+def _try(
+    film: FilmInfo, plan: Rehearsal, colorizer: Predictor, options: ColorizeOptions
+) -> tuple[Trial | None, str | None]:
     from vidcolor.inspect.estimate import try_film
 
     try:
@@ -118,13 +120,13 @@ def info_json(report: FilmReport | PictureReport) -> dict[str, object]:
     }
 
 
-def plan_json(plan: Plan) -> dict[str, object]:
+def plan_json(plan: Rehearsal) -> dict[str, object]:
     """A plan as plain values."""
-    fates = {
-        outcome: [{"what": fate.what, "why": fate.why} for fate in plan.fates if fate.outcome == outcome]
-        for outcome in get_args(Outcome)
+    by_kind = {
+        kind: [{"what": outcome.what, "why": outcome.why} for outcome in plan.outcomes if outcome.kind == kind]
+        for kind in get_args(OutcomeKind)
     }
-    return {"output": str(plan.output), "refused": plan.refused, "warnings": list(plan.warnings), **fates}
+    return {"output": str(plan.output), "refused": plan.refused, "warnings": list(plan.warnings), **by_kind}
 
 
 def _plain(facts: Mapping[str, object]) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""What becomes of one thing that a source holds: kept, changed or dropped, and why."""
+"""Records of what becomes of the things that a source holds: kept, changed or dropped, and why."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Outcome = Literal["kept", "changed", "dropped"]
+OutcomeKind = Literal["kept", "changed", "dropped"]
 
 
 @dataclass(frozen=True)
-class Fate:
-    """What becomes of one thing."""
+class Outcome:
+    """What becomes of one thing that the source holds."""
 
     what: str
     """``rotation``, ``chapters``, ``stream 2 (subtitle, subrip, eng)``."""
-    outcome: Outcome
+    kind: OutcomeKind
     why: str
-    """One line; for what is lost it is the warning, and a whole sentence."""
+    """One line; for what is changed or dropped it is a full sentence, which is also the warning."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What would come out."""
+class Rehearsal:
+    """The result of writing a small part of the source the way that all of it would be written."""
 
     output: Path
-    fates: tuple[Fate, ...]
-    """Of everything in the source; empty where the output is refused."""
+    outcomes: tuple[Outcome, ...]
+    """One for each thing in the source; empty if the output is refused."""
     warnings: tuple[str, ...]
-    """What coloring the film would warn of before the first frame."""
+    """The warnings that are known before the first frame is colored."""
     refused: str | None
-    """Why this output cannot be made; one line."""
+    """Why this output cannot be made, in one line; None if it can."""
 
 
-def warnings_of(fates: Iterable[Fate]) -> list[str]:
-    """The lines that whoever colors the film has to be told."""
-    return [fate.why for fate in fates if fate.outcome != "kept"]
+def warnings_of(outcomes: Iterable[Outcome]) -> list[str]:
+    """Return the reasons of all outcomes that are not ``kept``."""
+    return [outcome.why for outcome in outcomes if outcome.kind != "kept"]

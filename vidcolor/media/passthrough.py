@@ -19,7 +19,7 @@ from vidcolor._version import __version__
 from vidcolor.errors import OutputError
 from vidcolor.frames import VideoSpec
 from vidcolor.media.damage import Damage
-from vidcolor.media.outcomes import Fate
+from vidcolor.media.outcomes import Outcome
 
 STALE_KEYS = frozenset({
     # what the old file said of its own making
@@ -114,7 +114,7 @@ def _movie_timescale(source: InputContainer, start: Fraction) -> int:
 class Passthrough:
     """The streams that are copied into ``target``, called ``name``; their packets keep their bytes and their times."""
 
-    fates: list[Fate]
+    outcomes: list[Outcome]
     """What becomes of each stream that was handed over."""
 
     def __init__(
@@ -125,7 +125,7 @@ class Passthrough:
         self._name = name
         self._format_name = target.format.name
         self._warnings = warnings
-        self.fates = []
+        self.outcomes = []
         self._streams: dict[int, Stream] = {}
         self._earliest: dict[int, int] = {}
         self._moved: set[int] = set()
@@ -140,12 +140,14 @@ class Passthrough:
         """
         if template.discard == Discard.all:
             # The demuxer keeps it for itself, as MOV does with the text of its chapters.
-            self.fates.append(Fate(describe(template), "kept", "as what its kind of file makes of it: chapter titles"))
+            self.outcomes.append(
+                Outcome(describe(template), "kept", "as what its kind of file makes of it: chapter titles")
+            )
             return
         if template.type == "data" and "timecode" in template.metadata and self._format_name in WITH_TIMECODE:
             # A copy beside the one that the muxer makes is refused by MOV, at the very end.
-            self.fates.append(
-                Fate(describe(template), "kept", f"as the film's timecode, {template.metadata['timecode']}")
+            self.outcomes.append(
+                Outcome(describe(template), "kept", f"as the film's timecode, {template.metadata['timecode']}")
             )
             return
         is_cover = bool(template.disposition & Disposition.attached_pic)
@@ -159,11 +161,11 @@ class Passthrough:
             done = self._add_copy(template)
             how = "packet by packet, with their times"
         if done:
-            self.fates.append(Fate(describe(template), "kept", how))
+            self.outcomes.append(Outcome(describe(template), "kept", how))
         else:
             why = f"{describe(template)}: {self._format_name} cannot carry it, left out"
             self._warnings.append(why)
-            self.fates.append(Fate(describe(template), "dropped", why))
+            self.outcomes.append(Outcome(describe(template), "dropped", why))
 
     def _add_copy(self, template: Stream) -> bool:
         way = next((way for way in (_add_as_listed, _add_as_it_is) if _carries(self._format_name, template, way)), None)
@@ -316,17 +318,17 @@ def copy_chapters(source: InputContainer, target: OutputContainer) -> None:
         target.set_chapters(chapters)
 
 
-def lost_by_container(source: InputContainer, spec: VideoSpec, format_name: str) -> list[Fate]:
+def lost_by_container(source: InputContainer, spec: VideoSpec, format_name: str) -> list[Outcome]:
     """What a kind of file cannot say about the film as a whole."""
     lost = []
     if format_name not in WELL_EQUIPPED:
         if spec.rotation:
             why = f"{format_name} cannot carry the rotation by {spec.rotation}°, the film lies on its side"
-            lost.append(Fate("rotation", "dropped", why))
+            lost.append(Outcome("rotation", "dropped", why))
         if source.chapters():
             why = f"{format_name} cannot carry the {len(source.chapters())} chapters, left out"
-            lost.append(Fate("chapters", "dropped", why))
+            lost.append(Outcome("chapters", "dropped", why))
     if format_name == "avi" and spec.frame_rate and spec.time_base != 1 / spec.frame_rate:
         why = f"avi counts in frames: times are rounded to 1/{float(spec.frame_rate):g} s"
-        lost.append(Fate("times", "changed", why))
+        lost.append(Outcome("times", "changed", why))
     return lost

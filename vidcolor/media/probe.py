@@ -21,7 +21,7 @@ from vidcolor.files.paths import is_anything, is_file, is_folder
 from vidcolor.frames import HdrMetadata, VideoSpec
 from vidcolor.media.hdr_metadata import parse_hdr_metadata
 from vidcolor.media.mp4_tables import check_announced_samples
-from vidcolor.media.outcomes import Fate
+from vidcolor.media.outcomes import Outcome
 from vidcolor.media.pixel_formats import MATRIX_BT709, MATRIX_RGB, RANGE_FULL, RANGE_LIMITED, luma_layout
 
 # Codecs of broadcast and distribution are limited range where they do not say; grey in any other (FFV1, raw) is full.
@@ -148,22 +148,22 @@ def _estimated_frames(stream: VideoStream, container: InputContainer, rate: Frac
     return round(seconds * rate) if rate else None
 
 
-def lost_features(first: VideoFrame, stream: VideoStream) -> list[Fate]:
+def lost_features(first: VideoFrame, stream: VideoStream) -> list[Outcome]:
     """What the film has and its copy will not."""
     lost = []
     # VP8 and VP9 keep it beside the pictures, where libav's own decoders do not look.
     beside = {key.lower(): value for key, value in stream.metadata.items()}.get("alpha_mode") == "1"
     if beside or any(component.is_alpha for component in first.format.components):
-        lost.append(Fate("transparency", "dropped", "the film has transparency, which is left out"))
+        lost.append(Outcome("transparency", "dropped", "the film has transparency, which is left out"))
     notes = side_data(first, stream)
     for kind, name in DROPPED_SIDE_DATA.items():
         if kind in notes:
-            lost.append(Fate(name, "dropped", f"the film has {name}, left out"))
+            lost.append(Outcome(name, "dropped", f"the film has {name}, left out"))
     if any(kind in notes for kind in HDR_SIDE_DATA) and _hdr_metadata(first, stream) is None:
-        lost.append(Fate("HDR metadata", "dropped", "the film's HDR metadata is incomplete, left out"))
+        lost.append(Outcome("HDR metadata", "dropped", "the film's HDR metadata is incomplete, left out"))
     if first.rotation and SideDataType.DISPLAYMATRIX not in notes:
         why = f"the pictures ask to be turned by {first.rotation}° (EXIF), which is left out"
-        lost.append(Fate("rotation", "dropped", why))
+        lost.append(Outcome("rotation", "dropped", why))
     return lost
 
 

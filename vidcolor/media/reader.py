@@ -27,7 +27,7 @@ from vidcolor.media.interlacing import (
     FirstFields,
     deinterlaced,
 )
-from vidcolor.media.outcomes import Fate, warnings_of
+from vidcolor.media.outcomes import Outcome, warnings_of
 from vidcolor.media.passthrough import (
     describe,
 )
@@ -68,7 +68,7 @@ class VideoReader:
     """Rotation and mirroring, nine numbers as in ``AV_PKT_DATA_DISPLAYMATRIX``."""
     tail: tuple[Packet[Any], ...]
     """Packets of other streams after the last picture; known once :meth:`pictures` is exhausted."""
-    fates: list[Fate]
+    outcomes: list[Outcome]
     """What of the pictures is changed or lost whatever they are written to."""
     warnings: list[str]
     """One line each for what is odd about the file or will be lost; grows while it is read."""
@@ -317,10 +317,10 @@ class VideoReader:
         self.spec = replace(spec, estimated_frames=frames, first_field=first_field)
         if self._undecodable:
             self.warnings.append(f"{self._undecodable} damaged packets before the first picture were skipped")
-        self.fates = lost_features(first, self.stream)
+        self.outcomes = lost_features(first, self.stream)
         if self._deinterlace is not None:
             self._plan_deinterlacing(self._deinterlace)
-        self.warnings += warnings_of(self.fates)
+        self.warnings += warnings_of(self.outcomes)
 
     def _plan_deinterlacing(self, mode: Deinterlacing) -> None:
         spec = self.spec
@@ -329,7 +329,7 @@ class VideoReader:
             self.spec = replace(self.spec, time_base=spec.time_base / 2)
         if spec.first_field is None:
             return  # so far; what of it is interlaced is deinterlaced where it comes
-        self.fates.append(Fate("interlacing", "changed", f"deinterlaced by bwdif, one picture of each {mode}"))
+        self.outcomes.append(Outcome("interlacing", "changed", f"deinterlaced by bwdif, one picture of each {mode}"))
         if mode == "field":
             self.spec = replace(
                 self.spec,

@@ -47,7 +47,7 @@ from vidcolor.media.interlacing import (
     SWITCHING_CODECS,
     FieldMarks,
 )
-from vidcolor.media.outcomes import Fate, Outcome, warnings_of
+from vidcolor.media.outcomes import Outcome, OutcomeKind, warnings_of
 from vidcolor.media.passthrough import (
     SHAPE_FORMATS,
     TS_CODECS,
@@ -83,7 +83,7 @@ class VideoWriter:
         OptionError: the container, the encoder or one of its options does not exist or does not fit.
     """
 
-    fates: list[Fate]
+    outcomes: list[Outcome]
     """What becomes of the other streams, and of what the encoder or the kind of file has no place for."""
     warnings: list[str]
     """One line each for what could not be kept as it was."""
@@ -99,7 +99,7 @@ class VideoWriter:
         overwrite: bool,
         hidden_in: HiddenPlace | None = None,
     ) -> None:
-        self.fates = []
+        self.outcomes = []
         self.warnings = []
         self._like = like
         self._dest = destination_of(
@@ -229,8 +229,8 @@ class VideoWriter:
         hint = "MP4, MOV and MXF say it with every encoder, libx264 and libx265 in every kind of file"
         self._note("pixel shape", f"pixel shape {shape}: {codec} cannot say it in {format_name}; {hint}", "dropped")
 
-    def _note(self, what: str, why: str, outcome: Outcome = "changed") -> None:
-        self.fates.append(Fate(what, outcome, why))
+    def _note(self, what: str, why: str, kind: OutcomeKind = "changed") -> None:
+        self.outcomes.append(Outcome(what, kind, why))
         self.warnings.append(why)
 
     def _add_everything(self, format_name: str) -> None:
@@ -247,9 +247,9 @@ class VideoWriter:
         keys = lost_metadata(kept_metadata(like.container.metadata), format_name)
         if keys:
             why = f"metadata {', '.join(keys)}: {format_name} has no place for it, left out"
-            lost.append(Fate("further metadata", "dropped", why))
+            lost.append(Outcome("further metadata", "dropped", why))
         self.warnings += warnings_of(lost)
-        self.fates += [*self._passthrough.fates, *lost]
+        self.outcomes += [*self._passthrough.outcomes, *lost]
         with self.naming_errors():
             self._container.start_encoding()
         self._dest.flush()
