@@ -36,7 +36,7 @@ class Batches:
         self.shapes: list[tuple[int, ...]] = []
 
     def predict(self, grey: FloatArray) -> FloatArray:
-        """a is 40 times the mean, b is 10."""
+        """Return 40 times the mean as a, and 10 as b."""
         self.shapes.append(grey.shape)
         a = np.broadcast_to(40 * grey.mean(axis=(1, 2), keepdims=True), grey.shape)
         return np.stack((a, np.full(grey.shape, 10)), axis=1).astype(np.float32)

@@ -108,7 +108,8 @@ def test_smoothing_waits_for_no_more_frames_than_its_window():
 def colored(frames: list[Frame], options: ColorizeOptions) -> tuple[list[Frame], int]:
     """The frames as the pipeline colors them, and how many of them the network was shown."""
     painter = Painter()
-    out = list(color_frames(iter(frames), colorizer=painter, options=options, stage=lambda name, stage: stage))
+    how = (options.smoothing, options.anchor_spacing)
+    out = list(color_frames(iter(frames), painter, *how, stage=lambda name, stage: stage))
     return out, sum(painter.seen)
 
 

@@ -26,6 +26,7 @@ from av.codec.hwaccel import HWAccel
 from av.stream import AttachmentStream, Disposition
 
 from vidcolor.color.luma import quarter_turns, stored_render_size
+from vidcolor.film_run import FilmRun
 from vidcolor.frames import ChromaFormat, Picture, VideoSpec
 from vidcolor.inference.colorizer import Predictor
 from vidcolor.inference.multi_device import members_of
@@ -188,12 +189,9 @@ def try_film(path: Path, timing: Timing, suffix: str, *, colorizer: Predictor, o
         ):
             warm_up(colorizer, reader.spec, writer.chroma, options)
             cuts = _Cuts()
-            began = time.perf_counter()
-            frames = color_pictures(
-                reader, writer, colorizer=colorizer, options=options, scenes=SceneFile(None), on_progress=cuts.note,
-                began=began,
-            ).frames  # fmt: skip
-        seconds = time.perf_counter() - began  # with what the encoder held back
+            run = FilmRun(cuts.note)
+            color_pictures(reader, writer, colorizer=colorizer, options=options, scenes=SceneFile(None), run=run)
+        seconds, frames = run.seconds, run.frames  # with what the encoder held back
         sizes = measure(output, reader.firsts)
         output_bytes = output.stat().st_size
     pieces, whole_film = len(reader.firsts), reader.whole_film

@@ -92,7 +92,8 @@ def color(clip: ColorClip, colorizer: Predictor, options: ColorizeOptions) -> tu
         watches[name] = Stopwatch(frames)
         return watches[name]
 
-    frames = list(color_frames(grey_frames(clip.seen), colorizer=colorizer, options=options, stage=stage))
+    pictures = grey_frames(clip.seen)
+    frames = list(color_frames(pictures, colorizer, options.smoothing, options.anchor_spacing, stage=stage))
     decode, generator, temporal = (watches[name].seconds for name in ("decode", "generator", "temporal"))
     speeds = {
         "network_share": float(np.mean([frame.is_anchor for frame in frames])),

@@ -1,0 +1,48 @@
+"""The generator stage: ab for the anchors among the frames, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from vidcolor.frames import FloatArray, Frame
+from vidcolor.inference.colorizer import Predictor
+from vidcolor.inference.multi_device import in_turn, predict_any, workers_of
+
+
+def colorize_anchors(frames: Iterator[Frame], colorizer: Predictor) -> Iterator[Frame]:
+    """Set ``ab`` on the anchors among ``frames``; the other frames pass through, in order."""
+    batches = ((batch, anchors_of(batch)) for batch in anchor_batches(frames, colorizer))
+    for batch, ab in in_turn(batches, workers_of(colorizer), ask=predict_any):
+        colors = iter(ab)
+        for frame in batch:
+            yield replace(frame, ab=next(colors)) if frame.is_anchor else frame
+
+
+def anchor_batches(frames: Iterator[Frame], colorizer: Predictor) -> Iterator[list[Frame]]:
+    """Divide ``frames`` into lists that hold one batch of anchors each, and the frames between them.
+
+    A shot that opens a segment begins a batch. So a film that is resumed there gets the same batches as one that is
+    colored in one go, and so the same colors, to the last bit.
+    """
+    batch: list[Frame] = []
+    anchors = 0
+    for frame in frames:
+        if batch and frame.opens_segment and frame.opens_shot:
+            yield batch
+            batch, anchors = [], 0
+        batch.append(frame)
+        anchors += frame.is_anchor
+        if anchors >= colorizer.batch_size:
+            yield batch
+            batch, anchors = [], 0
+    if batch:
+        yield batch
+
+
+def anchors_of(frames: list[Frame]) -> FloatArray:
+    """Return the grey of the anchors among ``frames``: (N, h, w), where N may be 0."""
+    anchors = [frame.grey for frame in frames if frame.is_anchor]
+    return np.stack(anchors) if anchors else np.empty((0, *frames[0].grey.shape), np.float32)
