@@ -23,11 +23,11 @@ import torch
 
 from vidcolor.inference.colorizer import resolve_device
 from vidcolor.networks import build
-from vidcolor_training.adversary import Adversary
-from vidcolor_training.batches import Batches
-from vidcolor_training.data import PictureSet
+from vidcolor_training.data.batches import Batches
+from vidcolor_training.data.pictures import PictureSet
 from vidcolor_training.distributed import World
-from vidcolor_training.recipe import Recipe, load_recipe
+from vidcolor_training.objectives.adversary import Adversary
+from vidcolor_training.recipes.recipe import Recipe, load_recipe
 from vidcolor_training.run_log import RunLog
 from vidcolor_training.state import State
 from vidcolor_training.stop_signals import StopRequest

@@ -21,7 +21,7 @@ from vidcolor.networks import NETWORKS, ColorNetwork, build
 from vidcolor.networks.cnn4 import hsl_to_rgb
 from vidcolor.networks.color_bins import SOFT_BINS, annealed_mean, bins, soft_encode
 from vidcolor.networks.pretrained_unet import DecoderBlock
-from vidcolor_training.recipe import load_recipe, recipe_names
+from vidcolor_training.recipes.recipe import load_recipe, recipe_names
 
 PYRAMID: dict[str, Any] = {
     "encoder": "efficientnet_lite0",

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from vidcolor_training.distributed import joined_world
-from vidcolor_training.recipe import load_recipe
+from vidcolor_training.recipes.recipe import load_recipe
 from vidcolor_training.run import StartingPoint, start_run
 from vidcolor_training.trainer import RunOptions
 

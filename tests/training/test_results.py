@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from vidcolor_training import results
-from vidcolor_training.recipe import parse_recipe
+from vidcolor_training.recipes.recipe import parse_recipe
 
 TEXT = """# Results
 

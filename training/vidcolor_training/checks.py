@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from vidcolor.networks import ColorNetwork
-from vidcolor_training.batch import join_rgb
-from vidcolor_training.data import PictureSet
+from vidcolor_training.data.batch import join_rgb
+from vidcolor_training.data.pictures import PictureSet
 from vidcolor_training.evaluation.contact_sheet import write_sheet
 from vidcolor_training.evaluation.metrics import Rgb, colorfulness, mse
 

@@ -21,11 +21,11 @@ import click
 
 from vidcolor.inference.weights import describe
 from vidcolor.networks import build
-from vidcolor_training.data import load_pictures
+from vidcolor_training.data.pictures import load_pictures
 from vidcolor_training.evaluation.metric_info import format_figure, metric_info
 from vidcolor_training.evaluation.report import GREY, TRUTH, Report, Row
 from vidcolor_training.evaluation.report_files import JSON_NAME, read_report
-from vidcolor_training.recipe import load_recipe, recipe_names
+from vidcolor_training.recipes.recipe import load_recipe, recipe_names
 from vidcolor_training.trainer import FINAL
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"

@@ -25,15 +25,15 @@ from vidcolor.inference.colorizer import Colorizer
 from vidcolor.inference.weights import load_generator
 from vidcolor.networks import ColorNetwork, build
 from vidcolor.networks.encoders import ENCODERS
-from vidcolor_training.adversary import Adversary
 from vidcolor_training.checkpoint import NAME as CHECKPOINT
-from vidcolor_training.data import PictureSet, load_pictures
+from vidcolor_training.data.pictures import PictureSet, load_pictures
 from vidcolor_training.distributed import World
 from vidcolor_training.evaluation.evaluator import evaluate_stills
 from vidcolor_training.evaluation.report import format_table
-from vidcolor_training.feature_networks import build_features
-from vidcolor_training.pretrained import fetch_pretrained, find_pretrained, load_published
-from vidcolor_training.recipe import FEATURE_LOSSES, Recipe, parse_recipe
+from vidcolor_training.objectives.adversary import Adversary
+from vidcolor_training.pretrained.feature_networks import build_features
+from vidcolor_training.pretrained.published import fetch_pretrained, find_pretrained, load_published
+from vidcolor_training.recipes.recipe import FEATURE_LOSSES, Recipe, parse_recipe
 from vidcolor_training.run_log import CURVES, METRICS, TENSORBOARD
 from vidcolor_training.state import State
 from vidcolor_training.trainer import BEST, FINAL, SAMPLES, RunOptions, Trainer

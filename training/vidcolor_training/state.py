@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 from vidcolor.networks import ColorNetwork
-from vidcolor_training.adversary import Adversary
 from vidcolor_training.collapse import CollapseGuard
-from vidcolor_training.recipe import Recipe, StageRecipe
+from vidcolor_training.objectives.adversary import Adversary
+from vidcolor_training.recipes.recipe import Recipe, StageRecipe
 
 
 @dataclass

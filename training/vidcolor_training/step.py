@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from vidcolor.networks import Prediction
-from vidcolor_training.batch import Batch
+from vidcolor_training.data.batch import Batch
 from vidcolor_training.distributed import World
 from vidcolor_training.ema import update_ema
-from vidcolor_training.losses import LossTerm
-from vidcolor_training.recipe import Recipe, StageRecipe
+from vidcolor_training.objectives.losses import LossTerm
+from vidcolor_training.recipes.recipe import Recipe, StageRecipe
 from vidcolor_training.state import State
 
 Autocast = Callable[[], AbstractContextManager[Any]]

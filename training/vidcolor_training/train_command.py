@@ -57,7 +57,7 @@ def train(
     """
     from vidcolor.inference.colorizer import resolve_device
     from vidcolor_training.distributed import joined_world
-    from vidcolor_training.recipe import load_recipe
+    from vidcolor_training.recipes.recipe import load_recipe
     from vidcolor_training.run import StartingPoint, check_run_folder, start_run, train_run
     from vidcolor_training.run_log import check_extras
     from vidcolor_training.trainer import RunOptions

@@ -28,18 +28,18 @@ from vidcolor.errors import StoppedError, TrainingError
 from vidcolor.inference.precision import fastest_dtype
 from vidcolor.inference.weights import save_generator
 from vidcolor.networks import ColorNetwork, Prediction
-from vidcolor_training.batch import Batch
-from vidcolor_training.batches import Batches
 from vidcolor_training.checkpoint import load_checkpoint, save_checkpoint
 from vidcolor_training.checks import Checker, CheckFigures
-from vidcolor_training.clock import StageClock
-from vidcolor_training.data import PictureSet
+from vidcolor_training.data.batch import Batch
+from vidcolor_training.data.batches import Batches
+from vidcolor_training.data.feature_cache import FeatureCache, frozen_encode, parameters_sha256
+from vidcolor_training.data.pictures import PictureSet
 from vidcolor_training.distributed import World
-from vidcolor_training.features import FeatureCache, frozen_encode, parameters_sha256
-from vidcolor_training.losses import LossTerm, ab_prior, build_losses, class_weights
-from vidcolor_training.recipe import FEATURE_LOSSES, Recipe, StageRecipe
+from vidcolor_training.objectives.losses import LossTerm, ab_prior, build_losses, class_weights
+from vidcolor_training.recipes.recipe import FEATURE_LOSSES, Recipe, StageRecipe
 from vidcolor_training.run_log import RunLog, draw_curves
 from vidcolor_training.schedule import schedule
+from vidcolor_training.stage_progress import StageProgress
 from vidcolor_training.state import State
 from vidcolor_training.step import Autocast, Predict, Step
 from vidcolor_training.stop_signals import StopRequest, stop_requests
@@ -199,7 +199,7 @@ class Trainer:
     ) -> None:
         """The rest of a stage, in ``seconds`` if that is not None."""
         position = self.state.position
-        clock = StageClock(stage.pictures, seconds, done=position.stage_done, seen=position.stage_pictures)
+        clock = StageProgress(stage.pictures, seconds, done=position.stage_done, seen=position.stage_pictures)
         step = self.step_of(stage)
         since_entry, since_check = LossSums(), LossSums()
         saved = began = time.monotonic()

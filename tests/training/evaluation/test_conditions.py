@@ -16,6 +16,7 @@ from tests.training.evaluation.test_report import page_of
 from vidcolor.color.lab import AB_SCALE
 from vidcolor.frames import FloatArray
 from vidcolor.inference.colorizer import Colorizer
+from vidcolor_training.data.hints import POINT_SIDE
 from vidcolor_training.evaluation.condition_rows import Compared, add_conditions, compare
 from vidcolor_training.evaluation.conditions import CONDITIONS, POINTS, show, to_part, true_ab
 from vidcolor_training.evaluation.evaluator import StillPicture, evaluate_stills, still_pictures
@@ -23,7 +24,6 @@ from vidcolor_training.evaluation.metrics import mse
 from vidcolor_training.evaluation.report import Report, format_table
 from vidcolor_training.evaluation.report_files import read_report, write_report
 from vidcolor_training.evaluation.report_html import best_rows
-from vidcolor_training.hints import POINT_SIDE
 
 SIZE = 96
 DAMAGE = ("grain", "blur", "gamma 0.8", "gamma 1.2", "jpeg 40", "fading")

@@ -17,7 +17,7 @@ from vidcolor.errors import InputError, WeightsError
 from vidcolor.frames import FloatArray
 from vidcolor.networks.efficientnet_lite import EfficientNetLite
 from vidcolor_training.evaluation.evaluator import evaluate_stills, evenly_spread, named_files, still_pictures
-from vidcolor_training.evaluation.judges import Judges, find_judges
+from vidcolor_training.evaluation.metric_networks import MetricNetworks, find_metric_networks
 from vidcolor_training.evaluation.report import Report
 from vidcolor_training.evaluation.sheets import add_sheets, choose
 
@@ -64,7 +64,7 @@ def random_pictures(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def random_judges(tmp_path: Path) -> Judges:
+def random_networks(tmp_path: Path) -> MetricNetworks:
     """LPIPS and Lite2 from files of random parameters."""
     torch.manual_seed(0)
     folder = tmp_path / "pretrained"
@@ -75,7 +75,7 @@ def random_judges(tmp_path: Path) -> Judges:
         if isinstance(module, torch.nn.Conv2d):
             torch.nn.init.kaiming_normal_(module.weight, nonlinearity="relu")  # keeps the size of the signal
     save_file(in_timm_names(encoder), folder / "efficientnet_lite2.safetensors")
-    return find_judges(folder)
+    return find_metric_networks(folder)
 
 
 def in_timm_names(encoder: EfficientNetLite) -> dict[str, torch.Tensor]:
@@ -135,10 +135,10 @@ def test_rows_are_means_of_their_items(random_pictures: Path) -> None:
     assert report.rows["tint"]["mean_delta_cf"] == pytest.approx(np.abs(deltas).mean())
 
 
-def test_networks_judge_where_they_are_at_hand(random_pictures: Path, random_judges: Judges) -> None:
+def test_networks_judge_where_they_are_at_hand(random_pictures: Path, random_networks: MetricNetworks) -> None:
     """LPIPS and the Fréchet distance are 0 for the truth and larger for a wrong tint than for a faint one."""
     colorizers = {"faint": OneTint(1, 1), "wrong": OneTint(-50, 80)}
-    report = evaluate_stills([random_pictures], colorizers, size=SIZE, judges=random_judges, quiet=True)
+    report = evaluate_stills([random_pictures], colorizers, size=SIZE, networks=random_networks, quiet=True)
     assert set(report.not_measured) == {"fid"}
     for metric in ("lpips", "frechet_efficientnet_lite2"):
         truth, faint, wrong = (report.rows[name][metric] for name in ("truth", "faint", "wrong"))
@@ -147,9 +147,9 @@ def test_networks_judge_where_they_are_at_hand(random_pictures: Path, random_jud
     assert report.rows["grey"]["lpips_over_grey"] == 1
 
 
-def test_one_picture_has_no_frechet_distance(photographs: Path, random_judges: Judges) -> None:
+def test_one_picture_has_no_frechet_distance(photographs: Path, random_networks: MetricNetworks) -> None:
     """A covariance needs two pictures: the metric is said to be missing, and is nowhere made up."""
-    report = evaluate_stills([photographs / "0.png"], {}, size=SIZE, judges=random_judges, quiet=True)
+    report = evaluate_stills([photographs / "0.png"], {}, size=SIZE, networks=random_networks, quiet=True)
     assert "needs 2 pictures" in report.not_measured["frechet_efficientnet_lite2"]
     assert all("frechet_efficientnet_lite2" not in row for row in report.rows.values())
 
@@ -166,14 +166,14 @@ def test_grey_photographs_are_no_measure(tmp_path: Path) -> None:
 def test_networks_that_are_missing_are_accounted_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty folder leaves three metrics out and says what to do; a file of something else is an error."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    found = find_judges()
+    found = find_metric_networks()
     assert found.lpips is None
     assert "--pretrained" in found.not_measured["lpips"]
     assert "--pretrained" in found.not_measured["frechet_efficientnet_lite2"]
     assert "--inception" in found.not_measured["fid"]
     save_file({"x": torch.zeros(1)}, tmp_path / "efficientnet_lite2.safetensors")
     with pytest.raises(WeightsError, match="expected the parameters of EfficientNetLite"):
-        find_judges(tmp_path)
+        find_metric_networks(tmp_path)
 
 
 def test_a_limit_spreads_evenly(random_pictures: Path) -> None:

@@ -15,7 +15,7 @@ from vidcolor.frames import FloatArray, Frame
 from vidcolor.inference.colorizer import Predictor
 from vidcolor.options import ColorizeOptions
 from vidcolor.pipeline import color_frames
-from vidcolor_training.batch import join_rgb
+from vidcolor_training.data.batch import join_rgb
 from vidcolor_training.evaluation.color_clips import ColorClip, Pictures, grey_frames
 from vidcolor_training.evaluation.metrics import Rgb, colorfulness, mse, psnr, ssim
 from vidcolor_training.evaluation.report import Figures

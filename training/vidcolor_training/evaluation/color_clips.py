@@ -40,7 +40,7 @@ class ColorClip:
 
     ``true``: uint8 (T, h, w, 3), sRGB. ``ab``: float32 (T, 2, h, w), theirs. ``grey``: float32 (T, h, w) in [0, 1], the
     level that has their L. ``seen``: what a colorizer gets to see, of the same form: ``grey``, or a worn film
-    (:mod:`vidcolor_training.evaluation.worn_film`). ``shots``: the frames between cuts, as :mod:`vidcolor.motion.shots`
+    (:mod:`vidcolor_training.evaluation.film_degradation`). ``shots``: the frames between cuts, as :mod:`vidcolor.motion.shots`
     finds them on ``grey``.
     """
 

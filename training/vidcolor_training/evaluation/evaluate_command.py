@@ -48,17 +48,17 @@ def evaluate(
     from vidcolor.inference.weights import default_weights, load_generator
     from vidcolor_training.evaluation.condition_rows import add_conditions
     from vidcolor_training.evaluation.evaluator import evaluate_stills
-    from vidcolor_training.evaluation.judges import ALEXNET, EFFICIENTNET, find_judges
+    from vidcolor_training.evaluation.film_degradation import FilmDegradation
+    from vidcolor_training.evaluation.metric_networks import ALEXNET, EFFICIENTNET, find_metric_networks
     from vidcolor_training.evaluation.provenance import environment, file_sha256, row_names, weights_about
     from vidcolor_training.evaluation.report import format_table
     from vidcolor_training.evaluation.report_files import HTML_NAME, JSON_NAME, write_report
     from vidcolor_training.evaluation.sheets import add_sheets
     from vidcolor_training.evaluation.video_evaluator import MAX_FRAMES, evaluate_video
-    from vidcolor_training.evaluation.worn_film import Wear
-    from vidcolor_training.pretrained import fetch_inception, fetch_pretrained, find_pretrained
+    from vidcolor_training.pretrained.published import fetch_inception, fetch_pretrained, find_pretrained
 
     if video and (pretrained or inception or fetch):
-        raise click.UsageError("--pretrained, --inception and --fetch are for judges of pictures, not for --video")
+        raise click.UsageError("--pretrained, --inception and --fetch are for metrics of pictures, not for --video")
     if video and conditions:
         raise click.UsageError("--conditions is for still pictures, not for --video")
     if worn and not video:
@@ -76,7 +76,7 @@ def evaluate(
         **environment(resolve_device(device)),
     }
     if video:
-        wear = Wear() if worn else None
+        wear = FilmDegradation() if worn else None
         report = evaluate_video(data, colorizers, folder, size=size, max_frames=limit or MAX_FRAMES, wear=wear)
         report = replace(report, about={**report.about, **about})
     else:
@@ -87,10 +87,10 @@ def evaluate(
             inception_file = None
         else:
             inception_file = fetch_inception() if inception == "download" else Path(inception)
-        judges = find_judges(pretrained, inception=inception_file, device=resolve_device(device))
-        report = evaluate_stills(data, colorizers, size=size, judges=judges, limit=limit)
-        networks = {metric: {"file": p.name, "sha256": file_sha256(p)} for metric, p in judges.files.items()}
-        report = replace(report, about={**report.about, **about, "networks": networks})
+        networks = find_metric_networks(pretrained, inception=inception_file, device=resolve_device(device))
+        report = evaluate_stills(data, colorizers, size=size, networks=networks, limit=limit)
+        files = {metric: {"file": p.name, "sha256": file_sha256(p)} for metric, p in networks.files.items()}
+        report = replace(report, about={**report.about, **about, "networks": files})
         if conditions:
             report = add_conditions(report, data, colorizers)
         report = add_sheets(report, data, colorizers, folder)

@@ -19,8 +19,8 @@ from tqdm import tqdm
 from vidcolor.color.lab import grey_to_lightness, lab_to_rgb, lightness_to_grey, rgb_to_lab
 from vidcolor.errors import InputError
 from vidcolor.inference.colorizer import Predictor
-from vidcolor_training.data import decode_square, iterate_files
-from vidcolor_training.evaluation.judges import LPIPS, Judges, Seen
+from vidcolor_training.data.pictures import decode_square, iterate_files
+from vidcolor_training.evaluation.metric_networks import LPIPS, MetricNetworks, PictureFeatures
 from vidcolor_training.evaluation.metrics import EPSILON, Picture, Rgb
 from vidcolor_training.evaluation.report import GREY, TRUTH, Figures, Report, Row
 from vidcolor_training.evaluation.set_metrics import (
@@ -114,7 +114,7 @@ def evaluate_stills(
     colorizers: Mapping[str, Predictor],
     *,
     size: int = 256,
-    judges: Judges | None = None,
+    networks: MetricNetworks | None = None,
     limit: int | None = None,
     quiet: bool = False,
 ) -> Report:
@@ -124,7 +124,7 @@ def evaluate_stills(
         sources: folders of pictures, tar shards, pictures.
         colorizers: by the name of their row; not "grey", nor "truth".
         size: side of the squares.
-        judges: published networks, for LPIPS and Fréchet distances; None: without these.
+        networks: published networks, for LPIPS and Fréchet distances; None: without these.
         limit: only so many pictures, evenly spread over all.
         quiet: without a progress bar.
 
@@ -136,7 +136,7 @@ def evaluate_stills(
     """
     if {GREY, TRUTH} & set(colorizers):
         raise ValueError(f"rows cannot be called {GREY!r} or {TRUTH!r}")
-    judges = judges or Judges()
+    networks = networks or MetricNetworks()
     wanted = None if limit is None else set(evenly_spread([name for name, _ in named_files(sources)], limit))
     rows = {name: Gathered() for name in (GREY, *colorizers, TRUTH)}
     digest = hashlib.sha256()
@@ -144,7 +144,7 @@ def evaluate_stills(
     pictures = still_pictures(sources, size=size, wanted=wanted)
     for picture in tqdm(pictures, desc="evaluate", unit="picture", mininterval=5, disable=quiet, total=total):
         digest.update(f"{picture.name}\0{picture.sha256}\n".encode())
-        _measure_picture(picture, colorizers, judges, rows)
+        _measure_picture(picture, colorizers, networks, rows)
     count = len(rows[TRUTH].figures)
     if not count:
         raise InputError(f"{', '.join(map(str, sources))}: expected pictures, found none")
@@ -155,27 +155,27 @@ def evaluate_stills(
         rows=table,
         items={name: row.figures for name, row in rows.items()},
         about={"size": size, "epsilon": EPSILON, "protocol": PROTOCOL, "data": data},
-        not_measured={**judges.not_measured, **not_measured},
+        not_measured={**networks.not_measured, **not_measured},
     )
 
 
 def _measure_picture(
-    picture: StillPicture, colorizers: Mapping[str, Predictor], judges: Judges, rows: Mapping[str, Gathered]
+    picture: StillPicture, colorizers: Mapping[str, Predictor], networks: MetricNetworks, rows: Mapping[str, Gathered]
 ) -> None:
-    true = judges.look(Picture(picture.true))
-    _keep(rows[TRUTH], picture.name, true, true, judges)
-    _keep(rows[GREY], picture.name, judges.look(Picture(uncolored(picture))), true, judges)
+    true = networks.embed(Picture(picture.true))
+    _keep(rows[TRUTH], picture.name, true, true, networks)
+    _keep(rows[GREY], picture.name, networks.embed(Picture(uncolored(picture))), true, networks)
     for name, colorizer in colorizers.items():
         if not rows[name].figures:
             colorizer.predict(picture.grey[None])  # the first call is slow everywhere and is not timed
         started = time.perf_counter()
         ab = colorizer.predict(picture.grey[None])[0]
         rows[name].seconds += time.perf_counter() - started
-        _keep(rows[name], picture.name, judges.look(Picture(join(picture.grey, ab))), true, judges)
+        _keep(rows[name], picture.name, networks.embed(Picture(join(picture.grey, ab))), true, networks)
 
 
-def _keep(row: Gathered, name: str, pred: Seen, true: Seen, judges: Judges) -> None:
-    row.figures[name] = judges.compare(pred, true)
+def _keep(row: Gathered, name: str, pred: PictureFeatures, true: PictureFeatures, networks: MetricNetworks) -> None:
+    row.figures[name] = networks.compare(pred, true)
     for metric, vector in pred.features.items():
         row.features[metric].append(vector)
 

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from vidcolor.errors import WeightsError
-from vidcolor_training.feature_networks import AlexNetFeatures
-from vidcolor_training.parameters import load_strictly, read_parameters
-from vidcolor_training.pretrained import load_published
+from vidcolor_training.pretrained.feature_networks import AlexNetFeatures
+from vidcolor_training.pretrained.parameters import load_strictly, read_parameters
+from vidcolor_training.pretrained.published import load_published
 
 NORM_EPSILON = 1e-8  # as torchmetrics has it, so that dead positions have a gradient and no division by 0
 HEADS = "functional/image/lpips_models/alex.pth"

@@ -17,8 +17,9 @@ from vidcolor.motion.flow import to_levels
 from vidcolor.options import ColorizeOptions
 from vidcolor_training.evaluation.clip_versions import SLOW_EVERY, Version, color_versions, label, row_names
 from vidcolor_training.evaluation.color_clips import ColorClip, find_films, read_clip
-from vidcolor_training.evaluation.players import Exhibit, choose, make_exhibit, publish
+from vidcolor_training.evaluation.film_degradation import FilmDegradation, degrade_clip
 from vidcolor_training.evaluation.report import Figures, Report
+from vidcolor_training.evaluation.side_by_side import Exhibit, choose, make_exhibit, publish
 from vidcolor_training.evaluation.video_metrics import (
     CDC_FRAMES,
     DRIFT_FRAMES,
@@ -31,7 +32,6 @@ from vidcolor_training.evaluation.video_metrics import (
     warp_error,
 )
 from vidcolor_training.evaluation.video_table import gaps_in, over_truth, table
-from vidcolor_training.evaluation.worn_film import Wear, wear_clip
 
 MAX_FRAMES = 240
 DEFAULT_SETTINGS: Mapping[str, ColorizeOptions] = {"": ColorizeOptions(), "raw": ColorizeOptions(smoothing=0)}
@@ -87,7 +87,7 @@ def evaluate_video(
     size: int = 256,
     settings: Mapping[str, ColorizeOptions] | None = None,
     max_frames: int = MAX_FRAMES,
-    wear: Wear | None = None,
+    wear: FilmDegradation | None = None,
 ) -> Report:
     """Color films made grey, as the film pipeline does, and measure them.
 
@@ -117,7 +117,7 @@ def evaluate_video(
     with TemporaryDirectory(dir=folder) as drafts:
         for name, path in tqdm(films.items(), desc="evaluate", unit="film", mininterval=5):
             clip = read_clip(path, name=name, size=size, max_frames=max_frames)
-            clip = clip if wear is None else wear_clip(clip, wear)
+            clip = clip if wear is None else degrade_clip(clip, wear)
             versions = color_versions(clip, colorizers, settings)
             errors = measure_motion(clip, versions)
             for row, figures in clip_figures(clip, versions, errors).items():

@@ -1,0 +1,1 @@
+"""Pictures and films to training batches: decoding, cropping, degradation, hints, cached features."""

@@ -1,0 +1,224 @@
+"""Pictures to batches on the device: which ones, cut where, mirrored, damaged, with hints.
+
+Batch number n is a function of the seed, n and the rank alone. So a run that is resumed goes on exactly where it
+stopped, without any stored state, and the ranks of a run share each epoch out without talking to each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import count
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from vidcolor.stages import Stage
+from vidcolor_training.data.augment import damage, noise_source
+from vidcolor_training.data.batch import Batch
+from vidcolor_training.data.feature_cache import FeatureCache
+from vidcolor_training.data.hints import simulate_hints
+from vidcolor_training.data.pictures import PictureSet
+from vidcolor_training.recipes.recipe import CROP_STEP, StageRecipe
+
+READ_AHEAD = 2  # batches
+MEMORY_SHARE = 0.5  # of what is free on a GPU may hold pictures and features
+MOVE_AT_ONCE = 256  # pictures
+PLACE_STEP = 2  # pixels: a crop keeps the grid of maps at half size
+
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Squares of one side, one of each picture of a batch, some mirrored; places in pixels of the full size."""
+
+    indices: Indices
+    tops: Tensor
+    """(N,), int64."""
+    lefts: Tensor
+    mirrored: Tensor
+    """(N,), bool."""
+    side: int
+
+
+class MappedMaps:
+    """One map of each picture, on disk.
+
+    Args:
+        array: (N, C, S / stride, S / stride), a view in any order of memory.
+        pinned: squares are cut into memory that a GPU can read by itself.
+    """
+
+    def __init__(self, array: npt.NDArray[Any], stride: int, *, pinned: bool) -> None:
+        self.array, self.stride, self.pinned = array, stride, pinned
+        self.dtype = torch.from_numpy(np.empty(0, array.dtype)).dtype
+        channels_last = array.shape[1] > 1 and array.strides[1] == array.itemsize
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+
+    def cut(self, cut: Cut) -> Tensor:
+        """The squares, (n, C, side / stride, side / stride), in the order of memory of the array, on the CPU."""
+        side = cut.side // self.stride
+        shape = (len(cut.indices), self.array.shape[1], side, side)
+        squares = torch.empty(shape, dtype=self.dtype, memory_format=self.memory_format, pin_memory=self.pinned)
+        tops, lefts = (cut.tops // self.stride).tolist(), (cut.lefts // self.stride).tolist()
+        places = zip(squares.numpy(), cut.indices, tops, lefts, cut.mirrored.tolist(), strict=True)
+        for square, index, top, left, mirrored in places:
+            found = self.array[index, :, top : top + side, left : left + side]
+            square[:] = found[..., ::-1] if mirrored else found
+        return squares
+
+
+class DeviceMaps:
+    """One map of each picture, in the memory of a GPU; see :class:`MappedMaps`."""
+
+    def __init__(self, array: npt.NDArray[Any], stride: int, device: torch.device) -> None:
+        n, channels, side, _ = array.shape
+        self.stride = stride
+        self.maps = torch.empty(0)
+        for start in range(0, n, MOVE_AT_ONCE):
+            part = torch.from_numpy(array[start : start + MOVE_AT_ONCE].transpose(0, 2, 3, 1).copy())
+            if start == 0:
+                self.maps = torch.empty((n, side, side, channels), dtype=part.dtype, device=device)
+            self.maps[start : start + len(part)] = part.to(device)
+
+    def cut(self, cut: Cut) -> Tensor:
+        """The squares, (n, C, side / stride, side / stride), channels last, on the device."""
+        device, side = self.maps.device, cut.side // self.stride
+        pictures = torch.from_numpy(cut.indices).to(device)[:, None, None]
+        tops, lefts, mirrored = (values.to(device)[:, None] for values in (cut.tops, cut.lefts, cut.mirrored))
+        inside = torch.arange(side, device=device)
+        rows = inside + tops // self.stride
+        columns = torch.where(mirrored, inside.flip(0), inside) + lefts // self.stride
+        return self.maps[pictures, rows[:, :, None], columns[:, None]].permute(0, 3, 1, 2)
+
+
+class Batches:
+    """The batches of a run.
+
+    Args:
+        pictures: of all ranks; each takes its own part.
+        batch_size: of one rank.
+        features: for stages that are cached.
+
+    ``on_device``: whether pictures and features are held in the memory of the GPU, which they are where they fit.
+    """
+
+    def __init__(
+        self,
+        pictures: PictureSet,
+        *,
+        batch_size: int,
+        device: torch.device,
+        seed: int,
+        rank: int = 0,
+        world: int = 1,
+        features: FeatureCache | None = None,
+    ) -> None:
+        self.batch_size, self.device, self.seed, self.rank, self.world = batch_size, device, seed, rank, world
+        self.pictures, self.features = pictures, features
+        arrays: list[tuple[npt.NDArray[Any], int]] = [(pictures.grey[:, None], 1), (pictures.ab, 1)]
+        if features is not None:
+            pairs = zip(features.maps, features.strides, strict=True)
+            arrays += [(array.transpose(0, 3, 1, 2), stride) for array, stride in pairs]
+        self.on_device = fits(sum(array.nbytes for array, _ in arrays), device)
+        pinned = device.type == "cuda"
+        self._maps = [
+            DeviceMaps(array, stride, device) if self.on_device else MappedMaps(array, stride, pinned=pinned)
+            for array, stride in arrays
+        ]
+
+    @property
+    def reads_ahead(self) -> bool:
+        """Whether :meth:`stream` has a thread: on the CPU it would take time from the network."""
+        return self.device.type == "cuda" and not self.on_device
+
+    def batch(self, step: int, stage: StageRecipe, *, hints: bool) -> Batch:
+        """Batch number ``step``: a function of the seed, ``step``, the rank and ``stage`` alone."""
+        cut, random = self._choose(step, stage)
+        return self._finish(self._read(cut, stage), random, stage, hints=hints)
+
+    def stream(self, first_step: int, stage: StageRecipe, *, hints: bool) -> Iterator[Batch]:
+        """The batches from ``first_step`` on, without end.
+
+        Where a GPU computes and the pictures lie on disk, a thread reads ahead. It ends when the iterator is closed,
+        as it is when nobody holds it any more.
+        """
+        if not self.reads_ahead:
+            yield from (self.batch(step, stage, hints=hints) for step in count(first_step))
+        choices = (self._choose(step, stage) for step in count(first_step))
+        read = ((self._read(cut, stage), random) for cut, random in choices)
+        with Stage("batches", read, depth=READ_AHEAD) as ahead:
+            for maps, random in ahead:
+                yield self._finish(maps, random, stage, hints=hints)
+
+    def indices(self, step: int) -> Indices:
+        """Which pictures batch number ``step`` holds, in rising order.
+
+        All batches of all ranks, one after the other, run through every picture once, then again in another order.
+        """
+        first = (step * self.world + self.rank) * self.batch_size
+        epochs, places = np.divmod(np.arange(first, first + self.batch_size), len(self.pictures))
+        chosen = [order(self.seed, int(e), len(self.pictures))[p] for e, p in zip(epochs, places, strict=True)]
+        return np.sort(np.array(chosen, np.int64))
+
+    def _choose(self, step: int, stage: StageRecipe) -> tuple[Cut, torch.Generator]:
+        """Where the pictures of a batch are cut, and the generator that decides the rest of it."""
+        words = np.random.SeedSequence([self.seed, step, self.rank]).generate_state(1, np.uint64)
+        random = torch.Generator().manual_seed(int(words[0]) >> 1)
+        n, size = self.batch_size, self.pictures.size
+        side = stage.size
+        if stage.view == "resize":
+            side = int(torch.randint(round(stage.smallest_view * size), size + 1, (), generator=random))
+        step_between = CROP_STEP if self._uses_features(stage) else PLACE_STEP
+        places = torch.randint(0, (size - side) // step_between + 1, (2, n), generator=random) * step_between
+        mirrored = torch.rand(n, generator=random) < 0.5
+        return Cut(self.indices(step), places[0], places[1], mirrored, side), random
+
+    def _uses_features(self, stage: StageRecipe) -> bool:
+        return stage.cached and self.features is not None
+
+    def _read(self, cut: Cut, stage: StageRecipe) -> list[Tensor]:
+        """Grey uint8 (N, 1, s, s), ab int8 (N, 2, s, s) and, where they are used, features; ``s`` is the cut's side."""
+        return [maps.cut(cut) for maps in (self._maps if self._uses_features(stage) else self._maps[:2])]
+
+    def _finish(self, maps: list[Tensor], random: torch.Generator, stage: StageRecipe, *, hints: bool) -> Batch:
+        grey, ab, *semantics = (m.to(self.device, non_blocking=True) for m in maps)
+        clean = _resize(grey.to(torch.float32, memory_format=torch.contiguous_format) / 255, stage.size)
+        ab = _resize(ab.to(torch.float32, memory_format=torch.contiguous_format), stage.size)
+        ab = dither(ab, random)
+        return Batch(
+            grey=damage(clean, random) if stage.damage else clean,
+            clean_grey=clean,
+            ab=ab,
+            hints=simulate_hints(ab, random, stage.hinted) if hints else None,
+            semantics=[m.to(self.features.dtype) for m in semantics] if self.features and semantics else None,
+        )
+
+
+def fits(nbytes: int, device: torch.device) -> bool:
+    """Whether so much may be held on ``device``: never on the CPU, whose memory already maps the files."""
+    return device.type == "cuda" and nbytes <= MEMORY_SHARE * torch.cuda.mem_get_info(device)[0]
+
+
+def dither(ab: Tensor, generator: torch.Generator) -> Tensor:
+    """Undo the rounding of ab to whole units, which a discriminator would learn to see."""
+    source = noise_source(generator, ab.device)
+    return torch.rand(ab.shape, generator=source, device=ab.device).sub_(0.5).add_(ab)
+
+
+@lru_cache(maxsize=2)  # a batch may reach into the next epoch
+def order(seed: int, epoch: int, length: int) -> Indices:
+    """A permutation of ``length`` pictures, the same for all ranks."""
+    return np.random.default_rng([seed, epoch]).permutation(length)
+
+
+def _resize(maps: Tensor, size: int) -> Tensor:
+    if maps.shape[-1] == size:
+        return maps
+    return F.interpolate(maps, size=(size, size), mode="bilinear", antialias=True, align_corners=False)

@@ -1,0 +1,127 @@
+"""The published networks that look at pictures to judge them: found, loaded, and their absence accounted for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from vidcolor.errors import WeightsError
+from vidcolor_training.evaluation.embedding_networks import load_efficientnet_features, load_inception
+from vidcolor_training.evaluation.lpips import Lpips, load_lpips, published_heads
+from vidcolor_training.evaluation.metrics import Picture, measure
+from vidcolor_training.evaluation.report import Figures
+from vidcolor_training.pretrained.published import find_pretrained, pretrained_folder
+
+ALEXNET = "alexnet"
+EFFICIENTNET = "efficientnet_lite2"
+LPIPS = "lpips"
+FRECHET = "frechet_efficientnet_lite2"
+FID = "fid"
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class PictureFeatures:
+    """A picture, and what the networks at hand see in it."""
+
+    picture: Picture
+    maps: list[Tensor]
+    """Of LPIPS; empty without it."""
+    features: Mapping[str, npt.NDArray[np.float32]]
+    """By the metric they are for: one vector (D,)."""
+
+
+@dataclass(frozen=True)
+class MetricNetworks:
+    """Whatever is at hand of LPIPS and of the networks for Fréchet distances, on ``device``.
+
+    ``not_measured``: metric to the reason why its network is not here. ``files``: the files they came from.
+    """
+
+    lpips: Lpips | None = None
+    networks: Mapping[str, nn.Module] = field(default_factory=dict)
+    not_measured: Mapping[str, str] = field(
+        default_factory=lambda: dict.fromkeys((LPIPS, FRECHET, FID), "not asked for: no networks were handed over")
+    )
+    files: Mapping[str, Path] = field(default_factory=dict)
+    device: torch.device = CPU
+
+    def embed(self, picture: Picture) -> PictureFeatures:
+        """Show a picture to every network, once."""
+        if self.lpips is None and not self.networks:
+            return PictureFeatures(picture, [], {})
+        rgb = torch.from_numpy(picture.rgb).permute(2, 0, 1)[None].to(self.device, torch.float32)
+        with torch.inference_mode():
+            maps = [] if self.lpips is None else self.lpips.maps(rgb)
+            features = {name: network(rgb)[0].cpu().numpy() for name, network in self.networks.items()}
+        return PictureFeatures(picture, maps, features)
+
+    def compare(self, pred: PictureFeatures, true: PictureFeatures) -> Figures:
+        """All metrics of one picture, LPIPS among them where it is at hand."""
+        figures = measure(pred.picture, true.picture)
+        if self.lpips is not None:
+            with torch.inference_mode():
+                figures[LPIPS] = float(self.lpips.compare(pred.maps, true.maps))
+        return figures
+
+
+def find_metric_networks(
+    pretrained: Path | None = None, *, inception: Path | None = None, device: torch.device = CPU
+) -> MetricNetworks:
+    """The networks whose published parameters are at hand. Nothing is downloaded.
+
+    Args:
+        pretrained: a folder with the parameters of ``alexnet`` (for LPIPS) and ``efficientnet_lite2``, where they are
+            looked for before :func:`find_pretrained` looks into the user's own.
+        inception: the InceptionV3 of torch-fidelity, pytorch-fid or torchvision, for FID.
+
+    Raises:
+        WeightsError: a file is there, but holds something else.
+    """
+    files: dict[str, Path] = {}
+    networks: dict[str, nn.Module] = {}
+    missing: dict[str, str] = {}
+    lpips = None
+    alexnet, efficientnet = find_pretrained(ALEXNET, pretrained), find_pretrained(EFFICIENTNET, pretrained)
+    if alexnet is None:
+        missing[LPIPS] = _how_to_get(ALEXNET)
+    elif reason := _why_no_heads():
+        missing[LPIPS] = reason
+    else:
+        files[LPIPS] = alexnet
+        lpips = load_lpips(alexnet).to(device, memory_format=torch.channels_last)
+    if efficientnet is None:
+        missing[FRECHET] = _how_to_get(EFFICIENTNET)
+    else:
+        files[FRECHET] = efficientnet
+        networks[FRECHET] = load_efficientnet_features(efficientnet).to(device, memory_format=torch.channels_last)
+    if inception is None:
+        missing[FID] = (
+            "the InceptionV3 of torch-fidelity or torchvision is not at hand; name its file with --inception, "
+            "or say --inception download"
+        )
+    else:
+        files[FID] = inception
+        networks[FID] = load_inception(inception).to(device, memory_format=torch.channels_last)
+    return MetricNetworks(lpips, networks, missing, files, device)
+
+
+def _how_to_get(name: str) -> str:
+    return (
+        f"{name} is not at hand; give --fetch, or put {name}.safetensors into {pretrained_folder()} "
+        f"or name its folder with --pretrained"
+    )
+
+
+def _why_no_heads() -> str:
+    try:
+        published_heads()
+    except WeightsError as exc:
+        return str(exc)
+    return ""

@@ -1,0 +1,1 @@
+"""What training minimizes: losses, and the discriminator with its losses."""

@@ -1,0 +1,1 @@
+"""Networks with published parameters: their classes, reading their files, downloading them."""

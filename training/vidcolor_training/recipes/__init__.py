@@ -1,0 +1,1 @@
+"""The recipes that come with vidcolor, and the code that reads a recipe."""
