@@ -60,6 +60,9 @@ def test_a_run_learns_and_says_so(photographs: Path, tmp_path: Path) -> None:
     assert adversarial["loss_G"] == pytest.approx(adversarial["loss_G_GAN"] + adversarial["loss_G_smooth_l1"], rel=1e-4)
     checks = [row["check_mse_over_grey"] for row in rows if "check_mse_over_grey" in row]
     assert checks[-1] < checks[0]
+    check = next(row for row in rows if "check_mse_over_grey" in row)
+    assert 0 <= check["check_ab_overlap"] <= 1
+    assert {"check_worse_than_grey", "check_mean_delta_cf", "check_share_orange", "check_recall_blue"} <= set(check)
     assert len((run / "data.tsv").read_text().splitlines()) == 4
     assert json.loads((run / "run.json").read_text())["data_sha256"] == about["data_sha256"]
     for name in ("recipe.toml", "curves.svg", "curves.png", "l1.safetensors", "gan.safetensors", "best.safetensors"):

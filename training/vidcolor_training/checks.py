@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,9 @@ from vidcolor.networks import ColorNetwork
 from vidcolor_training.data.batch import join_rgb
 from vidcolor_training.data.pictures import PictureSet
 from vidcolor_training.evaluation.contact_sheet import write_sheet
-from vidcolor_training.evaluation.metrics import Rgb, colorfulness, mse
+from vidcolor_training.evaluation.hues import HueCounts, count_hues, hue_figures
+from vidcolor_training.evaluation.metrics import Picture, Rgb, colorfulness, colorfulness_absolute, mse
+from vidcolor_training.evaluation.set_metrics import colorfulness_figures, share_worse_than_grey
 
 PICTURES = 32
 SHOWN = 12
@@ -24,10 +26,18 @@ BATCH = 8
 
 @dataclass(frozen=True)
 class CheckFigures:
-    """Of PICTURES pictures, without hints."""
+    """Figures of PICTURES pictures, without hints."""
 
     mse_over_grey: float
     colorfulness_over_truth: float
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check: ``figures`` decide what the training does next; ``log`` has them and all others by their names."""
+
+    figures: CheckFigures
+    log: Mapping[str, float]
 
 
 class Checker:
@@ -38,35 +48,47 @@ class Checker:
         self.device = device
         self.grey = torch.from_numpy(np.array(pictures.grey[indices]))[:, None].float() / 255
         true = join_rgb(self.grey, torch.from_numpy(np.array(pictures.ab[indices])).float())
-        self.true = list(_as_pictures(true))
+        self.true = [Picture(rgb) for rgb in _as_pictures(true)]
         self.grey_rgb = list(_as_pictures(self.grey.expand(-1, 3, -1, -1)))
-        self.grey_error = _mean(mse(grey, true) for grey, true in zip(self.grey_rgb, self.true, strict=True))
-        self.true_colorfulness = _mean(colorfulness(true) for true in self.true)
+        self.grey_mse = [mse(grey, true.rgb) for grey, true in zip(self.grey_rgb, self.true, strict=True)]
+        self.true_hues = _hues(self.true, self.true)
 
-    def check(
-        self, network: ColorNetwork, autocast: Callable[[], AbstractContextManager[Any]], sheet: Path
-    ) -> CheckFigures:
-        """Figures of ``network``, which is in eval mode, and a sheet of grey | ours | truth at ``sheet``."""
+    def check(self, network: ColorNetwork, autocast: Callable[[], AbstractContextManager[Any]], sheet: Path) -> Check:
+        """Measure ``network``, which is in eval mode, and write a sheet of grey | ours | truth to ``sheet``."""
         parts = []
         for start in range(0, len(self.grey), BATCH):
             grey = self.grey[start : start + BATCH].to(self.device)
             with torch.inference_mode(), autocast():
                 ab = network(grey)
             parts.append(join_rgb(grey, ab).cpu())  # outside autocast: bf16 is too coarse for colors
-        ours = list(_as_pictures(torch.cat(parts)))
-        error = _mean(mse(o, t) for o, t in zip(ours, self.true, strict=True))
+        ours = [Picture(rgb) for rgb in _as_pictures(torch.cat(parts))]
         sheet.parent.mkdir(parents=True, exist_ok=True)
-        write_sheet(list(zip(self.grey_rgb, ours, self.true, strict=True))[:SHOWN], sheet)
-        return CheckFigures(
+        triples = zip(self.grey_rgb, (o.rgb for o in ours), (t.rgb for t in self.true), strict=True)
+        write_sheet(list(triples)[:SHOWN], sheet)
+        return self._measure(ours)
+
+    def _measure(self, ours: Sequence[Picture]) -> Check:
+        errors = [mse(o.rgb, t.rgb) for o, t in zip(ours, self.true, strict=True)]
+        figures = CheckFigures(
             # A set of grey pictures has no error to divide by, and no color to compare with.
-            error / max(self.grey_error, 1e-12),
-            _mean(colorfulness(picture) for picture in ours) / max(self.true_colorfulness, 1e-12),
+            float(np.mean(errors)) / max(float(np.mean(self.grey_mse)), 1e-12),
+            float(np.mean([colorfulness(o.rgb) for o in ours]))
+            / max(float(np.mean([colorfulness(t.rgb) for t in self.true])), 1e-12),
         )
+        pred_cf, true_cf = ([colorfulness_absolute(p.rgb) for p in pictures] for pictures in (ours, self.true))
+        log = {
+            **asdict(figures),
+            "worse_than_grey": share_worse_than_grey(errors, self.grey_mse),
+            **colorfulness_figures(pred_cf, true_cf),
+            **hue_figures(_hues(ours, self.true), self.true_hues),
+        }
+        return Check(figures, log)
+
+
+def _hues(ours: Sequence[Picture], true: Sequence[Picture]) -> HueCounts:
+    pairs = zip(ours, true, strict=True)
+    return sum((count_hues(o.lab[..., 1:], t.lab[..., 1:]) for o, t in pairs), HueCounts.empty())
 
 
 def _as_pictures(rgb: torch.Tensor) -> list[Rgb]:
     return list(rgb.clamp(0, 1).permute(0, 2, 3, 1).double().numpy())
-
-
-def _mean(values: Any) -> float:
-    return float(np.mean(list(values)))

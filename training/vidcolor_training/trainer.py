@@ -332,8 +332,9 @@ class Trainer:
         sheet = self.run / SAMPLES / f"step-{position.step:07d}.jpg"
         figures = CheckFigures(0.0, 0.0)
         if log is not None:
-            figures = self.checker.check(self.state.ema.eval(), self.autocast, sheet)
-            log.write(position.step, {f"check_{name}": value for name, value in asdict(figures).items()})
+            check = self.checker.check(self.state.ema.eval(), self.autocast, sheet)
+            figures = check.figures
+            log.write(position.step, {f"check_{name}": value for name, value in check.log.items()})
             log.picture(position.step, sheet)
         figures = CheckFigures(*self.world.first_says(astuple(figures), self.device))
         if guard.is_best(**asdict(figures)):

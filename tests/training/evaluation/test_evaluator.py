@@ -121,6 +121,20 @@ def test_who_knows_the_colors_is_right(photographs: Path) -> None:
     assert report.rows["wrong"]["mean_a"] < -20  # type: ignore[operator]
 
 
+def test_hues_beside_grey_and_truth(photographs: Path) -> None:
+    """Half of each picture is orange and half is blue: an orange tint finds all of the one, none of the other, and is
+    right in every second place; grey finds nothing, the truth everything."""
+    report = evaluate_stills([photographs], {"orange": OneTint(9, 24)}, size=SIZE, quiet=True)
+    grey, orange, truth = report.rows.values()
+    names = [f"{figure}_{hue}" for figure in ("share", "recall") for hue in ("orange", "blue")]
+    assert [truth[name] for name in (*names, "ab_overlap", "precision_blue")] == [1] * 6
+    assert [grey[name] for name in names] == [0] * 4
+    found = [orange[name] for name in (*names, "precision_orange")]
+    assert found == pytest.approx([2, 0, 1, 0, 0.5], abs=0.1)
+    assert "precision_blue" not in orange
+    assert (grey["worse_than_grey"], orange["worse_than_grey"], truth["worse_than_grey"]) == (0, 1, 0)
+
+
 def test_rows_are_means_of_their_items(random_pictures: Path) -> None:
     """Every picture has its figures under its name, and the row holds their mean."""
     report = evaluate_stills([random_pictures], {"tint": OneTint(10, 10)}, size=SIZE, quiet=True)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy import linalg
+from scipy import linalg, stats
 from torch import nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
@@ -70,6 +70,21 @@ def test_delta_colorfulness_cancels_and_its_mean_does_not() -> None:
     """One picture too dull by 10 and one too garish by 10: nothing for the set, 10 for the pictures."""
     assert set_metrics.delta_colorfulness([20, 40], [30, 30]) == 0
     assert set_metrics.mean_delta_colorfulness([20, 40], [30, 30]) == 10
+
+
+def test_colorfulness_correlates_with_the_truths() -> None:
+    """It is scipy's correlation; equally grey pictures, and a single picture, have none."""
+    random = np.random.default_rng(0)
+    pred, true = random.random((2, 30))
+    found = set_metrics.colorfulness_figures(list(pred), list(true))
+    assert found["cf_correlation"] == pytest.approx(stats.pearsonr(pred, true).statistic)
+    assert "cf_correlation" not in set_metrics.colorfulness_figures([0, 1e-6, 0], [10, 20, 30])
+    assert "cf_correlation" not in set_metrics.colorfulness_figures([10], [20])
+
+
+def test_share_worse_than_grey() -> None:
+    """One of four errors is larger than grey's; one that differs by rounding alone is not."""
+    assert set_metrics.share_worse_than_grey([0.1, 0.3, 0.2 + 1e-7, 0.0], [0.2] * 4) == 0.25
 
 
 def test_over_grey_and_psnr_of_set() -> None:

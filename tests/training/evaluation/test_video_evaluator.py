@@ -10,6 +10,7 @@ import pytest
 from tests.support.color_films import Painter, moving_square, still_shot, write_film
 from vidcolor.errors import OptionError
 from vidcolor.options import ColorizeOptions
+from vidcolor_training.evaluation.hues import HUES
 from vidcolor_training.evaluation.report import Report
 from vidcolor_training.evaluation.video_evaluator import evaluate_video
 
@@ -38,9 +39,12 @@ def test_rows_and_items(report: Report) -> None:
     assert all(list(clips) == ["square.mkv", "still.mkv"] for clips in report.items.values())
     figures = {"psnr", "ssim", "mse", "ciede2000", "colorfulness", "cdc", "warp_rgb", "warp_ab", "warp_ab_8",
                "warp_ab_24", "drift", "flicker_over_truth", "warp_ab_8_over_truth", "warp_ab_24_over_truth",
-               "cdc_over_truth", "drift_over_truth"}  # fmt: skip
-    assert set(report.rows["truth"]) == figures
-    assert set(report.rows["painter"]) == figures | SPEEDS | {"network_share"}
+               "cdc_over_truth", "drift_over_truth", "colorfulness_absolute"}  # fmt: skip
+    assert set(report.items["truth"]["square.mkv"]) == figures
+    figures |= {"mse_over_grey", "worse_than_grey", "delta_cf", "mean_delta_cf", "cf_correlation", "ab_overlap"}
+    hues = {f"{figure}_{hue}" for figure in ("share", "recall", "precision") for hue in HUES}
+    assert figures < set(report.rows["truth"]) <= figures | hues
+    assert set(report.rows["painter"]) - hues == figures | SPEEDS | {"network_share"}
 
 
 def test_truth_and_grey(report: Report) -> None:
@@ -51,6 +55,19 @@ def test_truth_and_grey(report: Report) -> None:
     assert {grey[name] for name in ("colorfulness", "warp_ab", "warp_ab_8", "warp_ab_24", "drift")} == {0}
     assert 0 < grey["warp_rgb"] < truth["warp_rgb"]
     assert grey["mse"] > 0.005
+
+
+def test_hues_of_films(report: Report) -> None:
+    """A film is counted as pictures are: the truth finds all of its hues, grey none, and yellow is all the painter
+    has for bright things."""
+    grey, painter, _, truth = report.rows.values()
+    hues = {name for name in truth if name.startswith(("share_", "recall_", "precision_"))}
+    assert {"share_red", "share_orange", "share_blue"} <= hues
+    assert {truth[name] for name in hues} == {1}
+    assert {grey[name] for name in hues if not name.startswith("precision")} == {0}
+    assert painter["recall_red"] == 0
+    assert painter["worse_than_grey"] in (0, 0.5, 1)
+    assert truth["worse_than_grey"] == grey["worse_than_grey"] == 0
 
 
 def test_what_is_missing_is_said(report: Report) -> None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from skimage.color import deltaE_ciede2000, rgb2lab
 
 from vidcolor.errors import OptionError
 from vidcolor.frames import FloatArray, Frame
@@ -17,21 +16,35 @@ from vidcolor.options import ColorizeOptions
 from vidcolor.pipeline import color_frames
 from vidcolor_training.data.batch import join_rgb
 from vidcolor_training.evaluation.color_clips import ColorClip, Pictures, grey_frames
-from vidcolor_training.evaluation.metrics import Rgb, colorfulness, mse, psnr, ssim
+from vidcolor_training.evaluation.hues import HueCounts, count_hues
+from vidcolor_training.evaluation.metrics import (
+    Picture,
+    Rgb,
+    ciede2000,
+    colorfulness,
+    colorfulness_absolute,
+    mse,
+    psnr,
+    ssim,
+)
 from vidcolor_training.evaluation.report import Figures
 
 SLOW_EVERY = 5
-"""SSIM and CIEDE2000 are measured on every 5th frame: no multiple of the default distance of anchors, lest they be
-measured on anchors alone."""
+"""SSIM, CIEDE2000 and hues are measured on every 5th frame: no multiple of the default distance of anchors, lest they
+be measured on anchors alone."""
 
 
 @dataclass(frozen=True)
 class Version:
-    """One row's rendering of a clip: ``ab`` float32 (T, 2, h, w), ``shown`` uint8 (T, h, w, 3), and its figures."""
+    """One row's rendering of a clip: ``ab`` float32 (T, 2, h, w), ``shown`` uint8 (T, h, w, 3), and its figures.
+
+    ``hues``: counted on every :data:`SLOW_EVERY`-th frame.
+    """
 
     ab: FloatArray
     shown: Pictures
     figures: Figures
+    hues: HueCounts
 
 
 @dataclass
@@ -109,20 +122,32 @@ def make_version(clip: ColorClip, ab: FloatArray, pictures: Iterable[Rgb]) -> Ve
     """Take one row's pictures down: as they are shown, and beside the true ones."""
     shown = np.empty_like(clip.true)
     found: dict[str, list[float]] = {}
-    for t, picture in enumerate(pictures):
-        shown[t] = np.rint(picture * 255)
-        for name, figure in measure_picture(picture, clip.true[t] / 255, slow=t % SLOW_EVERY == 0).items():
+    hues = HueCounts.empty()
+    for t, rgb in enumerate(pictures):
+        shown[t] = np.rint(rgb * 255)
+        pred, true = Picture(rgb), Picture(clip.true[t] / 255)
+        figures = measure_frame(pred, true)
+        if t % SLOW_EVERY == 0:
+            figures |= measure_slowly(pred, true)
+            hues += count_hues(pred.lab[..., 1:], true.lab[..., 1:])
+        for name, figure in figures.items():
             found.setdefault(name, []).append(figure)
-    return Version(ab, shown, {name: float(np.mean(values)) for name, values in found.items()})
+    return Version(ab, shown, {name: float(np.mean(values)) for name, values in found.items()}, hues)
 
 
-def measure_picture(picture: Rgb, true: Rgb, *, slow: bool) -> Figures:
-    """What each frame is measured by; with ``slow``, all of it."""
-    figures = {"mse": mse(picture, true), "psnr": psnr(picture, true), "colorfulness": colorfulness(picture)}
-    if slow:
-        figures["ssim"] = ssim(picture, true)
-        figures["ciede2000"] = float(deltaE_ciede2000(rgb2lab(picture), rgb2lab(true)).mean())
-    return figures
+def measure_frame(pred: Picture, true: Picture) -> Figures:
+    """Return the figures that every frame gets."""
+    return {
+        "mse": mse(pred.rgb, true.rgb),
+        "psnr": psnr(pred.rgb, true.rgb),
+        "colorfulness": colorfulness(pred.rgb),
+        "colorfulness_absolute": colorfulness_absolute(pred.rgb),
+    }
+
+
+def measure_slowly(pred: Picture, true: Picture) -> Figures:
+    """Return the figures that every :data:`SLOW_EVERY`-th frame gets."""
+    return {"ssim": ssim(pred.rgb, true.rgb), "ciede2000": ciede2000(pred.lab, true.lab)}
 
 
 def join(grey: FloatArray, ab: FloatArray) -> Rgb:

@@ -14,10 +14,11 @@ from tqdm import tqdm
 from vidcolor.frames import FloatArray
 from vidcolor.inference.colorizer import Guided, Predictor
 from vidcolor_training.evaluation.conditions import CONDITIONS, Shown, show, to_part
-from vidcolor_training.evaluation.evaluator import ROUNDING_MSE, StillPicture, join, still_pictures, uncolored
+from vidcolor_training.evaluation.evaluator import StillPicture, join, still_pictures, uncolored
 from vidcolor_training.evaluation.metric_info import OVER_CLEAN
 from vidcolor_training.evaluation.metrics import colorfulness, mse
 from vidcolor_training.evaluation.report import TRUTH, Figures, Report, Row
+from vidcolor_training.evaluation.set_metrics import ROUNDING_MSE
 
 T = TypeVar("T")
 

@@ -20,23 +20,23 @@ from vidcolor.color.lab import grey_to_lightness, lab_to_rgb, lightness_to_grey,
 from vidcolor.errors import InputError
 from vidcolor.inference.colorizer import Predictor
 from vidcolor_training.data.pictures import decode_square, iterate_files
+from vidcolor_training.evaluation.hues import HueCounts, count_hues, hue_figures
 from vidcolor_training.evaluation.metric_networks import LPIPS, MetricNetworks, PictureFeatures
 from vidcolor_training.evaluation.metrics import EPSILON, Picture, Rgb
 from vidcolor_training.evaluation.report import GREY, TRUTH, Figures, Report, Row
 from vidcolor_training.evaluation.set_metrics import (
-    delta_colorfulness,
+    ROUNDING_MSE,
+    colorfulness_figures,
     frechet_distance,
-    mean_delta_colorfulness,
     over_grey,
     psnr_of_set,
+    share_worse_than_grey,
 )
 
 PROTOCOL = (
     "short side brought to the size (Lanczos), centre kept; the grey picture is the neutral color of the same CIE L; "
     "predicted ab joined with that L, R'G'B' clipped to 0..1 and not rounded to 8 bits"
 )
-ROUNDING_MSE = 1 / 255**2 / 12
-"""Of rounding to 8 bits: photographs whose uncolored row is nearer to the truth than that are grey themselves."""
 FEWEST_PICTURES = 2  # a covariance needs two
 
 
@@ -56,6 +56,7 @@ class Gathered:
 
     figures: dict[str, Figures] = field(default_factory=dict)
     features: dict[str, list[npt.NDArray[np.float32]]] = field(default_factory=lambda: defaultdict(list))
+    hues: HueCounts = field(default_factory=HueCounts.empty)
     seconds: float = 0.0
 
     def column(self, metric: str) -> list[float]:
@@ -176,6 +177,7 @@ def _measure_picture(
 
 def _keep(row: Gathered, name: str, pred: PictureFeatures, true: PictureFeatures, networks: MetricNetworks) -> None:
     row.figures[name] = networks.compare(pred, true)
+    row.hues += count_hues(pred.picture.lab[..., 1:], true.picture.lab[..., 1:])
     for metric, vector in pred.features.items():
         row.features[metric].append(vector)
 
@@ -196,11 +198,11 @@ def _means(row: Gathered) -> Figures:
 
 
 def _of_the_set(row: Gathered, grey: Gathered, truth: Gathered) -> Figures:
-    pred_cf, true_cf = row.column("colorfulness_absolute"), truth.column("colorfulness_absolute")
     figures = {
         "psnr_of_set": psnr_of_set(row.column("mse")),
-        "delta_cf": delta_colorfulness(pred_cf, true_cf),
-        "mean_delta_cf": mean_delta_colorfulness(pred_cf, true_cf),
+        "worse_than_grey": share_worse_than_grey(row.column("mse"), grey.column("mse")),
+        **colorfulness_figures(row.column("colorfulness_absolute"), truth.column("colorfulness_absolute")),
+        **hue_figures(row.hues, truth.hues),
     }
     for error in ("mse", LPIPS):
         if _has_color(grey) and error in next(iter(row.figures.values())):
@@ -214,6 +216,7 @@ def _of_the_set(row: Gathered, grey: Gathered, truth: Gathered) -> Figures:
 
 
 def _has_color(grey: Gathered) -> bool:
+    """Return whether the pictures differ from the uncolored ones by more than rounding."""
     return float(np.mean(grey.column("mse"))) > ROUNDING_MSE
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
+from vidcolor_training.evaluation.hues import AB_BINS, AB_LIMIT, HUE_STARTS, HUES, MIN_CHROMA
+
 Figured = TypeVar("Figured", bound=Mapping[str, Any])
 Better = Literal["lower", "higher", "truth", "none"]
 
@@ -23,14 +25,37 @@ class MetricInfo:
 
 ACCURACY = "Against the truth"
 COLOR = "How colorful"
+HUE_SHARES = "Hues: pixels of each over the truth's"
+HUE_RECALL = "Hues: recall"
+HUE_PRECISION = "Hues: precision"
 NETWORKS = "To the eyes of networks"
 STEADINESS = "How steady"
 SPEED = "Speed"
 OTHER = "Further figures"
-GROUPS = (ACCURACY, COLOR, NETWORKS, STEADINESS, SPEED, OTHER)
+GROUPS = (ACCURACY, COLOR, HUE_SHARES, HUE_RECALL, HUE_PRECISION, NETWORKS, STEADINESS, SPEED, OTHER)
 
 OVER_CLEAN = "mse_over_clean"
 """Rows that have it show weights under a condition: another thing than weights as they are."""
+
+
+def _hue_infos() -> dict[str, MetricInfo]:
+    """Describe the three figures of every hue."""
+    infos: dict[str, MetricInfo] = {}
+    for hue, start, end in zip(HUES, HUE_STARTS, (*HUE_STARTS[1:], *HUE_STARTS[:1]), strict=True):
+        pixels = f"pixels of chroma > {MIN_CHROMA:.0f} and an angle of ab of {start} to {end}°"
+        infos |= {
+            f"share_{hue}": MetricInfo(
+                hue, HUE_SHARES, "truth", 2, f"{pixels}: their number over their number in the truth, all pictures"
+            ),
+            f"recall_{hue}": MetricInfo(
+                f"{hue} rec.", HUE_RECALL, "higher", 2, f"{pixels} in the truth: the share that has this hue here too"
+            ),
+            f"precision_{hue}": MetricInfo(
+                f"{hue} prec.", HUE_PRECISION, "higher", 2, f"{pixels} here: the share that has this hue in the truth"
+            ),
+        }
+    return infos
+
 
 METRIC_INFO: Mapping[str, MetricInfo] = {
     "mse": MetricInfo("MSE", ACCURACY, "lower", 5, "mean squared error of R′G′B′ in 0..1; mean over pictures"),
@@ -44,6 +69,10 @@ METRIC_INFO: Mapping[str, MetricInfo] = {
     "largest_change": MetricInfo(
         "change of ab", ACCURACY, "none", 2,
         "under a condition, the largest difference of a or b to the same weights without it, Lab units",
+    ),
+    "worse_than_grey": MetricInfo(
+        "worse", ACCURACY, "lower", 3,
+        "share of the pictures, or clips, whose MSE exceeds the uncolored one's by more than rounding to 8 bits makes",
     ),
     "psnr": MetricInfo(
         "PSNR dB", ACCURACY, "higher", 2,
@@ -74,8 +103,18 @@ METRIC_INFO: Mapping[str, MetricInfo] = {
     "mean_delta_cf": MetricInfo(
         "mean |ΔCF|", COLOR, "lower", 2, "mean over pictures of each one's own |ΔCF|, papers' variant; nothing cancels"
     ),
+    "cf_correlation": MetricInfo(
+        "CF correl.", COLOR, "higher", 3,
+        "Pearson's correlation of the pictures' CF with the truth's, papers' variant; empty where all are equally grey",
+    ),
+    "ab_overlap": MetricInfo(
+        "ab overlap", COLOR, "higher", 3,
+        f"sum of the minima of the normalised ab histograms of ours and of the truth: {AB_BINS} × {AB_BINS} squares "
+        f"over ±{AB_LIMIT:.0f}, all pixels of the set",
+    ),
     "mean_a": MetricInfo("mean a", COLOR, "truth", 2, "of Lab: green to magenta"),
     "mean_b": MetricInfo("mean b", COLOR, "truth", 2, "of Lab: blue to yellow"),
+    **_hue_infos(),
     "lpips": MetricInfo(
         "LPIPS", NETWORKS, "lower", 4, "Zhang et al. 2018, Alex, version 0.1, pictures in −1..1 at their own size"
     ),

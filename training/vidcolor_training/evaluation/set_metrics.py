@@ -9,6 +9,11 @@ import numpy.typing as npt
 
 Features = npt.NDArray[np.floating]
 
+ROUNDING_MSE = 1 / 255**2 / 12
+"""MSE that rounding to 8 bits makes, for values in 0..1."""
+MIN_CF_SPREAD = 1e-3
+"""Standard deviation of CF below which pictures are equally colorful: the CF of grey pictures differs by rounding."""
+
 
 def delta_colorfulness(pred: Sequence[float], true: Sequence[float]) -> float:
     """ΔCF of the set, as papers print it: the difference of the means. Too dull and too garish pictures cancel."""
@@ -18,6 +23,32 @@ def delta_colorfulness(pred: Sequence[float], true: Sequence[float]) -> float:
 def mean_delta_colorfulness(pred: Sequence[float], true: Sequence[float]) -> float:
     """Mean over pictures of each one's own |ΔCF|: nothing cancels."""
     return float(np.abs(np.subtract(pred, true)).mean())
+
+
+def colorfulness_correlation(pred: Sequence[float], true: Sequence[float]) -> float | None:
+    """Return Pearson's correlation of the pictures' CF with the truth's.
+
+    1 if the pictures that are colorful in truth are the colorful ones here. None for fewer than two pictures, or where
+    all have the same CF, as grey pictures do.
+    """
+    if len(pred) < 2 or min(np.std(pred), np.std(true)) < MIN_CF_SPREAD:
+        return None
+    return float(np.corrcoef(pred, true)[0, 1])
+
+
+def colorfulness_figures(pred: Sequence[float], true: Sequence[float]) -> dict[str, float]:
+    """Return what the CF of all pictures says of a set beside the truth's, by the names in reports."""
+    figures = {
+        "delta_cf": delta_colorfulness(pred, true),
+        "mean_delta_cf": mean_delta_colorfulness(pred, true),
+    }
+    correlation = colorfulness_correlation(pred, true)
+    return figures if correlation is None else figures | {"cf_correlation": correlation}
+
+
+def share_worse_than_grey(mse: Sequence[float], grey_mse: Sequence[float]) -> float:
+    """Return the share of pictures whose MSE exceeds the uncolored picture's by more than :data:`ROUNDING_MSE`."""
+    return float((np.asarray(mse) > np.asarray(grey_mse) + ROUNDING_MSE).mean())
 
 
 def psnr_of_set(mse: Sequence[float]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from vidcolor.options import ColorizeOptions
 from vidcolor_training.evaluation.clip_versions import SLOW_EVERY, Version, color_versions, label, row_names
 from vidcolor_training.evaluation.color_clips import ColorClip, find_films, read_clip
 from vidcolor_training.evaluation.film_degradation import FilmDegradation, degrade_clip
+from vidcolor_training.evaluation.hues import HueCounts
 from vidcolor_training.evaluation.report import Figures, Report
 from vidcolor_training.evaluation.side_by_side import Exhibit, choose, make_exhibit, publish
 from vidcolor_training.evaluation.video_metrics import (
@@ -31,7 +33,7 @@ from vidcolor_training.evaluation.video_metrics import (
     pairs_at,
     warp_error,
 )
-from vidcolor_training.evaluation.video_table import gaps_in, over_truth, table
+from vidcolor_training.evaluation.video_table import figures_of_set, gaps_in, over_truth, table
 
 MAX_FRAMES = 240
 DEFAULT_SETTINGS: Mapping[str, ColorizeOptions] = {"": ColorizeOptions(), "raw": ColorizeOptions(smoothing=0)}
@@ -39,7 +41,8 @@ DEFAULT_SETTINGS: Mapping[str, ColorizeOptions] = {"": ColorizeOptions(), "raw":
 NOTES = (
     "clips are measured at render size, on their first frames up to max_frames",
     "figures of a row are means over clips; *_over_truth are ratios of these means, speeds are over all frames",
-    f"ssim and ciede2000: every {SLOW_EVERY}th frame; warp_ab_8 and _24: pairs from every 3rd frame on; else all",
+    f"ssim, ciede2000, ab_overlap and hues: every {SLOW_EVERY}th frame",
+    "warp_ab_8 and _24: pairs from every 3rd frame on; other figures: all frames",
     "ab is measured as the temporal stage gives it, before any limit to the gamut; cdc and warp_rgb on 8-bit frames",
     "warp errors: mean square over pixels and channels, ab in Lab units, R'G'B' in [0, 1], along the flow of the true "
     f"luma; pairs with less than {MIN_VISIBLE:.0%} of the picture matched do not count; no pair crosses a cut",
@@ -112,6 +115,7 @@ def evaluate_video(
     folder.mkdir(parents=True, exist_ok=True)
     watched = [label(name, next(iter(settings))) for name in colorizers] or ["truth"]
     items: dict[str, dict[str, Figures]] = {}
+    hues: dict[str, HueCounts] = defaultdict(HueCounts.empty)
     clips: dict[str, dict[str, Any]] = {}
     exhibits: list[Exhibit] = []
     with TemporaryDirectory(dir=folder) as drafts:
@@ -122,12 +126,15 @@ def evaluate_video(
             errors = measure_motion(clip, versions)
             for row, figures in clip_figures(clip, versions, errors).items():
                 items.setdefault(row, {})[name] = figures
+                hues[row] += versions[row].hues
             clips[name] = describe(clip)
             exhibits.append(exhibit(Path(drafts), clip, versions, errors["warp_ab"], watched))
         shown = [publish(chosen, folder) for chosen in choose(exhibits)]
+    means = table(items, {name: clip["frames"] for name, clip in clips.items()})
+    of_set = figures_of_set(items, hues)
     return Report(
         kind="video",
-        rows=table(items, {name: clip["frames"] for name, clip in clips.items()}),
+        rows={row: {**means[row], **of_set[row]} for row in items},
         items=items,
         about={
             "size": size,

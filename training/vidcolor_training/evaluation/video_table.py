@@ -7,7 +7,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from vidcolor_training.evaluation.report import Figures, Row
+from vidcolor_training.evaluation.hues import HueCounts, hue_figures
+from vidcolor_training.evaluation.report import GREY, TRUTH, Figures, Row
+from vidcolor_training.evaluation.set_metrics import (
+    ROUNDING_MSE,
+    colorfulness_figures,
+    over_grey,
+    share_worse_than_grey,
+)
 from vidcolor_training.evaluation.video_metrics import CDC_FRAMES, DRIFT_FRAMES, MIN_VISIBLE
 
 OVER_TRUTH = {
@@ -67,6 +74,29 @@ def _mean(name: str, clips: Mapping[str, Figures], frames: Mapping[str, int]) ->
 
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
+
+
+def figures_of_set(items: Mapping[str, Mapping[str, Figures]], hues: Mapping[str, HueCounts]) -> dict[str, Figures]:
+    """Return, for each row, what only all clips together can say: hues, colorfulness by clip, errors beside grey's.
+
+    Args:
+        items: row → clip → figures, with "mse" and "colorfulness_absolute"; the rows "grey" and "truth" among them.
+        hues: row → counts over all clips.
+    """
+
+    def column(row: str, metric: str) -> list[float]:
+        return [figures[metric] for figures in items[row].values()]
+
+    grey_mse, true_cf = column(GREY, "mse"), column(TRUTH, "colorfulness_absolute")
+    return {
+        row: {
+            **({"mse_over_grey": over_grey(column(row, "mse"), grey_mse)} if np.mean(grey_mse) > ROUNDING_MSE else {}),
+            "worse_than_grey": share_worse_than_grey(column(row, "mse"), grey_mse),
+            **colorfulness_figures(column(row, "colorfulness_absolute"), true_cf),
+            **hue_figures(hues[row], hues[TRUTH]),
+        }
+        for row in items
+    }
 
 
 def gaps_in(clips: Mapping[str, Figures]) -> dict[str, str]:
