@@ -136,7 +136,7 @@ def encode(rendered: Iterator[tuple[Frame, Plane, Plane]], writer: Writer) -> It
     """Write every frame with its Cb and Cr planes; yields it once it is written."""
     for frame, cb, cr in rendered:
         if isinstance(writer, SegmentWriter):
-            writer.turn_to(frame)
+            writer.start_frame(frame)
         writer.write(frame.picture, cb, cr)
         yield frame
 

@@ -18,7 +18,8 @@ from av.stream import Disposition
 from tests.support.clips import Clip, decoded, make_clip, timeline
 from vidcolor.errors import InputError, OptionError, OutputError, VidcolorError
 from vidcolor.media.reader import VideoReader, _Clock
-from vidcolor.media.writer import VideoWriter, at_depth
+from vidcolor.media.frame_encoder import at_depth
+from vidcolor.media.writer import VideoWriter
 from vidcolor.options import EncodeOptions
 
 FAST = EncodeOptions(preset="ultrafast")
@@ -39,7 +40,7 @@ def copy_film(source: Path, output: Path, options: EncodeOptions = FAST, *, over
         cb = (ramp * (2**chroma.bit_depth - 1)).astype(dtype)
         for picture in reader.pictures():
             writer.write(picture, cb, cb[::-1])
-    return reader.warnings + writer.warnings
+    return [*reader.warnings, *writer.warnings]
 
 
 def times_of(path: Path) -> list[Fraction]:

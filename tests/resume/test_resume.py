@@ -661,7 +661,7 @@ VICTIM = f"""
 import sys
 from vidcolor.cli import commands as cli
 from vidcolor.resume import segments
-from vidcolor.media import writer
+from vidcolor.media.muxer import Muxer
 from vidcolor.resume.segment_writer import SegmentWriter
 
 def ticking(function):
@@ -673,7 +673,7 @@ def ticking(function):
 
 segments.MIN_FRAMES, segments.MAX_FRAMES = {LEAST}, {MOST}
 SegmentWriter.write = ticking(SegmentWriter.write)
-writer.VideoWriter._own = ticking(writer.VideoWriter._own)
+Muxer._own = ticking(Muxer._own)
 cli.main(sys.argv[1:])
 """
 """The command, with short segments. A tick for each frame that is encoded, and for each that is joined."""

@@ -142,7 +142,7 @@ def test_refused_packets_are_said_of_the_output(tmp_path: Path) -> None:
     """Where a container refuses a garbled packet, the message names the file that was being written."""
     source, dest = make_clip(tmp_path / "a.ts", Clip(audio=("eng",))), tmp_path / "b.mp4"
     with VideoReader(source) as reader, av.open(str(dest), "w") as target:
-        passthrough = Passthrough(cast(OutputContainer, Refusing(target)), str(dest), [])
+        passthrough = Passthrough(cast(OutputContainer, Refusing(target)), str(dest))
         passthrough.add(reader.container.streams.audio[0], ())
         sound = next(packet for picture in reader.pictures() for packet in picture.packets)
         with pytest.raises(OutputError, match=r"b\.mp4: mp4 refuses packets of stream 1 \(audio, aac, eng\); choose"):

@@ -20,7 +20,7 @@ from vidcolor.files.paths import check_destination
 from vidcolor.files.suffixes import output_name
 from vidcolor.frames import ChromaFormat, Plane
 from vidcolor.inspect.film import is_rgb
-from vidcolor.media.encoder import EncoderChoice, choose_encoder
+from vidcolor.media.encoder import EncoderChoice
 from vidcolor.media.outcomes import Outcome, Rehearsal
 from vidcolor.media.passthrough import container_metadata, describe, kept_metadata
 from vidcolor.media.reader import VideoReader
@@ -49,11 +49,10 @@ def rehearse_film(reader: VideoReader, dest: Path, options: EncodeOptions, *, ov
 
 
 def _rehearse(reader: VideoReader, dest: Path, stage: Path, options: EncodeOptions) -> Rehearsal:
-    choice = choose_encoder(options, reader.spec)
     with VideoWriter(stage, like=reader, options=options, overwrite=False) as writer:
         neutral = neutral_chroma(writer.chroma)
         writer.write(reader.first, neutral, neutral)
-    known = (*_picture_outcomes(reader, choice), *reader.outcomes, *writer.outcomes)
+    known = (*_picture_outcomes(reader, writer.encoder.choice), *reader.outcomes, *writer.outcomes)
     with VideoReader(stage) as copy:
         named = {outcome.what for outcome in known}
         seen = [outcome for outcome in compared(reader, copy) if outcome.what not in named]

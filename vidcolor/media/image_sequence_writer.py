@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -43,11 +44,7 @@ class SequenceWriter:
         OptionError: options of encoders of films are given.
     """
 
-    warnings: list[str]
-    """One line each for what could not be kept as it was."""
-
     def __init__(self, pattern: PicturePattern, *, like: VideoReader, options: EncodeOptions, overwrite: bool) -> None:
-        self.warnings = []
         self.bytes_written = 0
         self._pattern = pattern
         self._like = like
@@ -63,7 +60,8 @@ class SequenceWriter:
             subsampling_y=1,
             siting="center",
         )
-        self._note_losses()
+        self._static_warnings = tuple(self._losses())
+        self._has_interlaced = False
 
     def __enter__(self) -> Self:
         return self
@@ -72,6 +70,12 @@ class SequenceWriter:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Every picture is complete already."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """One line for each thing that could not be kept as it was."""
+        found = [INTERLACED] if self._has_interlaced else []
+        return tuple(dict.fromkeys((*self._static_warnings, *found, *self._times.warnings)))
 
     def write(self, picture: Picture, cb: Plane, cr: Plane) -> None:
         """Write a picture.
@@ -84,8 +88,7 @@ class SequenceWriter:
             OutputError: the file cannot be written.
         """
         spec = self._like.spec
-        if picture.first_field is not None and INTERLACED not in self.warnings:
-            self.warnings.append(INTERLACED)
+        self._has_interlaced = self._has_interlaced or picture.first_field is not None
         number, _ = self._times.stamp(picture)
         path = self._pattern.file(self._first + number)
         rgb = np.rot90(film_to_rgb(picture, cb, cr, spec, CHROMA_BITS), quarter_turns(spec))
@@ -97,7 +100,7 @@ class SequenceWriter:
         source, spec = self._like.source, self._like.spec
         if isinstance(source, SequenceSource):
             return OwnTimes(), source.sequence.numbers[0]
-        return CountedTimes(spec.time_base, 1 / (spec.frame_rate or FALLBACK_RATE), self.warnings), FIRST_NUMBER
+        return CountedTimes(spec.time_base, 1 / (spec.frame_rate or FALLBACK_RATE)), FIRST_NUMBER
 
     def _check(self, options: EncodeOptions) -> None:
         path, source = self._pattern.path, self._like.source
@@ -117,34 +120,30 @@ class SequenceWriter:
         names = {theirs.file(number).name for number in source.sequence.numbers}
         return any(ours.file(number).name in names for number in source.sequence.numbers)
 
-    def _note_losses(self) -> None:
+    def _losses(self) -> Iterator[str]:
+        """Yield a warning for each thing that numbered pictures cannot hold."""
         like, suffix = self._like, self._pattern.path.suffix.lower()
         spec = like.spec
         if spec.bit_depth > 8 and suffix not in DEEP:
-            self.warnings.append(f"the luma's {spec.bit_depth} bits are rounded to 8 ('{suffix}' holds no more)")
+            yield f"the luma's {spec.bit_depth} bits are rounded to 8 ('{suffix}' holds no more)"
         if spec.first_field is not None:
-            self.warnings.append(INTERLACED)
+            yield INTERLACED
         if spec.primaries in FROM_BT709:
             primaries = h273.PRIMARIES[spec.primaries]
-            self.warnings.append(f"the film's primaries are {primaries}; in the pictures they are taken for sRGB's")
+            yield f"the film's primaries are {primaries}; in the pictures they are taken for sRGB's"
         if is_hdr(spec.transfer):
             name = HDR_NAMES[spec.transfer]
-            self.warnings.append(
-                f"the film is HDR ({name}); the pictures hold its values, and do not say what they are"
-            )
+            yield f"the film is HDR ({name}); the pictures hold its values, and do not say what they are"
         if spec.hdr is not None:
-            self.warnings.append(f"HDR metadata ({spec.hdr}): numbered pictures cannot carry it, left out")
+            yield f"HDR metadata ({spec.hdr}): numbered pictures cannot carry it, left out"
         if spec.sample_aspect_ratio not in (None, 1):
             ratio = spec.sample_aspect_ratio
-            self.warnings.append(f"the film's pixels are {ratio} times as wide as high, which the pictures do not say")
-        others = [stream for stream in like.container.streams if stream.index != like.stream.index]
-        self.warnings += [
-            f"{describe(stream)}: numbered pictures cannot carry it, left out"
-            for stream in others
-            if stream.discard != Discard.all
-        ]
+            yield f"the film's pixels are {ratio} times as wide as high, which the pictures do not say"
+        for stream in like.container.streams:
+            if stream.index != like.stream.index and stream.discard != Discard.all:
+                yield f"{describe(stream)}: numbered pictures cannot carry it, left out"
         if like.container.chapters():
-            self.warnings.append(f"numbered pictures cannot carry the {len(like.container.chapters())} chapters")
+            yield f"numbered pictures cannot carry the {len(like.container.chapters())} chapters"
 
     def _as_photograph(self, picture: Picture) -> SourcePicture:
         """What the writer of photographs wants to know."""

@@ -114,58 +114,55 @@ def _movie_timescale(source: InputContainer, start: Fraction) -> int:
 class Passthrough:
     """The streams that are copied into ``target``, called ``name``; their packets keep their bytes and their times."""
 
-    outcomes: list[Outcome]
-    """What becomes of each stream that was handed over."""
-
-    def __init__(
-        self, target: OutputContainer, name: str, warnings: list[str], *, damage: Damage | None = None
-    ) -> None:
+    def __init__(self, target: OutputContainer, name: str, *, damage: Damage | None = None) -> None:
         self._damage = damage
         self._target = target
         self._name = name
         self._format_name = target.format.name
-        self._warnings = warnings
-        self.outcomes = []
+        self._outcomes: list[Outcome] = []
         self._streams: dict[int, Stream] = {}
         self._earliest: dict[int, int] = {}
-        self._moved: set[int] = set()
+        self._moved: dict[int, str] = {}
         self._least_step = 0 if target.format.flags & TS_NONSTRICT else 1
 
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """One for each stream that was added."""
+        return tuple(self._outcomes)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """One line for each stream whose packets had to be moved in time so far."""
+        return tuple(self._moved.values())
+
     def add(self, template: Stream, first_packets: Iterable[Packet[Any]]) -> None:
-        """Add a copy of a stream of the source, or one line to the warnings if the container cannot carry it.
+        """Add a copy of a stream of the source, and an outcome that says how, or that the container cannot hold it.
 
         Args:
             template: the source's stream.
-            first_packets: what precedes the first picture in the source; cover pictures are among them.
+            first_packets: the packets that precede the first picture in the source, with the cover pictures.
         """
+        how = self._add(template, first_packets)
+        if how is None:
+            why = f"{describe(template)}: {self._format_name} cannot carry it, left out"
+            self._outcomes.append(Outcome(describe(template), "dropped", why))
+        else:
+            self._outcomes.append(Outcome(describe(template), "kept", how))
+
+    def _add(self, template: Stream, first_packets: Iterable[Packet[Any]]) -> str | None:
+        """Add a copy of a stream; return how it is kept, or None if the container cannot hold it."""
         if template.discard == Discard.all:
-            # The demuxer keeps it for itself, as MOV does with the text of its chapters.
-            self.outcomes.append(
-                Outcome(describe(template), "kept", "as what its kind of file makes of it: chapter titles")
-            )
-            return
+            # The demuxer has consumed it, as that of MOV does with the text of its chapters.
+            return "as what its kind of file makes of it: chapter titles"
         if template.type == "data" and "timecode" in template.metadata and self._format_name in WITH_TIMECODE:
-            # A copy beside the one that the muxer makes is refused by MOV, at the very end.
-            self.outcomes.append(
-                Outcome(describe(template), "kept", f"as the film's timecode, {template.metadata['timecode']}")
-            )
-            return
-        is_cover = bool(template.disposition & Disposition.attached_pic)
+            # MOV refuses a copy beside the track that the muxer makes itself, but only at the very end.
+            return f"as the film's timecode, {template.metadata['timecode']}"
         if isinstance(template, AttachmentStream):
             done = self._attach(template.name, template.mimetype, template.data, template.metadata)
-            how = "as it is"
-        elif is_cover and self._format_name not in MOV_FAMILY - {"mov"}:
-            done = self._attach_cover(template, first_packets)
-            how = "as an attached file"
-        else:
-            done = self._add_copy(template)
-            how = "packet by packet, with their times"
-        if done:
-            self.outcomes.append(Outcome(describe(template), "kept", how))
-        else:
-            why = f"{describe(template)}: {self._format_name} cannot carry it, left out"
-            self._warnings.append(why)
-            self.outcomes.append(Outcome(describe(template), "dropped", why))
+            return "as it is" if done else None
+        if template.disposition & Disposition.attached_pic and self._format_name not in MOV_FAMILY - {"mov"}:
+            return "as an attached file" if self._attach_cover(template, first_packets) else None
+        return "packet by packet, with their times" if self._add_copy(template) else None
 
     def _add_copy(self, template: Stream) -> bool:
         way = next((way for way in (_add_as_listed, _add_as_it_is) if _carries(self._format_name, template, way)), None)
@@ -228,8 +225,7 @@ class Passthrough:
             dts = earliest or 0
         elif earliest is not None and dts < earliest:
             if index not in self._moved:
-                self._moved.add(index)
-                self._warnings.append(f"{describe(packet.stream)}: its timestamps go back, packets were moved on")
+                self._moved[index] = f"{describe(packet.stream)}: its timestamps go back, packets were moved on"
             dts = earliest
         packet.dts = dts
         packet.pts = dts if packet.pts is None else max(packet.pts, dts)
@@ -331,4 +327,8 @@ def lost_by_container(source: InputContainer, spec: VideoSpec, format_name: str)
     if format_name == "avi" and spec.frame_rate and spec.time_base != 1 / spec.frame_rate:
         why = f"avi counts in frames: times are rounded to 1/{float(spec.frame_rate):g} s"
         lost.append(Outcome("times", "changed", why))
+    keys = lost_metadata(kept_metadata(source.metadata), format_name)
+    if keys:
+        why = f"metadata {', '.join(keys)}: {format_name} has no place for it, left out"
+        lost.append(Outcome("further metadata", "dropped", why))
     return lost

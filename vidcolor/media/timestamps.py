@@ -13,6 +13,10 @@ TOLERANCE = Fraction(1, 2)  # frames: Matroska's milliseconds are no more than t
 class Times(Protocol):
     """Gives times to the pictures of a film; is asked once for each, in order."""
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """One line if pictures have moved in time."""
+
     def stamp(self, picture: Picture) -> tuple[int, int]:
         """Time and duration, in units of the output's time base."""
 
@@ -22,6 +26,8 @@ class Times(Protocol):
 
 class OwnTimes:
     """Those of the source."""
+
+    warnings: tuple[str, ...] = ()
 
     def stamp(self, picture: Picture) -> tuple[int, int]:
         return picture.pts, picture.duration
@@ -36,15 +42,16 @@ class CountedTimes:
     Args:
         source_base: seconds per unit of the pictures' times.
         frame_seconds: how long a frame of the output lasts.
-        warnings: gets one line at the first picture that has moved by more than ``TOLERANCE`` frames.
     """
 
-    def __init__(self, source_base: Fraction, frame_seconds: Fraction, warnings: list[str]) -> None:
+    warnings: tuple[str, ...]
+    """One line once a picture has moved by more than ``TOLERANCE`` frames."""
+
+    def __init__(self, source_base: Fraction, frame_seconds: Fraction) -> None:
         self._frames_per_unit = source_base / frame_seconds
         self._frame_seconds = frame_seconds
-        self._warnings = warnings
         self._count = 0
-        self._has_moved = False
+        self.warnings = ()
 
     def skip(self, count: int) -> None:
         self._count += count
@@ -53,10 +60,9 @@ class CountedTimes:
         number = self._count
         self._count += 1
         true = picture.pts * self._frames_per_unit
-        if not self._has_moved and abs(true - number) > TOLERANCE:
-            self._has_moved = True
+        if not self.warnings and abs(true - number) > TOLERANCE:
             was, comes = float(true * self._frame_seconds), float(number * self._frame_seconds)
             where = f"the picture at {was:.2f} s comes at {comes:.2f} s"
             rate = f"{float(1 / self._frame_seconds):g} frames per second"
-            self._warnings.append(f"the output holds no times, only {rate}: {where}, and so others")
+            self.warnings = (f"the output holds no times, only {rate}: {where}, and so others",)
         return number, 1

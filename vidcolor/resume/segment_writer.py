@@ -1,9 +1,9 @@
-"""Films as files, made so that nothing finished is lost: the twin of :class:`vidcolor.media.writer.VideoWriter`.
+"""Write a film to a file in segments, so that nothing finished is lost if the work ends early.
 
-The pictures are encoded in segments, each by an encoder of its own, and each is safely on the disk before the next is
-begun (:mod:`vidcolor.resume.work_folder`). At the end they are joined, without encoding anything twice, with all other
-streams of the source, which is read once more for those. What comes out depends on the source and the segments only,
-not on how often the work was interrupted.
+The pictures are encoded in segments, each by an encoder of its own, and each is synced to the disk before the next one
+begins (:mod:`vidcolor.resume.work_folder`). At the end the segments are joined without encoding again, together with
+all other streams of the source, which is read once more for those. The result depends on the source and the segments
+only, not on how often the work was interrupted.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ from types import TracebackType
 from typing import Any, Self
 
 from av.packet import Packet
-from av.video.frame import VideoFrame
 
 from vidcolor.errors import OutputError
 from vidcolor.files.durable import sync_folder
 from vidcolor.files.paths import check_destination
 from vidcolor.frames import Frame, Picture, Plane
+from vidcolor.media.destinations import FileDestination
+from vidcolor.media.frame_encoder import FrameEncoder
+from vidcolor.media.muxer import Muxer, naming_errors, rehearse_muxing
+from vidcolor.media.outcomes import warnings_of
 from vidcolor.media.reader import VideoReader
-from vidcolor.media.writer import VideoWriter
 from vidcolor.options import EncodeOptions
 from vidcolor.resume.identity import Identity, check_unchanged
 from vidcolor.resume.segment_file import (
@@ -59,8 +61,6 @@ class SegmentWriter:
         OptionError: the container, the encoder or one of its options does not exist or does not fit.
     """
 
-    warnings: list[str]
-    """One line each for what could not be kept as it was."""
     finished: Finished
     """What an earlier run has finished; the first frame to be written is the one after."""
 
@@ -85,11 +85,13 @@ class SegmentWriter:
         try:
             self._published = self._work.published() if resume else None
             check_destination(dest, overwrite=overwrite or self._published is not None)
-            self._muxer = self._open(like, overwrite=True)  # tells whether the film can be written; then only encodes
-            self._muxer.abandon()
-            self.chroma = self._muxer.chroma
-            self.warnings = [*self._work.warnings, *self._muxer.warnings]
-            self._is_divisible = self._note_division()
+            output = self._destination(overwrite=True)
+            self._encoder = FrameEncoder(
+                options, like.spec, format_name=output.format_name, may_round=like.source.is_scan
+            )
+            self.chroma = self._encoder.chroma
+            self._outcomes = (*self._encoder.outcomes, *rehearse_muxing(output, like=like, encoder=self._encoder))
+            self._joined_warnings: tuple[str, ...] = ()
             self._check_headers()
             if self._published is None:
                 self._work.begin()
@@ -97,23 +99,32 @@ class SegmentWriter:
             self._leave(exc)
             raise
         self.finished = self._published or self._work.finished()
-        self._muxer.skip(self.finished.frames)
+        self._encoder.skip(self.finished.frames)
 
-    def _open(self, like: VideoReader, *, overwrite: bool) -> VideoWriter:
-        return VideoWriter(self._dest, like=like, options=self._options, overwrite=overwrite, hidden_in=self._work)
+    def _destination(self, *, overwrite: bool) -> FileDestination:
+        return FileDestination(
+            self._dest,
+            source=self._like.source.path,
+            format_name=self._options.format,
+            overwrite=overwrite,
+            hidden_in=self._work,
+        )
 
-    def _note_division(self) -> bool:
-        if not self._muxer.shares_bits:
-            return True
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """One line for each thing that could not be kept as it was."""
+        static = (*self._work.warnings, *warnings_of(self._outcomes), *self._division_warnings())
+        return tuple(dict.fromkeys((*static, *self._encoder.warnings, *self._joined_warnings)))
+
+    def _division_warnings(self) -> Iterator[str]:
         frames = self._like.spec.estimated_frames
-        if frames is None or frames > MAX_FRAMES:
+        if self._encoder.shares_bits and (frames is None or frames > MAX_FRAMES):
             what = f"with these settings {self._options.codec} shares bits out over the whole film"
-            self.warnings.append(f"{what}: it is encoded in one go, and --resume cannot take it up half-way")
-        return False
+            yield f"{what}: it is encoded in one go, and --resume cannot take it up half-way"
 
     def _check_headers(self) -> None:
         for facts in self._work.segments:
-            if facts.headers != self._muxer.headers.hex():
+            if facts.headers != self._encoder.headers.hex():
                 what = f"{self._options.codec} is not the same encoder any more, what it makes does not fit to"
                 raise OutputError(f"{self._dest}: {what} what is finished; start anew with --overwrite")
 
@@ -141,7 +152,7 @@ class SegmentWriter:
         if note is not None:
             exc.add_note(note)
 
-    def turn_to(self, frame: Frame) -> None:
+    def start_frame(self, frame: Frame) -> None:
         """Hear of the frame whose picture is written next. Where it opens a segment, what came before is finished.
 
         Raises:
@@ -153,7 +164,7 @@ class SegmentWriter:
                 what = "its shots are found in other places than when it was begun"
                 raise OutputError(f"{self._dest}: cannot go on: {what}; start anew with --overwrite")
             self._begin_segment(frame)
-        elif frame.opens_segment and self._is_divisible:
+        elif frame.opens_segment and not self._encoder.shares_bits:
             self._finish_segment(next_opens_shot=frame.opens_shot)
             self._begin_segment(frame)
         if frame.opens_shot:
@@ -170,29 +181,29 @@ class SegmentWriter:
             OutputError: the disk is full, or the encoder refuses what it is given.
         """
         self._frames += 1
-        self._encode(self._muxer.frame(picture, cb, cr))
+        with naming_errors(str(self._dest)):
+            packets = self._encoder.encode(picture, cb, cr)
+        self._store(packets)
 
     def _begin_segment(self, frame: Frame) -> None:
-        self._encoder = self._muxer.new_encoder()
-        self._headers = self._encoder.extradata or b""
+        self._encoder.start()
         self._opens_shot = frame.opens_shot
         self._frames = 0
         self._starts: list[int] = []
         with self._work.naming_errors():
             self._draft = SegmentDraft(self._work.segment_path(len(self._work.segments)))
 
-    def _encode(self, frame: VideoFrame | None) -> None:
-        assert self._draft is not None  # turn_to
-        with self._muxer.naming_errors():
-            packets = self._encoder.encode(frame)
+    def _store(self, packets: list[Packet[Any]]) -> None:
+        assert self._draft is not None  # start_frame() comes first
         with self._work.naming_errors():
             for packet in packets:
                 self._draft.add(packet)
 
     def _finish_segment(self, *, next_opens_shot: bool | None) -> None:
-        assert self._draft is not None  # turn_to
-        self._encode(None)
-        self._take_warnings(self._muxer)
+        assert self._draft is not None  # start_frame() comes first
+        with naming_errors(str(self._dest)):
+            packets = self._encoder.flush()
+        self._store(packets)
         if len(self._like.source.files) == 1 or next_opens_shot is None:
             check_unchanged(self._like.source.files, self._identity.input)
         facts = Facts(
@@ -204,7 +215,7 @@ class SegmentWriter:
             starts=tuple(self._starts),
             delay=self._draft.delay,
             next_opens_shot=next_opens_shot,
-            headers=self._headers.hex(),
+            headers=self._encoder.headers.hex(),
             warnings=tuple(dict.fromkeys([*self.finished.warnings, *self._like.warnings, *self.warnings])),
             errors=() if self._like.damage is None else tuple(self._like.damage.lines),
         )
@@ -226,16 +237,14 @@ class SegmentWriter:
         """Put the segments together, with everything else that the source holds."""
         check_unchanged(self._like.source.files, self._identity.input)
         self._check_segments()
+        output = self._destination(overwrite=self._overwrite)
         # Opened again, because what a source says of itself can grow while it is read.
-        with self._like.again() as like, self._open(like, overwrite=self._overwrite) as film:
-            film.splice(self._packets(), like.other_packets())
+        with self._like.again() as like, Muxer(output, like=like, encoder=self._encoder) as muxer:
+            muxer.join(self._packets(), like.other_packets())
             if self._like.damage is not None and like.damage is not None:
                 self._like.damage.also(like.damage)
                 self._work.errors = tuple(self._like.damage.lines)
-        self._take_warnings(film)
-
-    def _take_warnings(self, film: VideoWriter) -> None:
-        self.warnings += [warning for warning in film.warnings if warning not in self.warnings]
+        self._joined_warnings = (*warnings_of(muxer.outcomes), *muxer.warnings)
 
     def _check_segments(self) -> None:
         try:
@@ -262,7 +271,7 @@ class SegmentWriter:
             for stored in read_packets(path, facts):
                 packet: Packet[Any] = Packet(stored.payload)
                 packet.pts, packet.dts, packet.duration = stored.pts, next(decoding), stored.duration
-                packet.time_base = self._muxer.time_base
+                packet.time_base = self._encoder.time_base
                 packet.is_keyframe = stored.is_keyframe
                 yield packet
 

@@ -1,0 +1,215 @@
+"""Write a film's container: encoded pictures, and everything else that the source holds, as it is."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import heapq
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from math import inf
+from types import TracebackType
+from typing import Any, Self
+
+import av
+from av.packet import Packet
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from vidcolor.errors import OptionError, OutputError
+from vidcolor.media.destinations import Destination
+from vidcolor.media.frame_encoder import FrameEncoder
+from vidcolor.media.outcomes import Outcome
+from vidcolor.media.passthrough import (
+    TS_CODECS,
+    Passthrough,
+    container_metadata,
+    container_options,
+    copy_chapters,
+    kept_metadata,
+    lost_by_container,
+    timecode_of,
+)
+from vidcolor.media.reader import VideoReader
+
+
+class Muxer:
+    """A container in the making, with one stream of encoded pictures and the other streams of the source.
+
+    The times of pictures are exact in MP4 and MOV; Matroska counts in milliseconds, MPEG-TS in 1/90000 s, AVI in whole
+    frames, and times are rounded to these. Packets of other streams keep their bytes and their times, except where the
+    container requires something else: MP4 counts the time of sound in samples, and MPEG-TS needs AAC with ADTS headers
+    and no times before zero.
+
+    A file appears under its name with :meth:`publish`; a pipe gets the bytes as they are written. As a context manager
+    it publishes at the end, or discards after an exception.
+
+    Args:
+        destination: where the container goes.
+        like: the source. Its pictures are replaced, everything else is copied.
+        encoder: the encoder of the pictures. It is started on the stream of this container.
+
+    Raises:
+        OutputError: the file cannot be created, or the container refuses the streams.
+        OptionError: the container cannot hold what the encoder makes, or the encoder refuses its settings.
+    """
+
+    outcomes: tuple[Outcome, ...]
+    """One for each of the other streams, and for what the container cannot hold."""
+
+    def __init__(self, destination: Destination, *, like: VideoReader, encoder: FrameEncoder) -> None:
+        self._destination = destination
+        destination.begin()
+        start = like.first.pts * like.spec.time_base
+        try:
+            options = container_options(destination.format_name, like.container, start)
+            self._container = destination.open(options)
+            self._passthrough = Passthrough(self._container, destination.name, damage=like.damage)
+            self._add_streams(like, encoder)
+            self._container.metadata.update(container_metadata(like.container.metadata, destination.format_name))
+            copy_chapters(like.container, self._container)
+            lost = lost_by_container(like.container, like.spec, destination.format_name)
+            self.outcomes = (*self._passthrough.outcomes, *lost)
+            with naming_errors(destination.name):
+                self._container.start_encoding()
+            destination.flush()
+        except BaseException:
+            destination.discard()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if exc_type is None:
+            self.publish()
+        else:
+            self.discard()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """One line for each change that was found while writing, beyond :attr:`outcomes`."""
+        return self._passthrough.warnings
+
+    def write(self, pictures: Iterable[Packet[Any]] = (), *, others: Iterable[Packet[Any]] = ()) -> None:
+        """Write packets of other streams, then packets of the encoder.
+
+        Raises:
+            OutputError: the disk is full, or the container refuses a packet.
+        """
+        with naming_errors(self._destination.name):
+            for packet in others:
+                self._passthrough.mux(packet)
+            for packet in pictures:
+                self._container.mux_one(self._own(packet))
+        self._destination.flush()
+
+    def join(self, pictures: Iterable[Packet[Any]], others: Iterable[Packet[Any]]) -> None:
+        """Write all packets of a film, ordered by decoding time.
+
+        Args:
+            pictures: packets of the encoder, with rising decoding times.
+            others: the packets of all other streams of the source.
+
+        Raises:
+            OutputError: the disk is full, or the container refuses a packet.
+        """
+        with naming_errors(self._destination.name):
+            for packet in heapq.merge(map(self._own, pictures), others, key=_decoded_at):
+                if packet.stream is self._stream:
+                    self._container.mux_one(packet)
+                else:
+                    self._passthrough.mux(packet)
+        self._destination.flush()
+
+    def publish(self) -> None:
+        """Complete the container, and let a file appear under its name.
+
+        Raises:
+            OutputError: the disk is full, or the file cannot get its name.
+        """
+        try:
+            with naming_errors(self._destination.name):
+                self._container.close()
+            self._destination.flush()
+            self._destination.publish()
+        except BaseException:
+            self.discard()
+            raise
+
+    def discard(self) -> None:
+        """Remove the file. Nothing can be written any more."""
+        # Closing writes the end of a file that is removed anyway: whether that succeeds does not matter.
+        try:
+            with contextlib.suppress(av.FFmpegError):
+                self._container.close()
+        finally:
+            self._destination.discard()
+
+    def _own(self, packet: Packet[Any]) -> Packet[Any]:
+        packet.stream = self._stream
+        return packet
+
+    def _add_streams(self, like: VideoReader, encoder: FrameEncoder) -> None:
+        for stream in like.container.streams:
+            if stream.index == like.stream.index:
+                self._stream = self._add_picture_stream(like, encoder)
+            else:
+                self._passthrough.add(stream, like.first.packets)
+
+    def _add_picture_stream(self, like: VideoReader, encoder: FrameEncoder) -> VideoStream:
+        codec, format_name = encoder.choice.codec, self._destination.format_name
+        hint = "choose another --codec, or another ending (.mkv takes nearly everything)"
+        refusal = f"{self._destination.name}: {format_name} cannot hold what {codec.name} makes; {hint}"
+        if format_name == "mpegts" and codec.canonical_name not in TS_CODECS:
+            raise OptionError(refusal)
+        try:
+            stream = self._container.add_stream(codec.name)
+        except ValueError as exc:
+            raise OptionError(refusal) from exc
+        assert isinstance(stream, VideoStream)  # choose_encoder
+        if codec.canonical_name == "hevc" and format_name in {"mp4", "mov"}:
+            stream.codec_context.codec_tag = "hvc1"  # the only one of its two names that Apple's players know
+        encoder.start(stream.codec_context)
+        stream.time_base = encoder.time_base
+        stream.metadata.update(timecode_of(like.container) | kept_metadata(like.stream.metadata))
+        stream.disposition = like.stream.disposition | Disposition.default  # of several films, this one is to be shown
+        if like.display_matrix is not None:
+            stream.set_display_matrix(like.display_matrix)
+        return stream
+
+
+def rehearse_muxing(destination: Destination, *, like: VideoReader, encoder: FrameEncoder) -> tuple[Outcome, ...]:
+    """Write the beginning of a container, remove it, and return its :attr:`Muxer.outcomes`.
+
+    Args:
+        destination: as for :class:`Muxer`.
+        like: as for :class:`Muxer`.
+        encoder: as for :class:`Muxer`; its headers are those of the container afterwards.
+
+    Raises:
+        OutputError: see :class:`Muxer`.
+        OptionError: see :class:`Muxer`.
+    """
+    muxer = Muxer(destination, like=like, encoder=encoder)
+    muxer.discard()
+    return muxer.outcomes
+
+
+@contextlib.contextmanager
+def naming_errors(name: str) -> Iterator[None]:
+    """Turn errors of libav into :class:`OutputError` that names the output, for as long as the context lasts."""
+    try:
+        yield
+    except av.FFmpegError as exc:
+        if exc.errno == errno.ENOSPC:
+            raise OutputError(f"{name}: the disk is full; free some space or choose another place") from exc
+        raise OutputError(f"{name}: writing failed ({exc.strerror})") from exc
+
+
+def _decoded_at(packet: Packet[Any]) -> Fraction | float:
+    """Return the decoding time in seconds; minus infinity if the packet has no time."""
+    time = packet.dts if packet.dts is not None else packet.pts
+    return -inf if time is None else time * packet.time_base
