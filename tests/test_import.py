@@ -46,13 +46,10 @@ Colorizer(load_generator(), device="cpu", dtype=torch.float32).predict(np.zeros(
 
 def test_promised_names_are_listed() -> None:
     """``__all__`` is exactly the public interface, and ``dir()`` shows it."""
-    assert set(vidcolor.__all__) == {
-        "Colorizer",
-        "__version__",
-        "colorize_image",
-        "colorize_video",
-        "load_generator",
-    }
+    functions = {"colorize_folder", "colorize_image", "colorize_video", "load_generator"}
+    records = {"ColorizeOptions", "EncodeOptions", "FolderReport", "Progress", "Report"}
+    errors = {name for name, value in vars(vidcolor.errors).items() if isinstance(value, type)}
+    assert set(vidcolor.__all__) == {"Colorizer", "__version__"} | functions | records | errors
     assert set(vidcolor.__all__) <= set(dir(vidcolor))
 
 

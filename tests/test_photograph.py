@@ -11,7 +11,7 @@ from PIL import Image
 from vidcolor.errors import InputError, OutputError
 from vidcolor.frames import FloatArray
 from vidcolor.options import ColorizeOptions
-from vidcolor.photograph import colorize_image, is_picture, picture_shown, read_picture
+from vidcolor.photograph import at_render_size, colorize_image, is_picture, read_picture
 
 OPTIONS = ColorizeOptions(render_size=64)
 LUMA = np.array((0.299, 0.587, 0.114))
@@ -97,7 +97,7 @@ def test_network_sees_the_picture_upright(tmp_path: Path) -> None:
 def test_render_size(tmp_path: Path, size: tuple[int, int], shown: tuple[int, int]) -> None:
     """What the network is shown, by the size of the picture."""
     picture = read_picture(photograph(tmp_path / "a.png", *size))
-    assert picture_shown(picture, 64).shape == shown
+    assert at_render_size(picture.grey, 64).shape == shown
 
 
 def test_sixteen_bits_stay(tmp_path: Path) -> None:

@@ -313,14 +313,14 @@ def _film_reader() -> Callable[[Path, Random], None]:
 
 
 def _picture_reader() -> Callable[[Path, Random], None]:
-    from vidcolor.photograph import picture_shown
+    from vidcolor.photograph import at_render_size
     from vidcolor.stills import reader as picture_reader
 
     picture_reader.MAX_PIXELS = MAX_PIXELS
 
     def read(path: Path, chance: Random) -> None:
         """Read, and shown as the network would see it."""
-        shown = picture_shown(picture_reader.read_picture(path), chance.choice((32, 512)))
+        shown = at_render_size(picture_reader.read_picture(path).grey, chance.choice((32, 512)))
         assert shown.min() >= 0
         assert shown.max() <= 1
 

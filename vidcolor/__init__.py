@@ -1,6 +1,6 @@
 """vidcolor colors black-and-white film.
 
-Importing the package loads neither torch nor PyAV nor OpenCV; a public name loads what it needs when first asked for.
+Importing the package loads neither torch nor PyAV nor OpenCV; a public name loads what it needs when first used.
 """
 
 from __future__ import annotations
@@ -9,17 +9,52 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from vidcolor._version import __version__
+from vidcolor.errors import (
+    InputError,
+    OptionError,
+    OutputError,
+    ResourceError,
+    StoppedError,
+    TrainingError,
+    VidcolorError,
+    WeightsError,
+)
+from vidcolor.options import ColorizeOptions, EncodeOptions
+from vidcolor.progress import Progress, Report
 
 if TYPE_CHECKING:
+    from vidcolor.folder import FolderReport, colorize_folder
     from vidcolor.inference.colorizer import Colorizer
     from vidcolor.inference.weights import load_generator
     from vidcolor.photograph import colorize_image
     from vidcolor.pipeline import colorize_video
 
-__all__ = ["Colorizer", "__version__", "colorize_image", "colorize_video", "load_generator"]
+__all__ = [
+    "ColorizeOptions",
+    "Colorizer",
+    "EncodeOptions",
+    "FolderReport",
+    "InputError",
+    "OptionError",
+    "OutputError",
+    "Progress",
+    "Report",
+    "ResourceError",
+    "StoppedError",
+    "TrainingError",
+    "VidcolorError",
+    "WeightsError",
+    "__version__",
+    "colorize_folder",
+    "colorize_image",
+    "colorize_video",
+    "load_generator",
+]
 
-_MODULES = {
+_LAZY = {
     "Colorizer": "vidcolor.inference.colorizer",
+    "FolderReport": "vidcolor.folder",
+    "colorize_folder": "vidcolor.folder",
     "colorize_image": "vidcolor.photograph",
     "colorize_video": "vidcolor.pipeline",
     "load_generator": "vidcolor.inference.weights",
@@ -27,9 +62,9 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> object:
-    if name not in _MODULES:
+    if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_MODULES[name]), name)
+    return getattr(import_module(_LAZY[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -1,30 +1,31 @@
-"""What can go wrong, as a small tree; each class knows the exit code of the command line.
+"""The exceptions of vidcolor, with the exit code of the command line for each.
 
-    VidcolorError          1   anything that ends the work
+    VidcolorError          1   base class of all
     ├── InputError         1   the input is missing, damaged, or holds no picture
     ├── OutputError        1   the output cannot be written, or would overwrite something
-    ├── WeightsError       1   a weights file is not what it says it is
+    ├── WeightsError       1   a weights file is missing, damaged, or does not fit its network
     ├── ResourceError      1   the machine's memory does not suffice
-    ├── TrainingError      1   a training cannot go on
+    ├── TrainingError      1   a training run cannot go on
     ├── StoppedError     130   a signal has ended the work in an orderly way; it can be resumed
-    └── OptionError        2   the caller asked for something that does not exist or fit together
+    └── OptionError        2   an option does not exist, or does not fit the others
 
-A message is one line that says which file, what was expected, what was found and what to do.
+A message is one line that says which file, what was expected, what was found and what to do. A field of the options or
+an argument that it names stands in backticks: "`crf` 51: ...". So does one that a warning names.
 """
 
 
 def one_line(exc: BaseException) -> str:
-    """What another library's exception says, as a part of a message here: on one line, never empty."""
+    """Return the message of another library's exception on one line, and its type if there is no message."""
     return " ".join(str(exc).split()) or type(exc).__name__
 
 
-def told(exc: BaseException) -> str:
-    """Its message with its notes, such as what has been kept, on one line."""
+def message_with_notes(exc: BaseException) -> str:
+    """Return an exception's message and its notes, such as what has been kept, on one line."""
     return "; ".join([str(exc), *getattr(exc, "__notes__", ())])
 
 
 class VidcolorError(Exception):
-    """Anything that ends the work. The message is one line for a person."""
+    """Base class of all exceptions that end the work. The message is one line for a person."""
 
     exit_code = 1
 
@@ -38,7 +39,7 @@ class OutputError(VidcolorError):
 
 
 class WeightsError(VidcolorError):
-    """A weights file is not what it says it is."""
+    """A weights file is missing, damaged, or does not fit the network that it names."""
 
 
 class ResourceError(VidcolorError):
@@ -46,7 +47,7 @@ class ResourceError(VidcolorError):
 
 
 class TrainingError(VidcolorError):
-    """A training cannot go on: its numbers are no longer finite, or it has collapsed."""
+    """A training run cannot go on: its numbers are no longer finite, or it has collapsed."""
 
 
 class StoppedError(VidcolorError):

@@ -1,6 +1,6 @@
-"""A folder of pictures and films: the tree and the names are kept, and a bad file does not stop the rest.
+"""Color a folder of pictures and films: the tree and the names are kept, and a bad file does not stop the rest.
 
-Pictures are read ahead, gathered by equal render size, and colored in batches; films follow, one by one.
+Pictures are read ahead, grouped by equal render size, and colored in batches; films follow, one by one.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from vidcolor.errors import InputError, OptionError, OutputError, ResourceError, VidcolorError, told
+from vidcolor.errors import InputError, OptionError, OutputError, ResourceError, VidcolorError, message_with_notes
 from vidcolor.files.paths import is_anything, is_file, is_folder, resolved
 from vidcolor.files.suffixes import FILM_SUFFIXES, is_picture, output_name
 from vidcolor.frames import FloatArray
 from vidcolor.inference.colorizer import Predictor
 from vidcolor.inference.multi_device import in_turn, members_of
 from vidcolor.options import ColorizeOptions
-from vidcolor.photograph import colors_of, picture_shown, read_picture, render_picture
+from vidcolor.photograph import at_render_size, predict_colors, read_picture, render_picture
 from vidcolor.progress import OnFile, OnProgress
 from vidcolor.resume.unfinished import clear_up_behind, is_finished
 from vidcolor.stages import Stage
@@ -28,21 +28,21 @@ from vidcolor.stills.writer import check_output
 
 READ_AHEAD = 2  # pictures
 WAITING_BYTES = 1 << 30
-"""Grey levels of pictures that wait for others of their size; above it the fullest batch goes as it is."""
+"""Limit for the grey levels of pictures that wait for others of their size; above it the fullest batch is colored."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FolderReport:
-    """A finished folder."""
+    """The result of coloring a folder."""
 
     pictures: int
-    """Colored."""
+    """How many were colored."""
     films: int
-    """Colored."""
+    """How many were colored."""
     skipped: int
-    """Hidden files, and files that are neither picture nor film."""
+    """How many files are hidden, or neither picture nor film."""
     finished: int = 0
-    """Left as they are because an earlier run, which this one resumes, has written them."""
+    """How many files an earlier run, which this one resumes, has colored."""
     failed: tuple[tuple[Path, str], ...]
     """Source and reason, one line each."""
     warnings: tuple[tuple[Path, str], ...]
@@ -57,24 +57,24 @@ class FolderReport:
 
 @dataclass(frozen=True)
 class Job:
-    """One file and where its colored version goes."""
+    """One file and its output."""
 
     source: Path
     dest: Path
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What a folder holds, in the order of its names."""
+class FolderPlan:
+    """The pictures and films of a folder, in the order of their names."""
 
     pictures: tuple[Job, ...]
     films: tuple[Job, ...]
     skipped: int
     failed: tuple[tuple[Path, str], ...]
-    """What can be seen to fail without opening it."""
+    """Source and reason of each file that fails for its name alone, before it is opened."""
 
-    def without(self, finished: set[Path]) -> Plan:
-        """Without the jobs whose colored versions are ``finished``."""
+    def without(self, finished: set[Path]) -> FolderPlan:
+        """Return the plan without the jobs whose outputs are ``finished``."""
         pictures = tuple(job for job in self.pictures if job.dest not in finished)
         films = tuple(job for job in self.films if job.dest not in finished)
         return replace(self, pictures=pictures, films=films)
@@ -86,13 +86,13 @@ class ReadPicture:
 
     job: Job
     picture: SourcePicture
-    shown: FloatArray
-    """(h, w), what the network will see."""
+    grey: FloatArray
+    """(h, w), grey levels in [0, 1] at render size."""
 
 
 @dataclass(frozen=True)
 class BadPicture:
-    """A picture that could not be read, or not be written where it belongs."""
+    """A picture that could not be read, or whose output cannot be written."""
 
     job: Job
     reason: str
@@ -100,7 +100,7 @@ class BadPicture:
 
 @dataclass
 class Tally:
-    """How far the work is, and whom to tell."""
+    """Counts the files of a folder, and calls ``on_file`` for each."""
 
     total: int
     on_file: OnFile | None
@@ -110,22 +110,22 @@ class Tally:
     warnings: list[tuple[Path, str]] = field(default_factory=list)
 
     def begin(self, job: Job) -> None:
-        """Say that work on a file begins."""
+        """Count a file whose work begins."""
         self.begun += 1
         if self.on_file is not None:
             self.on_file(job.source, self.begun, self.total)
 
     def fail(self, job: Job, reason: str) -> None:
-        """Put a bad file down."""
+        """Note a file that could not be colored."""
         self.failed.append((job.source, reason))
 
 
 def colorize_folder(
-    source: Path,
-    dest: Path,
+    source: str | Path,
+    dest: str | Path,
     *,
     colorizer: Predictor,
-    options: ColorizeOptions,
+    options: ColorizeOptions = ColorizeOptions(),
     on_file: OnFile | None = None,
     on_progress: OnProgress | None = None,
 ) -> FolderReport:
@@ -135,27 +135,30 @@ def colorize_folder(
     in a container other than ``KEPT_FILM_SUFFIXES`` becomes Matroska. Links are followed for reading; nothing is
     written outside ``dest``. Hidden folders are not entered, nor is ``dest`` if it lies below ``source``.
 
-    A :class:`VidcolorError` of one file is put down in the report (a film may be what the chosen encoder cannot take),
-    and so is the second of two files that would be written under one name. :class:`InputError` and
-    :class:`OutputError` are raised where the folder itself is missing, cannot be looked into, holds neither picture nor
-    film, or is its own output; :class:`OptionError` where ``options`` name a list of shots. Any other error, and
-    Ctrl-C, ends the work.
+    A :class:`VidcolorError` of one file is noted in the report, and the work goes on. The second of two files that
+    would be written under one name fails likewise. Any other exception, and Ctrl-C, ends the work.
 
-    With ``options.resume``, files whose output is there stay as they are (unless ``options.overwrite`` says otherwise),
-    and the film that was interrupted goes on.
+    Args:
+        source: the folder.
+        dest: the output folder.
+        colorizer: the network, or anything that predicts colors.
+        options: how the files are colored. With ``resume``, files whose output exists stay as they are (unless
+            ``overwrite`` is set), and a film that was interrupted goes on.
+        on_file: called for every file before its work begins.
+        on_progress: called for every frame of the present film.
 
-    ``on_file`` hears of every file before its work begins, ``on_progress`` of every frame of the film in hand.
+    Raises:
+        InputError: the folder is missing, cannot be read, or holds neither picture nor film.
+        OutputError: the output is a file, or the input folder itself.
+        OptionError: ``options`` name a list of shots.
     """
     started = time.perf_counter()
+    source, dest = Path(source), Path(dest)
     if options.scenes is not None:
-        raise OptionError("--scenes: is the list of one film's shots; color the films of a folder one by one with it")
-    plan = plan_folder(source, dest)
-    finished: set[Path] = set()
+        raise OptionError("`scenes`: is the list of one film's shots; color the films of a folder one by one with it")
+    plan, finished = plan_folder(source, dest), 0
     if options.resume and not options.overwrite:
-        finished = {job.dest for job in (*plan.pictures, *plan.films) if is_finished(job.dest)}
-        plan = plan.without(finished)
-        for path in finished:
-            clear_up_behind(path)
+        plan, finished = _without_finished(plan)
     tally = Tally(len(plan.pictures) + len(plan.films), on_file, failed=list(plan.failed))
     _colorize_pictures(plan.pictures, dest, tally, colorizer, options)
     pictures = tally.colored
@@ -164,17 +167,27 @@ def colorize_folder(
         pictures=pictures,
         films=tally.colored - pictures,
         skipped=plan.skipped,
-        finished=len(finished),
+        finished=finished,
         failed=tuple(tally.failed),
         warnings=tuple(tally.warnings),
         seconds=time.perf_counter() - started,
     )
 
 
-def plan_folder(source: Path, dest: Path) -> Plan:
-    """Look through ``source`` and decide what becomes what; opens and writes nothing.
+def _without_finished(plan: FolderPlan) -> tuple[FolderPlan, int]:
+    """Leave out the files that an earlier run has colored, and return how many they are."""
+    finished = {job.dest for job in (*plan.pictures, *plan.films) if is_finished(job.dest)}
+    for path in finished:
+        clear_up_behind(path)
+    return plan.without(finished), len(finished)
 
-    Raises :class:`InputError` and :class:`OutputError` as :func:`colorize_folder` does.
+
+def plan_folder(source: Path, dest: Path) -> FolderPlan:
+    """List the pictures and films below ``source`` with their outputs; opens and writes no file.
+
+    Raises:
+        InputError: as :func:`colorize_folder`.
+        OutputError: as :func:`colorize_folder`.
     """
     if not is_folder(source):
         raise InputError(f"{source}: is no folder; expected one with pictures or films")
@@ -189,11 +202,14 @@ def plan_folder(source: Path, dest: Path) -> Plan:
         raise InputError(f"{source}: holds no picture and no film that can be read")
     pictures = tuple(job for job in jobs if is_picture(job.source))
     films = tuple(job for job in jobs if not is_picture(job.source))
-    return Plan(pictures, films, len(files) - len(media), tuple(failed))
+    return FolderPlan(pictures, films, len(files) - len(media), tuple(failed))
 
 
 def _walk(folder: Path, avoided: tuple[Path, ...]) -> Iterator[Path]:
-    """Every file below; ``avoided`` holds the resolved output, and the folders above, which a link may lead back to."""
+    """Yield every file below ``folder``, except in the ``avoided`` folders.
+
+    Those are the output, and the folders above, which a link may lead back to; all are resolved.
+    """
     real = resolved(folder)
     if real in avoided:
         return
@@ -209,13 +225,16 @@ def _walk(folder: Path, avoided: tuple[Path, ...]) -> Iterator[Path]:
 
 
 def _is_media(file: Path) -> bool:
-    """A broken link or what cannot be reached counts, so that it is reported; a pipe, whatever its name, does not."""
+    """Return whether a file is a picture or a film by its name.
+
+    A broken link or a file that cannot be reached is one too, so that it is reported; a pipe is none.
+    """
     named_so = is_picture(file) or file.suffix.lower() in FILM_SUFFIXES
     return named_so and not file.name.startswith(".") and (is_file(file) or not is_anything(file))
 
 
 def _without_clashes(jobs: list[Job]) -> tuple[list[Job], list[tuple[Path, str]]]:
-    """Leave out what would replace another file's output, or an input."""
+    """Return the jobs that replace neither another job's output nor an input, and the others with the reason."""
     inputs = {resolved(job.source) for job in jobs}
     kept: dict[Path, Job] = {}
     failed = []
@@ -234,21 +253,22 @@ def _without_clashes(jobs: list[Job]) -> tuple[list[Job], list[tuple[Path, str]]
 def _colorize_pictures(
     jobs: tuple[Job, ...], dest: Path, tally: Tally, colorizer: Predictor, options: ColorizeOptions
 ) -> None:
-    reading = Stage("read", _read(jobs, dest, options), depth=READ_AHEAD)
-    try:
+    pictures = _read(jobs, dest, options.render_size, overwrite=options.overwrite)
+    with Stage("read", pictures, depth=READ_AHEAD) as reading:
         for batch, colors in in_turn(_batches(reading, colorizer, tally), members_of(colorizer), ask=_colors_or_none):
-            _write_batch(batch, colors, tally, colorizer, options)
-    finally:
-        reading.close()
+            for item, ab in zip(batch, colors, strict=True):
+                _write(item, ab, tally, colorizer, options)
 
 
-def _read(jobs: tuple[Job, ...], dest: Path, options: ColorizeOptions) -> Iterator[ReadPicture | BadPicture]:
+def _read(
+    jobs: tuple[Job, ...], dest: Path, render_size: int, *, overwrite: bool
+) -> Iterator[ReadPicture | BadPicture]:
     for job in jobs:
         try:
-            _make_room(job, dest)
-            check_output(job.dest, job.source, overwrite=options.overwrite)
+            _create_folder(job, dest)
+            check_output(job.dest, job.source, overwrite=overwrite)
             picture = read_picture(job.source)
-            yield ReadPicture(job, picture, picture_shown(picture, options.render_size))
+            yield ReadPicture(job, picture, at_render_size(picture.grey, render_size))
         except VidcolorError as exc:
             yield BadPicture(job, str(exc))
 
@@ -256,9 +276,10 @@ def _read(jobs: tuple[Job, ...], dest: Path, options: ColorizeOptions) -> Iterat
 def _batches(
     pictures: Iterator[ReadPicture | BadPicture], colorizer: Predictor, tally: Tally
 ) -> Iterator[tuple[list[ReadPicture], FloatArray]]:
-    """Gather pictures of equal render size, as many as are asked for at once and within :data:`WAITING_BYTES`.
+    """Group pictures of equal render size into batches; fewer wait if they take more than :data:`WAITING_BYTES`.
 
-    What the network will see of them comes along: (N, h, w).
+    Yields:
+        the pictures, and their grey levels at render size: (N, h, w).
     """
     waiting: dict[tuple[int, ...], list[ReadPicture]] = {}
 
@@ -266,14 +287,14 @@ def _batches(
         group = waiting.pop(shape)
         for item in group:
             tally.begin(item.job)
-        return group, np.stack([item.shown for item in group])
+        return group, np.stack([item.grey for item in group])
 
     for item in pictures:
         if isinstance(item, BadPicture):
             tally.begin(item.job)
             tally.fail(item.job, item.reason)
             continue
-        shape = item.shown.shape
+        shape = item.grey.shape
         waiting.setdefault(shape, []).append(item)
         if len(waiting[shape]) >= colorizer.batch_size:
             yield batch(shape)
@@ -284,29 +305,25 @@ def _batches(
 
 
 def _colors_or_none(colorizer: Predictor, greys: FloatArray) -> Sequence[FloatArray | None]:
-    """ab of each picture; None for all of them where memory does not hold even one."""
+    """Predict the ab of each picture; returns None for all of them if memory does not hold even one."""
     try:
         return list(colorizer.predict(greys))
     except ResourceError:
         return [None] * len(greys)
 
 
-def _write_batch(
-    batch: list[ReadPicture],
-    colors: Sequence[FloatArray | None],
-    tally: Tally,
-    colorizer: Predictor,
-    options: ColorizeOptions,
+def _write(
+    item: ReadPicture, ab: FloatArray | None, tally: Tally, colorizer: Predictor, options: ColorizeOptions
 ) -> None:
-    for item, ab in zip(batch, colors, strict=True):
-        try:
-            if ab is None:
-                ab, notes = colors_of(item.picture, item.shown, colorizer=colorizer, options=options)
-                tally.warnings += [(item.job.source, note) for note in notes]
-            render_picture(item.picture, ab, item.job.dest, options=options)
-            tally.colored += 1
-        except VidcolorError as exc:
-            tally.fail(item.job, str(exc))
+    full, dest = item.picture.grey, item.job.dest
+    try:
+        if ab is None:
+            ab, notes = predict_colors(full, item.grey, colorizer=colorizer, fit=options.fit_render_size)
+            tally.warnings += [(item.job.source, note) for note in notes]
+        render_picture(item.picture, ab, dest, saturation=options.saturation, overwrite=options.overwrite)
+        tally.colored += 1
+    except VidcolorError as exc:
+        tally.fail(item.job, str(exc))
 
 
 def _colorize_films(
@@ -324,18 +341,22 @@ def _colorize_films(
     for job in jobs:
         tally.begin(job)
         try:
-            _make_room(job, dest)
+            _create_folder(job, dest)
             report = colorize_video(job.source, job.dest, colorizer=colorizer, options=options, on_progress=on_progress)
             tally.colored += 1
             tally.warnings += [(job.source, warning) for warning in report.warnings]
             for error in report.errors:
                 tally.fail(job, error)
         except VidcolorError as exc:
-            tally.fail(job, told(exc))
+            tally.fail(job, message_with_notes(exc))
 
 
-def _make_room(job: Job, dest: Path) -> None:
-    """Create the folder that the output goes to; it must lie in ``dest`` however links below that one lead."""
+def _create_folder(job: Job, dest: Path) -> None:
+    """Create the folder of the output.
+
+    Raises:
+        OutputError: it cannot be created, or a link leads out of ``dest``.
+    """
     folder = job.dest.parent
     if not resolved(folder).is_relative_to(resolved(dest)):
         raise OutputError(f"{job.dest}: lies outside {dest}, by a link; nothing is written there")

@@ -16,83 +16,98 @@ from vidcolor.options import ColorizeOptions
 from vidcolor.stills.reader import SourcePicture, read_picture
 from vidcolor.stills.writer import check_output, write_picture
 
-__all__ = [
-    "SourcePicture",
-    "colorize_image",
-    "colors_of",
-    "is_picture",
-    "picture_shown",
-    "read_picture",
-    "render_picture",
-    "write_picture",
-]
+__all__ = ["at_render_size", "colorize_image", "is_picture", "predict_colors", "read_picture", "render_picture"]
 
-SMALLEST_RENDER_SIDE = 32
-"""Smaller pictures are enlarged to this short side, since there is nothing to recognise in fewer pixels."""
-LONGEST_RENDER_SIDE = 4096
-"""Bounds what a very long panorama or strip of film asks of the network."""
+MIN_RENDER_SIDE = 32
+"""Short side in pixels; smaller pictures are enlarged, since fewer pixels show nothing that can be recognised."""
+MAX_RENDER_SIDE = 4096
+"""Long side in pixels; bounds the work for a very long panorama or strip of film."""
 
 
-def colorize_image(source: Path, dest: Path, *, colorizer: Predictor, options: ColorizeOptions) -> tuple[str, ...]:
-    """Color one photograph. The format of ``dest`` is that of its suffix. Returns one line for each thing of note.
+def colorize_image(
+    source: str | Path, dest: str | Path, *, colorizer: Predictor, options: ColorizeOptions = ColorizeOptions()
+) -> tuple[str, ...]:
+    """Color one photograph.
 
-    What is kept, and what counts as the grey of a picture that has color, is said by
-    :func:`~vidcolor.stills.reader.read_picture` and :func:`~vidcolor.stills.writer.write_picture`.
-    Raises :class:`~vidcolor.errors.InputError`, :class:`~vidcolor.errors.OutputError`,
-    :class:`~vidcolor.errors.ResourceError` where memory does not suffice, and :class:`~vidcolor.errors.OptionError`
-    where ``options`` name a list of shots.
+    Args:
+        source: the photograph; see :func:`~vidcolor.stills.reader.read_picture` for how a picture that has color
+            becomes grey.
+        dest: the output, in the format of its suffix; see :func:`~vidcolor.stills.writer.write_picture` for what is
+            kept.
+        colorizer: the network, or anything that predicts colors.
+        options: how the photograph is colored.
+
+    Returns:
+        warnings, one line each.
+
+    Raises:
+        InputError: the photograph is missing or damaged.
+        OutputError: the output cannot be written, or exists already.
+        ResourceError: memory does not suffice.
+        OptionError: ``options`` name a list of shots.
     """
+    source, dest = Path(source), Path(dest)
     if options.scenes is not None:
-        raise OptionError(f"--scenes: is the list of a film's shots; {source} is a picture")
+        raise OptionError(f"`scenes`: is the list of a film's shots; {source} is a picture")
     check_output(dest, source, overwrite=options.overwrite)
     picture = read_picture(source)
-    ab, notes = colors_of(picture, picture_shown(picture, options.render_size), colorizer=colorizer, options=options)
-    render_picture(picture, ab, dest, options=options)
+    grey = at_render_size(picture.grey, options.render_size)
+    ab, notes = predict_colors(picture.grey, grey, colorizer=colorizer, fit=options.fit_render_size)
+    render_picture(picture, ab, dest, saturation=options.saturation, overwrite=options.overwrite)
     return notes
 
 
-def colors_of(
-    picture: SourcePicture, shown: FloatArray, *, colorizer: Predictor, options: ColorizeOptions
+def predict_colors(
+    full: FloatArray, grey: FloatArray, *, colorizer: Predictor, fit: bool
 ) -> tuple[FloatArray, tuple[str, ...]]:
-    """What the network says of ``shown``, (h, w): ab (2, h, w), and a line where it saw less.
+    """Predict ab for a photograph.
 
-    With ``options.fit_render_size`` a picture that memory does not hold is shown smaller.
+    Args:
+        full: (H, W) grey levels at full size.
+        grey: (h, w), the same at render size.
+        colorizer: the network.
+        fit: let the network see a smaller picture if memory does not suffice for ``grey``.
+
+    Returns:
+        ab (2, h, w), smaller with ``fit``, and a warning if it is smaller.
 
     Raises:
-        ResourceError: memory does not hold it, and nothing smaller is allowed or fits either.
+        ResourceError: memory does not suffice, also not for the smallest picture with ``fit``.
     """
     try:
-        return colorizer.predict(shown[None])[0], ()
+        return colorizer.predict(grey[None])[0], ()
     except ResourceError:
-        if not options.fit_render_size:
+        if not fit:
             raise
-    height, width = shown.shape
+    height, width = grey.shape
     wanted = min(height, width)
     size = largest_render_size(colorizer, wanted, width / height)
-    smaller = picture_shown(picture, size)
+    smaller = at_render_size(full, size)
     line = f"the network sees the picture with a short side of {size} pixels instead of {wanted}: memory holds no more"
     return colorizer.predict(smaller[None])[0], (line,)
 
 
-def picture_shown(picture: SourcePicture, render_size: int) -> FloatArray:
-    """What the network sees: (h, w) grey levels in [0, 1] at render size, aspect kept."""
-    height, width = picture.grey.shape
+def at_render_size(grey: FloatArray, render_size: int) -> FloatArray:
+    """Resize (H, W) grey levels in [0, 1] to what the network sees: short side ``render_size``, aspect kept."""
+    height, width = grey.shape
     h, w = _render_shape(height, width, render_size)
     if (h, w) == (height, width):
-        return picture.grey
+        return grey
     smaller = h * w < height * width
-    small = cv2.resize(picture.grey, (w, h), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+    small = cv2.resize(grey, (w, h), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
     return np.asarray(small, np.float32)
 
 
-def render_picture(picture: SourcePicture, ab: FloatArray, dest: Path, *, options: ColorizeOptions) -> None:
-    """Write the picture with the colors ab (2, h, w), Lab units, that the network gave for :func:`picture_shown`."""
-    rgb = colorize_grey(picture.grey, ab, saturation=options.saturation)
-    write_picture(dest, rgb, picture, overwrite=options.overwrite)
+def render_picture(
+    picture: SourcePicture, ab: FloatArray, dest: Path, *, saturation: float = 1.0, overwrite: bool = False
+) -> None:
+    """Write the picture to ``dest`` with the colors ab (2, h, w), Lab units, of any size."""
+    rgb = colorize_grey(picture.grey, ab, saturation=saturation)
+    write_picture(dest, rgb, picture, overwrite=overwrite)
 
 
 def _render_shape(height: int, width: int, render_size: int) -> tuple[int, int]:
     short, long = min(height, width), max(height, width)
-    wanted = min(render_size, max(short, SMALLEST_RENDER_SIDE))
-    scale = min(wanted / short, max(LONGEST_RENDER_SIDE, render_size) / long)
+    wanted = min(render_size, max(short, MIN_RENDER_SIDE))
+    scale = min(wanted / short, max(MAX_RENDER_SIDE, render_size) / long)
     return max(1, round(height * scale)), max(1, round(width * scale))

@@ -29,7 +29,7 @@ import pytest
 
 from tests.support.clips import Clip, decoded, make_clip, timeline
 from tests.test_pipeline import Painter, names
-from vidcolor.errors import InputError, OptionError, OutputError, told
+from vidcolor.errors import InputError, OptionError, OutputError, message_with_notes
 from vidcolor.folder import colorize_folder
 from vidcolor.frames import FloatArray
 from vidcolor.inference.colorizer import Colorizer
@@ -119,7 +119,7 @@ def interrupt(source: Path, dest: Path, options: ColorizeOptions = OPTIONS, *, a
     """Begin the film; gives back what the exception says."""
     with pytest.raises(InterruptedHereError) as caught:
         color(source, dest, options, stop_at=at, **how)
-    return told(caught.value)
+    return message_with_notes(caught.value)
 
 
 def refusal(source: Path, dest: Path, options: ColorizeOptions = OPTIONS, **how: Any) -> str:
@@ -128,8 +128,8 @@ def refusal(source: Path, dest: Path, options: ColorizeOptions = OPTIONS, **how:
     with pytest.raises((OutputError, InputError, OptionError)) as caught:
         color(source, dest, options, **how)
     assert segment_paths(folder_of(dest)) == before
-    assert "\n" not in told(caught.value)
-    return told(caught.value)
+    assert "\n" not in message_with_notes(caught.value)
+    return message_with_notes(caught.value)
 
 
 def finished_frames(dest: Path) -> int:
@@ -241,18 +241,18 @@ class TestGoingOn:
 
     def test_numbered_pictures(self, tmp_path: Path) -> None:
         """A film from scans goes on as one from a file does; a container that counts goes on counting."""
-        from vidcolor.cli.arguments import find_job
+        from vidcolor.cli.arguments import resolve_arguments
 
         grey = np.random.default_rng(0).integers(0, 255, (40, 48, 64), np.uint8)
         from PIL import Image
 
         for number, picture in enumerate(grey, start=7):
             Image.fromarray(picture).save(tmp_path / f"s_{number}.png")
-        job = find_job(tmp_path / "s_%d.png", tmp_path / "out.y4m", Fraction(18), overwrite=False)
+        arguments = resolve_arguments(tmp_path / "s_%d.png", tmp_path / "out.y4m", Fraction(18))
         options = ColorizeOptions(render_size=48)
-        color(job.source, tmp_path / "whole.y4m", options)  # type: ignore[arg-type]
-        interrupt(job.source, job.dest, options, at=30)  # type: ignore[arg-type]
-        color(job.source, job.dest, options, resume=True)  # type: ignore[arg-type]
+        color(arguments.source, tmp_path / "whole.y4m", options)  # type: ignore[arg-type]
+        interrupt(arguments.source, arguments.dest, options, at=30)  # type: ignore[arg-type]
+        color(arguments.source, arguments.dest, options, resume=True)  # type: ignore[arg-type]
         assert (tmp_path / "out.y4m").read_bytes() == (tmp_path / "whole.y4m").read_bytes()
 
 
@@ -260,7 +260,7 @@ def refusal_at_the_end(source: Path, dest: Path) -> str:
     """What the work ends with after all frames."""
     with pytest.raises(OutputError) as caught:
         color(source, dest)
-    return told(caught.value)
+    return message_with_notes(caught.value)
 
 
 def _interrupted(*args: object, **kwargs: object) -> None:
@@ -530,8 +530,8 @@ class TestTrouble:
 
         with pytest.raises((OutputError, InputError)) as caught:
             colorize_video(source, dest, colorizer=Faithful(), options=options, on_progress=on_progress)
-        assert "\n" not in told(caught.value)
-        return told(caught.value)
+        assert "\n" not in message_with_notes(caught.value)
+        return message_with_notes(caught.value)
 
     def test_the_disk_is_full(self, source: Path, dest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The line names the film, and the segments that fit are there."""

@@ -47,7 +47,7 @@ def default_weights() -> Path:
     path = Path(str(resources.files(DEFAULT_PACKAGE) / DEFAULT_NAME))
     if not path.is_file():
         raise WeightsError(
-            f"{path}: the default weights are missing from this installation; give --weights or reinstall"
+            f"{path}: the default weights are missing from this installation; give `weights` or reinstall"
         )
     return path
 
@@ -84,14 +84,14 @@ def describe(path: Path) -> dict[str, Any]:
     }
 
 
-def load_generator(path: Path | None = None) -> nn.Module:
+def load_generator(path: str | Path | None = None) -> nn.Module:
     """The network of a weights file, with its parameters as fp32 on the CPU, in eval mode. None: the default weights.
 
     Raises:
         WeightsError: the file is missing, is none of ours, does not fit the network it names, or holds parameters that
             are not finite.
     """
-    path = path or default_weights()
+    path = Path(path) if path is not None else default_weights()
     about = describe(path)
     if about["network"] not in NETWORKS:
         known = ", ".join(sorted(NETWORKS))

@@ -60,11 +60,11 @@ class SceneFile:
         OutputError: the file cannot be created.
     """
 
-    def __init__(self, path: Path | None) -> None:
-        self.path = path
-        self.given = read_scenes(path) if path is not None and is_anything(path) else None
-        if path is not None and self.given is None:
-            check_destination(path, overwrite=False)
+    def __init__(self, path: str | Path | None) -> None:
+        self.path = None if path is None else Path(path)
+        self.given = read_scenes(self.path) if self.path is not None and is_anything(self.path) else None
+        if self.path is not None and self.given is None:
+            check_destination(self.path, overwrite=False)
 
     def shots(self, time_base: Fraction, first_pts: int) -> ShotList | None:
         """Return the shots that the file lists, or None where there is no file to read.

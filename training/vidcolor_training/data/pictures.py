@@ -26,7 +26,7 @@ from tqdm import tqdm
 from vidcolor.color.lab import lightness_to_grey, rgb_to_lab
 from vidcolor.errors import InputError, OutputError
 from vidcolor.files.atomic import atomic_file
-from vidcolor.folder import FILM_SUFFIXES
+from vidcolor.files.suffixes import FILM_SUFFIXES
 from vidcolor.media.probe import choose_video, open_film
 from vidcolor.stills.reader import DAMAGED
 from vidcolor_training.data.films import Rgb, sample_film
