@@ -91,7 +91,7 @@ def test_the_render_size_shrinks_only_with_consent(tmp_path: Path) -> None:
     room = 112 * 80
     encode = EncodeOptions(codec="ffv1")
     with pytest.raises(
-        ResourceError, match=r"one picture of 160×120; choose a smaller --render-size, or --render-size"
+        ResourceError, match=r"one picture of 160×120; choose a smaller `render_size`, or `fit_render_size`"
     ):
         colorize_video(source, tmp_path / "out.mkv", colorizer=colorizer(room), options=ColorizeOptions(encode=encode))
     assert list(tmp_path.iterdir()) == [source]
@@ -124,7 +124,7 @@ def test_photographs_shrink_only_with_consent(tmp_path: Path) -> None:
     with Image.open(tmp_path / "fitted" / "large.png") as image:
         assert image.size == (160, 120)
     alone = tmp_path / "in" / "large.png"
-    with pytest.raises(ResourceError, match="--render-size auto"):
+    with pytest.raises(ResourceError, match="`fit_render_size`"):
         colorize_image(alone, tmp_path / "one.png", colorizer=colorizer(room), options=ColorizeOptions())
     assert not (tmp_path / "one.png").exists()
     notes = colorize_image(alone, tmp_path / "one.png", colorizer=colorizer(room), options=options)

@@ -1,4 +1,4 @@
-"""Frozen option records, checked once, at the edge."""
+"""The options of the library, as frozen records that check themselves."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ MAX_ANCHOR_SPACING = 64  # frames between two anchors wait in memory, at full si
 
 @dataclass(frozen=True, kw_only=True)
 class EncodeOptions:
-    """How the output is encoded. ``None`` leaves a choice to the encoder or to the source."""
+    """How a film is encoded. ``None`` leaves a choice to the encoder or to the source."""
 
     codec: str = "libx264"
     """An encoder of libavcodec that takes planar Y'CbCr, as ``ffmpeg -encoders`` names it."""
     crf: float | None = None
     """Constant rate factor; ``None``: 18 for the encoders that have one, else the encoder's default."""
     preset: str | None = None
-    """Speed against size, in the encoder's own words (``veryfast``, ``medium``, ``8``)."""
+    """Speed against size, as the encoder names it (``veryfast``, ``medium``, ``8``)."""
     pix_fmt: str | None = None
     """Planar Y'CbCr pixel format; ``None``: 4:2:0 at the depth of the source."""
     encoder_options: Mapping[str, str] = field(default_factory=dict)
@@ -38,46 +38,46 @@ class ColorizeOptions:
     render_size: int = 256
     """Short side of what the network sees, in pixels."""
     fit_render_size: bool = False
-    """Let the network see a film or a picture smaller than ``render_size`` where memory does not suffice for it."""
+    """Reduce ``render_size`` if memory does not suffice for it."""
     smoothing: float = 0.8
-    """0 to 1: how far back and ahead the color of a thing is averaged. 0: the raw network."""
+    """0 to 1: how far the color of a point is averaged over frames before and after. 0: the raw network."""
     anchor_every: int | None = None
-    """The network sees every n-th frame of a shot; the others get their color along the optical flow. ``None``: chosen
-    by the motion (:mod:`vidcolor.motion.anchors`), or 1 where ``smoothing`` is 0.
+    """The network colors every n-th frame of a shot; the frames between get theirs by optical flow. ``None``: as
+    the motion allows (:mod:`vidcolor.motion.anchors`), or 1 if ``smoothing`` is 0.
     """
     saturation: float = 1.0
     """Factor on ab."""
-    scenes: Path | None = None
-    """When each shot begins (:mod:`vidcolor.motion.scene_list`): read where the file exists, written where not."""
+    scenes: str | Path | None = None
+    """A file with the start of each shot (:mod:`vidcolor.motion.scene_list`): read if it exists, else written."""
     deinterlace: Literal["frame", "field"] | None = None
-    """Make whole pictures of interlaced ones, by libavfilter's bwdif: one of each frame, at its time, or one of each
-    field, at twice the rate. ``None``: the fields stay as they are, and are colored each for itself.
+    """Deinterlace with libavfilter's bwdif, to one picture for each frame, or one for each field at twice the rate.
+    ``None``: the fields stay as they are, and each is colored by itself.
     """
     on_error: OnError = "stop"
-    """What to do where a film is damaged in its midst. ``keep-grey``: the picture before stands for one that cannot be
-    decoded, damaged packets of sound are left out, and the report tells of each.
+    """What to do where a film is damaged. ``keep-grey``: a picture that cannot be decoded becomes the one before,
+    damaged packets of sound are left out, and the report lists both.
     """
     hwaccel: str = "none"
     """Hardware that decodes films in files, as ``ffmpeg -hwaccels`` names it (``cuda``, ``vaapi``, ``videotoolbox``);
-    ``auto``: what there is, and software otherwise. The pictures are the same (:mod:`vidcolor.media.hwaccel`).
+    ``auto``: any that there is, or else software. The pictures are the same (:mod:`vidcolor.media.hwaccel`).
     """
     overwrite: bool = False
-    """Replace an output that exists; unfinished work on it, too, unless ``resume`` goes on with that."""
+    """Replace an output that exists, and discard unfinished work on it unless ``resume`` is set."""
     resume: bool = False
-    """Go on with a film where an earlier run has left it; from the beginning where there is none."""
+    """Go on with a film where an earlier run was interrupted; from the beginning if there was none."""
     encode: EncodeOptions = field(default_factory=EncodeOptions)
 
     def __post_init__(self) -> None:
         if self.render_size < 32:
-            raise OptionError(f"--render-size must be at least 32 pixels, got {self.render_size}")
+            raise OptionError(f"`render_size` must be at least 32 pixels, got {self.render_size}")
         if not 0 <= self.smoothing <= 1:
-            raise OptionError(f"--smoothing must lie between 0 and 1, got {self.smoothing}")
+            raise OptionError(f"`smoothing` must lie between 0 and 1, got {self.smoothing}")
         if self.anchor_every is not None and not 1 <= self.anchor_every <= MAX_ANCHOR_SPACING:
-            raise OptionError(f"--anchor-every must lie between 1 and {MAX_ANCHOR_SPACING}, got {self.anchor_every}")
+            raise OptionError(f"`anchor_every` must lie between 1 and {MAX_ANCHOR_SPACING}, got {self.anchor_every}")
         if not 0 <= self.saturation <= 4:
-            raise OptionError(f"--saturation must lie between 0 and 4, got {self.saturation}")
+            raise OptionError(f"`saturation` must lie between 0 and 4, got {self.saturation}")
 
     @property
     def anchor_spacing(self) -> int | None:
-        """``anchor_every``, decided; ``None``: by the motion."""
+        """``anchor_every``, with its default where ``smoothing`` is 0; ``None``: as the motion allows."""
         return 1 if self.anchor_every is None and self.smoothing == 0 else self.anchor_every

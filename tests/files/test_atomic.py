@@ -77,7 +77,7 @@ def test_refusals_come_at_once(tmp_path: Path) -> None:
     """An existing file, a folder and a missing folder are refused before any work."""
     (tmp_path / "film.mp4").touch()
     for destination, words in [
-        (tmp_path / "film.mp4", "--overwrite"),
+        (tmp_path / "film.mp4", "`overwrite`"),
         (tmp_path, "is a folder"),
         (tmp_path / "no" / "film.mp4", "does not exist"),
     ]:

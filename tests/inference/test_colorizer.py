@@ -76,7 +76,7 @@ def test_hints_that_cannot_be_taken(colorizer: Colorizer) -> None:
 @pytest.mark.parametrize("name", ["cuda:99", "nonsense", "mps:7"])
 def test_unknown_device(name: str) -> None:
     """A device that is not there is a usage error that names it."""
-    with pytest.raises(OptionError, match=f"--device {name}"):
+    with pytest.raises(OptionError, match=f"`device` {name}"):
         resolve_device(name)
 
 

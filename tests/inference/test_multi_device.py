@@ -223,5 +223,5 @@ def test_all_there_are(cards: int, expected: list[str], monkeypatch: pytest.Monk
 
 def test_a_device_that_is_not_there() -> None:
     """One that is missing is named."""
-    with pytest.raises(OptionError, match="--device cuda:97: this machine has no such device"):
+    with pytest.raises(OptionError, match="`device` cuda:97: this machine has no such device"):
         assemble(small_generator(1), "cpu,cuda:97")

@@ -1,4 +1,4 @@
-"""One run of the command: how it shows itself, and how whatever is raised becomes one line and an exit code."""
+"""One run of the command: its options on messages, its exit codes and its signals."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import click
 from rich.console import Console
 
 from vidcolor.cli import console
+from vidcolor.cli.flags import with_flags
 from vidcolor.errors import VidcolorError
 
 FAILED = 1
@@ -22,7 +23,7 @@ SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class Terminated(KeyboardInterrupt):
-    """A signal other than Ctrl-C asks the program to end; everything is undone in the same way."""
+    """A signal other than Ctrl-C ends the program, in the same way as Ctrl-C."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -31,7 +32,7 @@ class Terminated(KeyboardInterrupt):
 
 @dataclass
 class Session:
-    """What the options on messages have said so far; they may stand anywhere on the line."""
+    """The options on messages, which may stand anywhere on the command line."""
 
     err: Console = field(default_factory=console.stderr_console)
     quiet: bool = False
@@ -39,26 +40,26 @@ class Session:
     debug: bool = False
     profile: bool = False
     stdout_is_film: bool = False
-    """A film goes to standard output, and everything else to standard error."""
+    """A film is written to standard output, so all messages go to standard error."""
 
     @cached_property
     def display(self) -> console.Display:
-        """Made at its first use, when all options are known."""
+        """How messages are shown; made at its first use, when all options are known."""
         if self.json:
             return console.JsonDisplay(self.err, all_to_stderr=self.stdout_is_film)
         return console.TextDisplay(self.err, quiet=self.quiet, all_to_stderr=self.stdout_is_film)
 
     def fail(self, error: BaseException, message: str, exit_code: int) -> NoReturn:
-        """End the command with one line: the message and the error's notes. ``--debug`` has the whole story before."""
+        """End the command with one line: the message and the error's notes; with ``--debug``, the traceback first."""
         if self.debug:
             console.show_traceback(self.err, error)
-        self.display.failed("; ".join([message, *getattr(error, "__notes__", ())]), exit_code)
+        self.display.failed(with_flags("; ".join([message, *getattr(error, "__notes__", ())])), exit_code)
         raise click.exceptions.Exit(exit_code) from error
 
 
 @contextmanager
 def exit_codes(session: Session) -> Iterator[None]:
-    """Turn what the library raises into one line and an exit code. click ends its own exceptions, and a closed pipe."""
+    """Turn exceptions into one line and an exit code, except those that click handles itself."""
     try:
         yield
     except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
@@ -75,10 +76,10 @@ def exit_codes(session: Session) -> Iterator[None]:
 
 @contextmanager
 def signals_raise() -> Iterator[None]:
-    """Let a polite kill and a closed terminal end the program as Ctrl-C does: through every ``finally``.
+    """Let SIGTERM and SIGHUP end the program as Ctrl-C does: through every ``finally``.
 
-    Only the first signal counts. Those that follow would cut the cleaning up short, and leave half files behind. A
-    signal that the caller has already dealt with is left to it: ``nohup``, for one, ignores SIGHUP.
+    Only the first signal counts: further ones would interrupt the cleaning up, and leave partial files behind. A signal
+    with a handler already is left alone: ``nohup``, for one, ignores SIGHUP.
     """
 
     def end(number: int, frame: FrameType | None) -> NoReturn:

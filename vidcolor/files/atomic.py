@@ -43,7 +43,7 @@ class AtomicFile:
         except OSError as exc:
             self.discard()
             if isinstance(exc, FileExistsError):
-                message = "has appeared while the output was being made; choose another name or use --overwrite"
+                message = "has appeared while the output was being made; choose another name or use `overwrite`"
             else:
                 message = f"could not be given its name ({exc.strerror})"
             raise OutputError(f"{self.destination}: {message}") from exc

@@ -54,7 +54,7 @@ def check_destination(dest: Path, *, source: Path | None = None, overwrite: bool
     if source is not None and is_anything(dest) and is_anything(source) and dest.samefile(source):
         raise OutputError(f"{dest}: is the input itself; choose another name")
     if not overwrite:
-        raise OutputError(f"{dest}: exists already; choose another name, or replace it with --overwrite")
+        raise OutputError(f"{dest}: exists already; choose another name, or replace it with `overwrite`")
 
 
 def _mode(path: Path) -> int:

@@ -119,7 +119,7 @@ class Colorizer:
                 raise
             shape = f"{grey.shape[2]}×{grey.shape[1]}"
             if len(grey) == 1:
-                hint = "choose a smaller --render-size, or --render-size auto"
+                hint = "choose a smaller `render_size`, or `fit_render_size`"
                 raise ResourceError(
                     f"the memory of {self.device} does not hold one picture of {shape}; {hint}"
                 ) from exc
@@ -140,7 +140,7 @@ class Colorizer:
 
     def _check_hints(self, hints: FloatArray, expected: tuple[int, ...]) -> None:
         if not self.takes_hints:
-            raise OptionError("hints: these weights are of a network that takes none; choose others with --weights")
+            raise OptionError("hints: these weights are of a network that takes none; choose others with `weights`")
         if hints.shape != expected:
             raise ValueError(f"expected hints of shape {expected}, got {hints.shape}")
 
@@ -208,12 +208,12 @@ def resolve_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as exc:
-        raise OptionError(f"--device {name}: expected auto, cpu, cuda, cuda:N or mps") from exc
+        raise OptionError(f"`device` {name}: expected auto, cpu, cuda, cuda:N or mps") from exc
     available = {
         "cpu": 1,
         "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
         "mps": int(torch.backends.mps.is_available()),
     }
     if (device.index or 0) >= available.get(device.type, 0):
-        raise OptionError(f"--device {name}: this machine has no such device; try --device cpu")
+        raise OptionError(f"`device` {name}: this machine has no such device; try `device` cpu")
     return device

@@ -43,7 +43,7 @@ class Team:
         kinds = list(dict.fromkeys(member.runs_on for member in members))
         if len(kinds) > 1:
             found = ", ".join(kinds)
-            raise OptionError(f"--device: expected devices of one kind, found the network on {found}; name one kind")
+            raise OptionError(f"`device`: expected devices of one kind, found the network on {found}; name one kind")
         self.members = tuple(members)
         self.fingerprint = members[0].fingerprint
         self.runs_on = members[0].runs_on
