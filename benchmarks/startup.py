@@ -26,19 +26,19 @@ FRAMES = 240
 FIRST_FRAME = """
 import os, sys, time
 from vidcolor.cli import commands as cli
-load = cli.load
+load = cli.NetworkChoice.load
 def until_first(*args, on_progress=None, **settings):
     def stop(progress):
         print(time.time(), flush=True)
         os._exit(0)
     return colorize(*args, on_progress=stop, **settings)
-def load_and_watch(*args, **settings):
+def load_and_watch(choice):
     global colorize
-    network = load(*args, **settings)
+    network = load(choice)
     from vidcolor import pipeline
     colorize, pipeline.colorize_video = pipeline.colorize_video, until_first
     return network
-cli.load = load_and_watch  # not before: the command decides how it imports
+cli.NetworkChoice.load = load_and_watch  # not before: the command decides how it imports
 cli.main(sys.argv[1:])
 """
 """The command, which tells the time and ends when the first frame has been given to the encoder."""

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from vidcolor.cli.arguments import find_job, name_of
+from vidcolor.cli.arguments import Arguments, check_arguments, name_of, resolve_arguments
 from vidcolor.cli.commands import main
 from vidcolor.errors import InputError, OptionError, OutputError
 from vidcolor.media.image_sequence import PicturePattern, PictureSequence
@@ -27,15 +27,22 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def checked(source: str, dest: str, rate: Fraction | None = None, *, resume: bool = False) -> Arguments:
+    """The arguments, resolved and checked without ``--overwrite``."""
+    arguments = resolve_arguments(Path(source), dest if dest == "-" else Path(dest), rate)
+    check_arguments(arguments, overwrite=False, resume=resume)
+    return arguments
+
+
 def test_numbered_pictures() -> None:
     """A pattern that is no file's name, with its rate, or 25."""
-    job = find_job(Path("s_%d.png"), Path("out_%d.png"), Fraction(18), overwrite=False)
-    assert isinstance(job.source, PictureSequence)
-    assert (job.source.numbers, job.source.rate) == ((7, 8), 18)
-    assert isinstance(job.dest, PicturePattern)
-    assert job.paths is None
-    assert (name_of(job.source), name_of(job.dest)) == (Path("s_%d.png"), Path("out_%d.png"))
-    unasked = find_job(Path("s_%d.png"), Path("out.mkv"), None, overwrite=False)
+    arguments = resolve_arguments(Path("s_%d.png"), Path("out_%d.png"), Fraction(18))
+    assert isinstance(arguments.source, PictureSequence)
+    assert (arguments.source.numbers, arguments.source.rate) == ((7, 8), 18)
+    assert isinstance(arguments.dest, PicturePattern)
+    assert arguments.paths is None
+    assert (name_of(arguments.source), name_of(arguments.dest)) == (Path("s_%d.png"), Path("out_%d.png"))
+    unasked = resolve_arguments(Path("s_%d.png"), Path("out.mkv"), None)
     assert isinstance(unasked.source, PictureSequence)
     assert (unasked.source.rate, unasked.dest) == (25, Path("out.mkv"))
 
@@ -43,14 +50,14 @@ def test_numbered_pictures() -> None:
 @pytest.mark.parametrize("name", ["film_%d.mkv", "photo_%d.png", "photos"])
 def test_what_is_there_is_what_it_is(name: str) -> None:
     """A file or folder with a per cent sign in its name needs no care."""
-    assert find_job(Path(name), Path("out.mkv"), None, overwrite=False).paths == (Path(name), Path("out.mkv"))
+    assert resolve_arguments(Path(name), Path("out.mkv"), None).paths == (Path(name), Path("out.mkv"))
 
 
 def test_only_a_film_becomes_numbered_pictures() -> None:
     """For one picture, or a folder, the name of the output is a name."""
     for name in ("photo_%d.png", "photos"):
-        assert find_job(Path(name), Path("out_%d.png"), None, overwrite=False).dest == Path("out_%d.png")
-    film = find_job(Path("film_%d.mkv"), Path("out_%d.png"), None, overwrite=False)
+        assert resolve_arguments(Path(name), Path("out_%d.png"), None).dest == Path("out_%d.png")
+    film = resolve_arguments(Path("film_%d.mkv"), Path("out_%d.png"), None)
     assert isinstance(film.dest, PicturePattern)
 
 
@@ -69,7 +76,7 @@ def test_only_a_film_becomes_numbered_pictures() -> None:
 def test_refusals(source: str, dest: str, rate: Fraction | None, error: type[Exception], words: str) -> None:
     """What cannot be is said before anything is loaded."""
     with pytest.raises(error, match=words):
-        find_job(Path(source), Path(dest), rate, overwrite=False)
+        checked(source, dest, rate)
 
 
 @pytest.mark.parametrize(
@@ -79,24 +86,23 @@ def test_refusals(source: str, dest: str, rate: Fraction | None, error: type[Exc
 def test_what_cannot_be_resumed(source: str, dest: str, words: str) -> None:
     """``--resume`` is for films in files."""
     with pytest.raises(OptionError, match=f"--resume: .*{words}"):
-        find_job(Path(source), dest if dest == "-" else Path(dest), None, overwrite=False, resume=True)
+        checked(source, dest, resume=True)
 
 
 def test_what_is_finished_may_be_there(tmp_path: Path) -> None:
     """With ``--resume`` an output may exist, but it may not be the input."""
     (tmp_path / "in.mkv").touch()
     (tmp_path / "out.mkv").touch()
-    job = find_job(tmp_path / "in.mkv", tmp_path / "out.mkv", None, overwrite=False, resume=True)
-    assert job.dest == tmp_path / "out.mkv"
+    assert checked("in.mkv", "out.mkv", resume=True).dest == Path("out.mkv")
     with pytest.raises(OutputError, match="is the input itself"):
-        find_job(tmp_path / "in.mkv", tmp_path / "in.mkv", None, overwrite=False, resume=True)
+        checked("in.mkv", "in.mkv", resume=True)
 
 
 @pytest.mark.parametrize(("name", "kind"), [("photos", "folder"), ("photo_%d.png", "picture")])
 def test_only_a_film_goes_to_a_pipe(name: str, kind: str) -> None:
     """A folder and a picture need a name."""
     with pytest.raises(OptionError, match=f"a {kind} cannot go to a pipe"):
-        find_job(Path(name), "-", None, overwrite=False)
+        resolve_arguments(Path(name), "-", None)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from PIL import Image
 from tests.media.test_pixel_formats import semi_planar_frame
 from tests.support.clips import Clip, make_clip
 from tests.test_pipeline import LOSSLESS, Painter
-from vidcolor.cli.arguments import find_job
+from vidcolor.cli.arguments import resolve_arguments
 from vidcolor.cli.commands import main
 from vidcolor.errors import InputError, OptionError
 from vidcolor.media.hwaccel import UnacceleratedError, find_device, read_film
@@ -175,11 +175,11 @@ def test_films_that_are_no_files(plug_in: Any, tmp_path: Path) -> None:
     """What cannot be opened twice is decoded in software."""
     for number in range(3):
         Image.new("L", (64, 48), 50 * number).save(tmp_path / f"s_{number}.png")
-    job = find_job(tmp_path / "s_%d.png", tmp_path / "out.mkv", None, overwrite=False)
+    arguments = resolve_arguments(tmp_path / "s_%d.png", tmp_path / "out.mkv", None)
     plug_in(Chip)
     with pytest.raises(OptionError, match="only films in files are decoded by hardware"):
-        color(job.source, job.dest, hwaccel="chip")  # type: ignore[arg-type]
-    (line,) = color(job.source, job.dest, hwaccel="auto").warnings  # type: ignore[arg-type]
+        color(arguments.source, arguments.dest, hwaccel="chip")  # type: ignore[arg-type]
+    (line,) = color(arguments.source, arguments.dest, hwaccel="auto").warnings  # type: ignore[arg-type]
     assert line.startswith("--hwaccel auto: only films in files")
 
 

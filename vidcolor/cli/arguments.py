@@ -1,4 +1,4 @@
-"""What the names on the command line mean, and whether they will do: said before any library is loaded for them."""
+"""The command-line arguments: what source and output are, and whether they can be used. Loads no heavy library."""
 
 from __future__ import annotations
 
@@ -22,48 +22,59 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Job:
-    """What is to be colored, and where it goes."""
+class Arguments:
+    """The source and the output that the command line names."""
 
     source: FilmInput
     dest: FilmOutput
 
     @property
     def paths(self) -> tuple[Path, Path] | None:
-        """Both, where both are single files or folders; None where one is a pipe or numbered pictures."""
+        """Source and output, if both are single files or folders; None if one is a pipe or numbered pictures."""
         return (self.source, self.dest) if isinstance(self.source, Path) and isinstance(self.dest, Path) else None
 
 
-def find_job(
-    source: str | Path, dest: str | Path, rate: Fraction | None, *, overwrite: bool, resume: bool = False
-) -> Job:
-    """Look at the names.
+def resolve_arguments(source: str | Path, dest: str | Path, rate: Fraction | None) -> Arguments:
+    """Find out which of the arguments are files, folders, pipes or numbered pictures.
 
     Args:
-        source, dest: a path, or a string for standard input and output.
-        rate: what was asked for, in numbered pictures a second.
-        resume: unfinished work is to be gone on with; what is finished may exist.
+        source: a path, or a string for standard input.
+        dest: a path, or a string for standard output.
+        rate: of numbered pictures, in frames per second; None: not given.
 
     Raises:
-        InputError: the source is missing or cannot be looked at, or a terminal.
-        OutputError: the output cannot be written there, would overwrite something, or is a terminal.
+        InputError: the source is missing or cannot be read, or standard input is a terminal.
+        OutputError: standard output is a terminal.
         OptionError: source, output and rate do not fit together.
     """
     found = find_source(source, rate)
-    job = Job(found, find_output(dest, found))
+    return Arguments(found, find_output(dest, found))
+
+
+def check_arguments(arguments: Arguments, *, overwrite: bool, resume: bool) -> None:
+    """Check whether the output can be written, before the network is loaded.
+
+    Args:
+        arguments: those of :func:`resolve_arguments`.
+        overwrite: replace an output that exists.
+        resume: go on with unfinished work; an output that exists is then finished already.
+
+    Raises:
+        OutputError: the output cannot be written there, or exists already.
+        OptionError: with ``resume``, the source or the output is a pipe, or the output is numbered pictures.
+    """
+    source, dest = arguments.source, arguments.dest
     if resume:
-        check_resumable(job.source, job.dest)
-    if isinstance(job.dest, PicturePattern):
-        first = found.numbers[0] if isinstance(found, PictureSequence) else 1
-        check_numbered(job.dest, first=first, overwrite=overwrite)
-    elif isinstance(job.dest, Path) and not (isinstance(found, Path) and is_folder(found)):
-        may_exist = overwrite or resume
-        check_destination(job.dest, source=found if isinstance(found, Path) else None, overwrite=may_exist)
-    return job
+        check_resumable(source, dest)
+    if isinstance(dest, PicturePattern):
+        first = source.numbers[0] if isinstance(source, PictureSequence) else 1
+        check_numbered(dest, first=first, overwrite=overwrite)
+    elif isinstance(dest, Path) and not (isinstance(source, Path) and is_folder(source)):
+        check_destination(dest, source=source if isinstance(source, Path) else None, overwrite=overwrite or resume)
 
 
 def find_source(source: str | Path, rate: Fraction | None) -> Path | PipeInput | PictureSequence:
-    """A file or folder that is there, a pipe, or numbered pictures."""
+    """Return the source: an existing file or folder, a pipe, or numbered pictures."""
     pattern = given_pattern(source) if isinstance(source, Path) else None
     if pattern is not None:
         return PictureSequence.find(pattern, rate or DEFAULT_RATE)
@@ -71,11 +82,11 @@ def find_source(source: str | Path, rate: Fraction | None) -> Path | PipeInput |
         raise OptionError(f"--rate {rate}: is for numbered pictures; {source} says itself how fast it is")
     if isinstance(source, str):
         return PipeInput(sys.stdin.buffer)
-    _look_at(source)
+    _check_exists(source)
     return source
 
 
-def _look_at(source: Path) -> None:
+def _check_exists(source: Path) -> None:
     try:
         source.stat()
     except FileNotFoundError as exc:
@@ -85,7 +96,7 @@ def _look_at(source: Path) -> None:
 
 
 def find_output(dest: str | Path, source: Path | PipeInput | PictureSequence) -> Path | PipeOutput | PicturePattern:
-    """A file or folder, a pipe, or a pattern if ``source`` is a film."""
+    """Return the output: a file or folder, a pipe, or, if ``source`` is a film, a pattern for numbered pictures."""
     pattern = PicturePattern.parse(dest) if isinstance(dest, Path) else None
     if isinstance(dest, Path) and pattern is None:
         return dest
@@ -98,10 +109,10 @@ def find_output(dest: str | Path, source: Path | PipeInput | PictureSequence) ->
     return pattern or PipeOutput(sys.stdout.buffer)
 
 
-def name_of(place: FilmInput | FilmOutput) -> Path:
-    """What messages call it."""
-    if isinstance(place, PipeInput | PipeOutput):
+def name_of(film: FilmInput | FilmOutput) -> Path:
+    """Return the name of a source or an output for messages."""
+    if isinstance(film, PipeInput | PipeOutput):
         return pipes.NAME
-    if isinstance(place, PictureSequence):
-        return place.pattern.path
-    return place.path if isinstance(place, PicturePattern) else Path(place)
+    if isinstance(film, PictureSequence):
+        return film.pattern.path
+    return film.path if isinstance(film, PicturePattern) else Path(film)

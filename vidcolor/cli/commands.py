@@ -10,11 +10,11 @@ import difflib
 import gc
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,8 @@ import click
 
 from vidcolor._version import __version__
 from vidcolor.cli import console
-from vidcolor.cli.arguments import find_job, name_of
+from vidcolor.cli.arguments import check_arguments, name_of, resolve_arguments
+from vidcolor.cli.flags import with_flags
 from vidcolor.cli.options import (
     PATH,
     NetworkChoice,
@@ -45,8 +46,9 @@ from vidcolor.resume.unfinished import clear_up_behind, is_finished
 if TYPE_CHECKING:
     from vidcolor.inference.colorizer import Predictor
     from vidcolor.media.destinations import FilmOutput
+    from vidcolor.media.interlacing import Deinterlacing
     from vidcolor.media.sources import FilmInput
-    from vidcolor.options import ColorizeOptions
+    from vidcolor.options import ColorizeOptions, OnError
 
 
 class VidcolorGroup(click.Group):
@@ -138,15 +140,17 @@ def colorize(
     network: NetworkChoice,
 ) -> None:
     """Color a film, a picture or a folder (the default)."""
-    job = find_job(source, dest, rate, overwrite=options.overwrite, resume=options.resume)
-    if options.resume and not options.overwrite and isinstance(job.dest, Path) and is_finished(job.dest):
-        clear_up_behind(job.dest)
-        return session.display.finished_before(job.dest)
-    film = job.source if isinstance(job.source, Path) and is_file(job.source) else None
-    colorizer = load(session, network, meanwhile=None if film is None else partial(check_film, session, film, options))
-    if job.paths is not None:
-        return colorize_path(session, *job.paths, colorizer, options)
-    return colorize_film(session, job.source, job.dest, colorizer, options)
+    arguments = resolve_arguments(source, dest, rate)
+    check_arguments(arguments, overwrite=options.overwrite, resume=options.resume)
+    if options.resume and not options.overwrite and isinstance(arguments.dest, Path) and is_finished(arguments.dest):
+        clear_up_behind(arguments.dest)
+        return session.display.finished_before(arguments.dest)
+    with loading_beside(session, network) as loading:
+        if isinstance(arguments.source, Path) and is_file(arguments.source):
+            check_film(session, arguments.source, options.deinterlace, options.on_error)
+    if arguments.paths is not None:
+        return colorize_path(session, *arguments.paths, loading.result(), options)
+    return colorize_film(session, arguments.source, arguments.dest, loading.result(), options)
 
 
 @main.command(cls=SectionCommand)
@@ -168,7 +172,9 @@ def demo(session: Session, dest: Path, *, options: ColorizeOptions, network: Net
     check_destination(dest, overwrite=options.overwrite)
     grey = dest.with_name(f"{dest.stem}-grey.mp4")
     check_destination(grey, overwrite=options.overwrite)
-    colorizer = load(session, network)
+    with loading_beside(session, network) as loading:
+        pass
+    colorizer = loading.result()
     with session.display.loading("Rendering a grey film"):
         from vidcolor.demo import render_demo
 
@@ -199,9 +205,10 @@ def info(
 
         report = inspect_file(source, dest, options=options, load=network.load if trial else None)
     if isinstance(report, PictureReport):
-        session.display.picture_info(report)
+        session.display.picture_info(replace(report, plan=with_flags(report.plan)))
     else:
-        session.display.film_info(report)
+        plan, trial_failed = with_flags((report.plan, report.trial_failed))
+        session.display.film_info(replace(report, plan=plan, trial_failed=trial_failed))
 
 
 @main.command(cls=SectionCommand)
@@ -221,33 +228,35 @@ def models(session: Session) -> None:
     session.display.listing(contents)
 
 
-def check_film(session: Session, source: Path, options: ColorizeOptions) -> None:
-    """Decode a film's first picture, so that a file without any is refused at once, and not after the network."""
+def check_film(session: Session, source: Path, deinterlace: Deinterlacing | None, on_error: OnError) -> None:
+    """Decode a film's first picture, so that a file without any is refused before the network is loaded."""
     with session.display.loading(f"Looking into {source.name}"):
         from vidcolor.files.suffixes import is_picture
         from vidcolor.media.reader import VideoReader
 
         if not is_picture(source):
-            VideoReader(source, deinterlace=options.deinterlace, on_error=options.on_error).close()
-
-
-def load(session: Session, network: NetworkChoice, *, meanwhile: Callable[[], None] | None = None) -> Predictor:
-    """The network, with something to look at until it is there.
-
-    ``meanwhile`` is done before anybody waits for it, and what it raises is told at once.
-    """
-    with _modules_staying():
-        loading = ThreadPoolExecutor(max_workers=1).submit(network.load)
-        if meanwhile is not None:
-            meanwhile()
-        with session.display.loading("Loading the network"):
-            return loading.result()
+            VideoReader(source, deinterlace=deinterlace, on_error=on_error).close()
 
 
 @contextmanager
-def _modules_staying() -> Iterator[None]:
-    """Import without garbage collection, which looks through torch's half a million objects again and again; none of
-    them goes before the command ends. That is a sixth of the time that ``import torch`` takes."""
+def loading_beside(session: Session, network: NetworkChoice) -> Iterator[Future[Predictor]]:
+    """Load the network in another thread while the context lasts; its end waits for the network.
+
+    An exception inside the context does not wait.
+    """
+    with _without_garbage_collection():
+        loading = ThreadPoolExecutor(max_workers=1).submit(network.load)
+        yield loading
+        with session.display.loading("Loading the network"):
+            wait([loading])
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Import without garbage collection, which takes a sixth of the time of ``import torch``.
+
+    It would visit torch's half a million objects again and again, and none of them goes before the command ends.
+    """
     gc.disable()
     try:
         yield
@@ -268,7 +277,7 @@ def colorize_path(session: Session, source: Path, dest: Path, colorizer: Predict
     started = time.perf_counter()
     with session.display.loading(f"Coloring {source.name}"):
         notes = colorize_image(source, dest, colorizer=colorizer, options=options)
-    return session.display.picture_done(dest, time.perf_counter() - started, notes)
+    return session.display.picture_done(dest, time.perf_counter() - started, with_flags(notes))
 
 
 def colorize_film(
@@ -285,7 +294,7 @@ def colorize_film(
 
         with session.display.loading("Measuring this machine"):
             profile = profile_film(report, colorizer)
-    session.display.film_done(name_of(dest), report, profile)
+    session.display.film_done(name_of(dest), with_flags(report), profile)
     if report.errors:
         raise click.exceptions.Exit(FAILED)
 
@@ -298,7 +307,7 @@ def colorize_tree(session: Session, source: Path, dest: Path, colorizer: Predict
         report = colorize_folder(
             source, dest, colorizer=colorizer, options=options, on_file=on_file, on_progress=on_progress
         )
-    session.display.folder_done(dest, report)
+    session.display.folder_done(dest, with_flags(report))
     if report.failed:
         raise click.exceptions.Exit(FAILED)
 
