@@ -17,7 +17,7 @@ from tests.support import icc_profiles
 from vidcolor.errors import InputError
 from vidcolor.stills import icc
 from vidcolor.stills import reader as picture_reader
-from vidcolor.stills.reader import read_picture
+from vidcolor.stills.reader import read_picture, read_rgb
 
 HEIGHT, WIDTH = 12, 20
 RNG = np.random.default_rng(7)
@@ -368,3 +368,58 @@ def test_damaged_avif(tmp_path: Path) -> None:
         except InputError as exc:
             damaged += "cannot be decoded" in str(exc)
     assert damaged > 0
+
+
+ADOBE = icc_profiles.rgb_profile(icc_profiles.gamma_curve(2.19921875))
+
+
+def kinds_of_picture(folder: Path) -> dict[str, Path]:
+    """One file of each way in which a picture can be stored."""
+    grey, rgb = Image.fromarray(LEVELS), Image.fromarray(COLORS)
+    rgba = Image.merge("RGBA", (*rgb.split(), grey))
+    deep = folder / "deep.png", folder / "deep-grey.png", folder / "deep-alpha.png"
+    for path, samples in zip(deep, (DEEP_COLORS[..., :3], DEEP_LEVELS, DEEP_COLORS), strict=True):
+        assert cv2.imwrite(str(path), samples)
+    return {
+        "grey": saved(folder / "grey.png", grey),
+        "RGB": saved(folder / "rgb.png", rgb),
+        "alpha": saved(folder / "rgba.png", rgba),
+        "palette": saved(folder / "palette.png", rgb.quantize(16)),
+        "one bit": saved(folder / "one-bit.png", Image.fromarray(LEVELS > 127)),
+        "CMYK": saved(folder / "cmyk.tif", rgb.convert("CMYK")),
+        "Lab": saved(folder / "lab.tif", Image.fromarray(COLORS // 8 + 100, "RGB").convert("LAB")),
+        "Adobe RGB": saved(folder / "adobe.png", rgb, icc_profile=ADOBE),
+        "grey in Adobe RGB": saved(folder / "grey-adobe.png", grey, icc_profile=ADOBE),
+        "upside down": saved(folder / "down.png", rgb, exif=exif_with(Orientation=3)),
+        "lying": saved(folder / "lying.png", rgb, exif=exif_with(Orientation=6)),
+        **dict(zip(("16 bits", "16 bits, grey", "16 bits, alpha"), deep, strict=True)),
+    }
+
+
+def test_colors_are_those_of_the_grey_levels(tmp_path: Path) -> None:
+    """The luma of the colors of a file is what the same file is colored from, however it is stored."""
+    for kind, path in kinds_of_picture(tmp_path).items():
+        rgb = read_rgb(path.read_bytes(), path)
+        assert (rgb.dtype, rgb.shape[2]) == (np.uint8, 3), kind
+        np.testing.assert_allclose(rgb @ LUMA / 255, read_picture(path).grey, atol=0.6 / 255, err_msg=kind)
+
+
+def test_colors_are_those_stored(tmp_path: Path) -> None:
+    """A lossless picture in sRGB is read as it was saved, and one in another space as LittleCMS converts it."""
+    plain = saved(tmp_path / "a.png", Image.fromarray(COLORS))
+    np.testing.assert_array_equal(read_rgb(plain.read_bytes(), plain), COLORS)
+    tagged = saved(tmp_path / "b.png", Image.fromarray(COLORS), icc_profile=ADOBE)
+    expected = ImageCms.profileToProfile(
+        Image.fromarray(COLORS), ImageCms.ImageCmsProfile(BytesIO(ADOBE)), ImageCms.createProfile("sRGB"),
+        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+    )  # fmt: skip
+    np.testing.assert_allclose(read_rgb(tagged.read_bytes(), tagged).astype(int), np.asarray(expected), atol=1)
+
+
+def test_colors_of_what_is_no_picture(tmp_path: Path) -> None:
+    """Other data and pictures that are cut short are refused by their names."""
+    whole = saved(tmp_path / "a.png", Image.effect_noise((150, 150), 80).convert("RGB")).read_bytes()
+    with pytest.raises(InputError, match=r"x\.png: is not a picture"):
+        read_rgb(b"nothing", "x.png")
+    with pytest.raises(InputError, match=r"x\.png: cannot be decoded"):
+        read_rgb(whole[:2000], "x.png")

@@ -1,4 +1,4 @@
-"""Reading a photograph: upright, in sRGB, as the grey levels that it shows.
+"""Reading a photograph: upright, in sRGB, as the grey levels that it shows, or its colors.
 
 Pillow reads everything, except that it cuts color pictures of 16 bits down to 8: those are decoded by OpenCV.
 """
@@ -24,6 +24,9 @@ from PIL.ExifTags import IFD, Base
 from vidcolor.errors import InputError, one_line
 from vidcolor.frames import FloatArray, Plane
 from vidcolor.stills import icc
+
+Rgb = npt.NDArray[np.uint8]
+"""R'G'B' (H, W, 3)."""
 
 MAX_PIXELS = 500_000_000
 """Larger pictures are refused. Pillow's own limit, 179 million, is less than a large-format scan has; this one still
@@ -102,6 +105,39 @@ def read_picture(path: Path) -> SourcePicture:
     )
 
 
+def read_rgb(data: bytes, name: Path | str) -> Rgb:
+    """Read the colors of a photograph: what training and evaluation compare with.
+
+    Formats, color profiles, orientation and limits are those of :func:`read_picture`. Alpha is dropped, 16 bits are
+    rounded to 8, and a grey picture has three equal channels. Several threads may decode at the same time.
+
+    Args:
+        data: the bytes of the file.
+        name: of the file, for messages.
+
+    Returns:
+        uint8 (H, W, 3): R'G'B' in sRGB, upright.
+
+    Raises:
+        InputError: as :func:`read_picture`.
+    """
+    try:
+        with _patient_pillow():
+            image = _open(name, data)
+        with image:
+            image.load()
+            profile = image.info.get("icc_profile")
+            deep = _deep_samples(name, image, data)
+            levels = _shallow_rgb(image, profile) if deep is None else _deep_rgb(deep[0], profile)
+            with _patient_pillow():
+                orientation, _ = _orientation_and_exif(image)
+    except icc.UnsupportedProfileError as exc:
+        raise InputError(f"{name}: {exc}; convert it to sRGB, or to 8 bits, first") from exc
+    except DAMAGED as exc:
+        raise InputError(f"{name}: cannot be decoded as a picture ({one_line(exc)}); is the file whole?") from exc
+    return np.ascontiguousarray(_upright(levels, orientation))
+
+
 @dataclass(frozen=True, kw_only=True)
 class PictureHeader:
     """What a picture file says about itself; as stored, before it is turned upright."""
@@ -162,7 +198,7 @@ def _patient_pillow() -> Iterator[None]:
             Image.MAX_IMAGE_PIXELS = limit
 
 
-def _open(path: Path, data: bytes) -> ImageFile.ImageFile:
+def _open(path: Path | str, data: bytes) -> ImageFile.ImageFile:
     """Parse the header and refuse what is not one picture of a sensible size; nothing is decoded yet."""
     try:
         image = Image.open(BytesIO(data), formats=FORMATS)
@@ -192,7 +228,7 @@ def _count_pages(image: ImageFile.ImageFile) -> int:
     return pages
 
 
-def _deep_samples(path: Path, image: Image.Image, data: bytes) -> tuple[Plane, Plane | None] | None:
+def _deep_samples(path: Path | str, image: Image.Image, data: bytes) -> tuple[Plane, Plane | None] | None:
     """The samples of a picture of 16 bits, (H, W) or (H, W, 3) in R, G, B, and its alpha; None for fewer bits."""
     if image.mode.startswith("I;16"):
         return _deep_grey_samples(image)
@@ -242,13 +278,25 @@ def _chunks_fit(png: bytes) -> bool:
 
 
 def _deep_grey(samples: Plane, alpha: Plane | None, profile: bytes | None) -> tuple[FloatArray, Plane | None]:
-    converted = profile if profile and not icc.is_srgb(profile) else None
-
     def luma(top: int, bottom: int) -> FloatArray:
-        levels = samples[top:bottom].astype(np.float32) / np.float32(65535)
-        return _luma(levels if converted is None else icc.deep_to_srgb(levels, converted))
+        return _luma(_deep_srgb(samples[top:bottom], profile))
 
     return _by_bands(samples.shape[0], samples.shape[1], luma), alpha
+
+
+def _deep_rgb(samples: Plane, profile: bytes | None) -> Rgb:
+    rgb = np.empty((*samples.shape[:2], 3), np.uint8)
+    rows = max(1, BAND_PIXELS // samples.shape[1])
+    for top in range(0, len(samples), rows):
+        levels = np.rint(_deep_srgb(samples[top : top + rows], profile) * 255)
+        rgb[top : top + rows] = levels[..., None] if levels.ndim == 2 else levels
+    return rgb
+
+
+def _deep_srgb(samples: Plane, profile: bytes | None) -> FloatArray:
+    """Convert samples of 16 bits, (H, W) or (H, W, 3), to sRGB in [0, 1], float32."""
+    levels = samples.astype(np.float32) / np.float32(65535)
+    return icc.deep_to_srgb(levels, profile) if profile and not icc.is_srgb(profile) else levels
 
 
 def _by_bands(height: int, width: int, luma: Callable[[int, int], FloatArray]) -> FloatArray:
@@ -264,20 +312,29 @@ def _by_bands(height: int, width: int, luma: Callable[[int, int], FloatArray]) -
 def _shallow_grey(image: Image.Image, profile: bytes | None) -> tuple[FloatArray, Plane | None]:
     """Grey levels and alpha of a picture of up to 8 bits a channel."""
     image, alpha = _split_alpha(image)
-    if image.mode not in ("L", "RGB", "CMYK", "LAB"):
-        image = image.convert("L" if image.mode == "1" else "RGB")  # palette, YCbCr, HSV
-    if image.mode == "LAB" and not profile:
-        image = icc.lab_to_srgb(image)
-    elif profile and not icc.is_srgb(profile):
-        image = icc.to_srgb(image, profile)
-    elif image.mode == "CMYK":
-        image = image.convert("RGB")
+    image = _shallow_srgb(image, profile)
     width, height = image.size
 
     def luma(top: int, bottom: int) -> FloatArray:
         return _luma(np.asarray(image.crop((0, top, width, bottom))).astype(np.float32) / np.float32(255))
 
     return _by_bands(height, width, luma), alpha
+
+
+def _shallow_rgb(image: Image.Image, profile: bytes | None) -> Rgb:
+    opaque, _ = _split_alpha(image)
+    return np.asarray(_shallow_srgb(opaque, profile).convert("RGB"))
+
+
+def _shallow_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Convert an opaque picture of up to 8 bits a channel to sRGB: mode RGB, or L for grey without a profile."""
+    if image.mode not in ("L", "RGB", "CMYK", "LAB"):
+        image = image.convert("L" if image.mode == "1" else "RGB")  # palette, YCbCr, HSV
+    if image.mode == "LAB" and not profile:
+        return icc.lab_to_srgb(image)
+    if profile and not icc.is_srgb(profile):
+        return icc.to_srgb(image, profile)
+    return image.convert("RGB") if image.mode == "CMYK" else image
 
 
 def _split_alpha(image: Image.Image) -> tuple[Image.Image, Plane | None]:
@@ -328,9 +385,9 @@ def _dpi(image: Image.Image) -> tuple[float, float] | None:
 
 
 def _upright(plane: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
-    """Undo the EXIF orientation of a plane (H, W)."""
+    """Undo the EXIF orientation of a plane (H, W) or of colors (H, W, 3)."""
     if orientation in SIDEWAYS:
-        plane = plane.T
+        plane = plane.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):
         plane = plane[:, ::-1]
     if orientation in (3, 4, 7, 8):

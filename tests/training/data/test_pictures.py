@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 from skimage.color import rgb2lab
 
+from tests.support import icc_profiles
 from tests.support.clips import Clip, make_clip
 from vidcolor.errors import InputError
 from vidcolor_training.data import pictures as module
@@ -85,7 +86,7 @@ def test_bad_and_grey_pictures_are_left_out(photographs: Path, tmp_path: Path) -
     assert len(pictures) == 4
     assert len(pictures.files) == 7
     bad, cut_short, grey = pictures.skipped
-    assert bad.startswith("0a.png: cannot be decoded")
+    assert bad.startswith("0a.png: is not a picture that can be read")
     assert cut_short.startswith("2a.jpg: cannot be decoded")
     assert grey == "1 pictures without color, the first: 1a.jpg"
     np.testing.assert_array_equal(pictures.grey[:, 0, 0], pictures.grey[0, 0, 0])
@@ -149,7 +150,36 @@ def test_photographs_are_upright() -> None:
     exif[0x0112] = 3  # upside down
     stored = io.BytesIO()
     image.save(stored, "PNG", exif=exif)
-    assert decode_square(stored.getvalue(), 64)[63, 0].tolist() == [255, 0, 0]
+    assert decode_square(stored.getvalue(), 64, name="a.png")[63, 0].tolist() == [255, 0, 0]
+
+
+@pytest.mark.parametrize("suffix", [".avif", ".gif", ".jp2", ".tga"])
+def test_whatever_the_product_reads(suffix: str, tmp_path: Path) -> None:
+    """Every format that can be colored can be learned from, in a folder as in a shard."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    Image.new("RGB", (64, 64), (200, 100, 50)).save(folder / f"a{suffix}")
+    for source in (folder, make_shard(folder, tmp_path / "shard.tar")):
+        pictures = load_pictures([source], size=64, cache=tmp_path / "cache")
+        assert pictures.skipped == ()
+        expected = rgb2lab(np.array([[[200, 100, 50]]], np.uint8))[0, 0, 1:]
+        np.testing.assert_allclose(pictures.ab[0, :, 32, 32], expected, atol=3)
+
+
+def test_color_profiles_are_obeyed(tmp_path: Path) -> None:
+    """The same color has the same ab whether it is stored in sRGB or, with its profile, in Adobe RGB."""
+    profile = icc_profiles.rgb_profile(icc_profiles.gamma_curve(2.19921875))
+    srgb = Image.new("RGB", (64, 64), (60, 160, 70))
+    adobe = ImageCms.profileToProfile(
+        srgb, ImageCms.createProfile("sRGB"), ImageCms.ImageCmsProfile(io.BytesIO(profile)), outputMode="RGB"
+    )
+    adobe.save(tmp_path / "adobe.png", icc_profile=profile)
+    srgb.save(tmp_path / "srgb.png")
+    as_stored, plain = (np.asarray(Image.open(tmp_path / name))[0, 0] for name in ("adobe.png", "srgb.png"))
+    assert np.abs(as_stored.astype(int) - plain).max() > 20
+    pictures = load_pictures([tmp_path], size=64, cache=tmp_path / "cache")
+    np.testing.assert_allclose(pictures.ab[0], pictures.ab[1], atol=1)
+    np.testing.assert_allclose(pictures.grey[0].astype(int), pictures.grey[1], atol=1)
 
 
 def test_targets_are_lab() -> None:

@@ -220,7 +220,7 @@ def test_what_cannot_be_evaluated(tmp_path: Path, random_pictures: Path) -> None
     with pytest.raises(InputError, match="expected pictures, found none"):
         evaluate_stills([tmp_path / "empty"], {}, quiet=True)
     (random_pictures / "9.png").write_bytes(b"not a picture")
-    with pytest.raises(InputError, match=r"9\.png: expected a picture"):
+    with pytest.raises(InputError, match=r"9\.png: is not a picture that can be read"):
         evaluate_stills([random_pictures], {}, size=SIZE, quiet=True)
     with pytest.raises(ValueError, match="rows cannot be called"):
         evaluate_stills([random_pictures], {"grey": OneTint(0, 0)}, quiet=True)

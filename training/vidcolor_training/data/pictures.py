@@ -7,11 +7,10 @@ training needs, not R'G'B': the grey level and ab, both at full size.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import tarfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -20,19 +19,18 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from tqdm import tqdm
 
 from vidcolor.color.lab import lightness_to_grey, rgb_to_lab
 from vidcolor.errors import InputError, OutputError
 from vidcolor.files.atomic import atomic_file
-from vidcolor.files.suffixes import FILM_SUFFIXES
+from vidcolor.files.suffixes import FILM_SUFFIXES, is_picture
 from vidcolor.media.probe import choose_video, open_film
-from vidcolor.stills.reader import DAMAGED
+from vidcolor.stills.reader import read_rgb
 from vidcolor_training.data.films import Rgb, sample_film
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
-CACHE_FORMAT = 3
+CACHE_FORMAT = 4
 DECODE_BATCH = 64
 MIN_CHROMA = 1.0  # Lab units, mean over a picture: below it a photograph is grey, and would teach to leave grey
 INDEX = "index.json"  # written last: a cache without it is not whole
@@ -76,11 +74,11 @@ def iterate_files(sources: Iterable[Path]) -> Iterator[tuple[str, bytes]]:
     for source in sources:
         try:
             if source.is_dir():
-                for path in _below(source, SUFFIXES):
+                for path in _below(source, is_picture):
                     yield path.relative_to(source).as_posix(), path.read_bytes()
             elif source.suffix == ".tar" and source.is_file():
                 yield from _iterate_shard(source)
-            elif source.suffix.lower() in SUFFIXES and source.is_file():
+            elif is_picture(source) and source.is_file():
                 yield source.name, source.read_bytes()
             else:
                 raise InputError(f"{source}: expected a folder of pictures, a .tar of pictures or a picture")
@@ -88,15 +86,19 @@ def iterate_files(sources: Iterable[Path]) -> Iterator[tuple[str, bytes]]:
             raise InputError(f"{exc.filename or source}: cannot be read ({exc.strerror or exc})") from exc
 
 
-def _below(folder: Path, suffixes: Iterable[str]) -> list[Path]:
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in suffixes and not p.name.startswith("."))
+def _below(folder: Path, wanted: Callable[[Path], bool]) -> list[Path]:
+    return sorted(p for p in folder.rglob("*") if wanted(p) and not p.name.startswith("."))
+
+
+def _is_film(path: Path) -> bool:
+    return path.suffix.lower() in FILM_SUFFIXES
 
 
 def _iterate_shard(path: Path) -> Iterator[tuple[str, bytes]]:
     try:
         with tarfile.open(path) as shard:
             for member in sorted(shard.getmembers(), key=lambda m: m.name):
-                if Path(member.name).suffix.lower() in SUFFIXES and (stream := shard.extractfile(member)):
+                if is_picture(Path(member.name)) and (stream := shard.extractfile(member)):
                     yield f"{path.name}/{member.name}", stream.read()
     except tarfile.TarError as exc:
         raise InputError(f"{path}: expected a whole tar file, found a damaged one ({exc}); copy it again") from exc
@@ -113,10 +115,10 @@ def split_sources(sources: Iterable[Path]) -> tuple[list[Path], list[tuple[str, 
     for source in sources:
         if source.is_dir():
             stills.append(source)
-            films += [(path.relative_to(source).as_posix(), path) for path in _below(source, FILM_SUFFIXES)]
-        elif source.suffix.lower() in {".tar", *SUFFIXES}:
+            films += [(path.relative_to(source).as_posix(), path) for path in _below(source, _is_film)]
+        elif source.suffix.lower() == ".tar" or is_picture(source):
             stills.append(source)
-        elif source.suffix.lower() in FILM_SUFFIXES or _opens_as_film(source):
+        elif _is_film(source) or _opens_as_film(source):
             films.append((source.name, source))
         else:
             raise InputError(f"{source}: expected a folder, a .tar of pictures, a picture or a film")
@@ -132,10 +134,13 @@ def _opens_as_film(path: Path) -> bool:
         return False
 
 
-def decode_square(data: bytes, size: int) -> Rgb:
-    """The bytes of a picture to R'G'B' (size, size, 3): upright, short side brought to ``size``, centre kept."""
-    with Image.open(io.BytesIO(data)) as image:
-        return fit_square(ImageOps.exif_transpose(image).convert("RGB"), size)
+def decode_square(data: bytes, size: int, *, name: str) -> Rgb:
+    """Decode the bytes of a picture to R'G'B' (size, size, 3) in sRGB: short side brought to ``size``, centre kept.
+
+    Raises:
+        InputError: as :func:`vidcolor.stills.reader.read_rgb`, with ``name``.
+    """
+    return fit_square(Image.fromarray(read_rgb(data, name)), size)
 
 
 def fit_square(rgb: Image.Image, size: int) -> Rgb:
@@ -242,9 +247,9 @@ def _squares(
 
     def decode(file: tuple[str, bytes]) -> Rgb | str:
         try:
-            return decode_square(file[1], size)
-        except (*DAMAGED, Image.DecompressionBombError) as exc:
-            return f"{file[0]}: cannot be decoded as a picture ({' '.join(str(exc).split())})"
+            return decode_square(file[1], size, name=file[0])
+        except InputError as exc:
+            return str(exc)
 
     files = iterate_files(stills)
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import UnidentifiedImageError
 from tqdm import tqdm
 
 from vidcolor.color.lab import grey_to_lightness, lab_to_rgb, lightness_to_grey, rgb_to_lab
@@ -82,10 +81,7 @@ def still_pictures(
     """
     for name, data in named_files(sources):
         if wanted is None or name in wanted:
-            try:
-                true = decode_square(data, size).astype(np.float64) / 255
-            except (UnidentifiedImageError, OSError) as exc:
-                raise InputError(f"{name}: expected a picture, found what cannot be decoded: {exc}") from exc
+            true = decode_square(data, size, name=name).astype(np.float64) / 255
             lab = rgb_to_lab(torch.from_numpy(true).permute(2, 0, 1))
             grey = lightness_to_grey(lab[0]).clamp(0, 1).float().numpy()
             yield StillPicture(name, true, grey, hashlib.sha256(data).hexdigest())
