@@ -27,7 +27,7 @@ from typing import Any
 import torch
 from end_to_end import FRAME_RATE, compare, enlarge
 
-from vidcolor.inference.precision import fastest_dtype, in_words, int8_pays
+from vidcolor.inference.precision import fastest_dtype, format_arithmetic, int8_pays
 from vidcolor.inference.threads import available_cores
 
 HERE = Path(__file__).parent
@@ -107,7 +107,7 @@ def machine() -> dict[str, str]:
         "instructions": " ".join(units),
         "cores": str(available_cores()),
         "GPU": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
-        "network in": in_words(dtype, int8_pays(cpu, dtype)),
+        "network in": format_arithmetic(dtype, int8_pays(cpu, dtype)),
         "system": platform.system(),
         **{name: version(name) for name in ("torch", "av", "opencv-python", "numpy")},
     }

@@ -21,7 +21,7 @@ from vidcolor.cli.console import JsonDisplay, TextDisplay
 from vidcolor.errors import InputError, OptionError, OutputError
 from vidcolor.folder import FolderReport, colorize_folder
 from vidcolor.frames import FloatArray
-from vidcolor.inference.multi_device import Team
+from vidcolor.inference.multi_device import MultiDevice
 from vidcolor.options import ColorizeOptions
 from vidcolor.progress import OnProgress, Progress, Report
 
@@ -151,7 +151,7 @@ def test_several_devices(tree: Path, tmp_path: Path) -> None:
     members = [Member(2), Member(2)]
     out = tmp_path / "out"
     report = colorize_folder(
-        tree, out, colorizer=Team(members), options=OPTIONS, on_file=lambda path, *_: told.append(path.name)
+        tree, out, colorizer=MultiDevice(members), options=OPTIONS, on_file=lambda path, *_: told.append(path.name)
     )
     assert report.pictures == 9
     assert sorted(told) == files_below(tree)

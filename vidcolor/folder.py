@@ -17,7 +17,7 @@ from vidcolor.files.paths import is_anything, is_file, is_folder, resolved
 from vidcolor.files.suffixes import FILM_SUFFIXES, is_picture, output_name
 from vidcolor.frames import FloatArray
 from vidcolor.inference.colorizer import Predictor
-from vidcolor.inference.multi_device import in_turn, members_of
+from vidcolor.inference.multi_device import predictors_of, round_robin
 from vidcolor.options import ColorizeOptions
 from vidcolor.photograph import at_render_size, predict_colors, read_picture, render_picture
 from vidcolor.progress import OnFile, OnProgress
@@ -255,7 +255,9 @@ def _colorize_pictures(
 ) -> None:
     pictures = _read(jobs, dest, options.render_size, overwrite=options.overwrite)
     with Stage("read", pictures, depth=READ_AHEAD) as reading:
-        for batch, colors in in_turn(_batches(reading, colorizer, tally), members_of(colorizer), ask=_colors_or_none):
+        for batch, colors in round_robin(
+            _batches(reading, colorizer, tally), predictors_of(colorizer), call=_colors_or_none
+        ):
             for item, ab in zip(batch, colors, strict=True):
                 _write(item, ab, tally, colorizer, options)
 

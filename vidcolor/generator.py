@@ -9,13 +9,13 @@ import numpy as np
 
 from vidcolor.frames import FloatArray, Frame
 from vidcolor.inference.colorizer import Predictor
-from vidcolor.inference.multi_device import in_turn, predict_any, workers_of
+from vidcolor.inference.multi_device import call_slots, predict_batch, round_robin
 
 
 def colorize_anchors(frames: Iterator[Frame], colorizer: Predictor) -> Iterator[Frame]:
     """Set ``ab`` on the anchors among ``frames``; the other frames pass through, in order."""
     batches = ((batch, anchors_of(batch)) for batch in anchor_batches(frames, colorizer))
-    for batch, ab in in_turn(batches, workers_of(colorizer), ask=predict_any):
+    for batch, ab in round_robin(batches, call_slots(colorizer), call=predict_batch):
         colors = iter(ab)
         for frame in batch:
             yield replace(frame, ab=next(colors)) if frame.is_anchor else frame

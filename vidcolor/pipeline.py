@@ -13,8 +13,8 @@ from vidcolor.film_run import FilmRun, film_sizes
 from vidcolor.frames import Frame, Picture, Plane, VideoSpec
 from vidcolor.generator import colorize_anchors
 from vidcolor.inference.colorizer import Predictor, largest_render_size
-from vidcolor.inference.multi_device import members_of
-from vidcolor.inference.threads import shared_with_encoder
+from vidcolor.inference.multi_device import predictors_of
+from vidcolor.inference.threads import limit_threads
 from vidcolor.media.destinations import FilmOutput
 from vidcolor.media.hwaccel import read_film
 from vidcolor.media.image_sequence import PicturePattern
@@ -92,7 +92,7 @@ def color_pictures(
 ) -> None:
     """Color the pictures of an open film that no earlier run has finished, and write them to an open output."""
     run.continue_from(finished_in(writer))
-    with shared_with_encoder(), Stages(depth=QUEUE_DEPTH, interrupt=reader.interrupt) as stages:
+    with limit_threads(), Stages(depth=QUEUE_DEPTH, interrupt=reader.interrupt) as stages:
         pictures = shrink(unsettled(reader, run.before), reader.spec, options.render_size)
         shots = scenes.shots(reader.spec.time_base, reader.first.pts)
         colored = color_frames(
@@ -164,8 +164,8 @@ def fit_render_size(
     width, height = stored_render_size(spec, options.render_size)
     wanted = min(width, height)
     size = wanted
-    for member in members_of(colorizer):
-        size = largest_render_size(member, size, width / height)
+    for predictor in predictors_of(colorizer):
+        size = largest_render_size(predictor, size, width / height)
     if size == wanted:
         return options, ()
     line = f"the network sees the film with a short side of {size} pixels instead of {wanted}: memory holds no more"

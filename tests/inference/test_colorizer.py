@@ -19,7 +19,7 @@ def colorizer() -> Colorizer:
 
 @pytest.mark.parametrize("size", [(32, 32), (33, 47), (1, 1), (7, 200)])
 def test_any_size(colorizer: Colorizer, size: tuple[int, int]) -> None:
-    """ab has the size of the picture, whatever that is."""
+    """The ab planes have the size of the picture, whatever that is."""
     ab = colorizer.predict(np.random.default_rng(0).random((1, *size), dtype=np.float32))
     assert ab.shape == (1, 2, *size)
     assert ab.dtype == np.float32

@@ -19,9 +19,16 @@ from tests.test_pipeline import LOSSLESS
 from vidcolor.cli.commands import main
 from vidcolor.errors import OptionError
 from vidcolor.frames import FloatArray
-from vidcolor.inference import multi_device as team
+from vidcolor.inference import multi_device
 from vidcolor.inference.colorizer import Colorizer
-from vidcolor.inference.multi_device import Team, assemble, in_turn, members_of, predict_any, workers_of
+from vidcolor.inference.multi_device import (
+    MultiDevice,
+    call_slots,
+    create_predictor,
+    predict_batch,
+    predictors_of,
+    round_robin,
+)
 from vidcolor.options import ColorizeOptions
 from vidcolor.pipeline import colorize_video
 
@@ -65,7 +72,9 @@ def threads_of_devices() -> list[threading.Thread]:
 def test_order_turns_and_bound(seconds: tuple[float, ...]) -> None:
     """Slow and quick ones take turns, answers come in order, and no more batches wait than there are members."""
     workers, pulled = [Worker(each) for each in seconds], list[int]()
-    for count, (number, ab) in enumerate(in_turn(numbered(12, pulled), members_of(Team(workers)), ask=predict_any)):
+    for count, (number, ab) in enumerate(
+        round_robin(numbered(12, pulled), predictors_of(MultiDevice(workers)), call=predict_batch)
+    ):
         assert (number, ab.shape, ab[0, 1, 0, 0]) == (count, (1, 2, 2, 3), count)
         assert len(pulled) <= count + len(workers)
     assert [worker.seen for worker in workers] == [list(range(n, 12, len(workers))) for n in range(len(workers))]
@@ -82,7 +91,8 @@ def test_they_work_at_the_same_time() -> None:
             return super().predict(grey)
 
     assert [
-        number for number, _ in in_turn(numbered(6), members_of(Team([Social(), Social()])), ask=predict_any)
+        number
+        for number, _ in round_robin(numbered(6), predictors_of(MultiDevice([Social(), Social()])), call=predict_batch)
     ] == list(range(6))
 
 
@@ -95,8 +105,8 @@ def test_alone_it_needs_no_thread() -> None:
             asked_in.append(threading.current_thread())
             return super().predict(grey)
 
-    list(in_turn(numbered(2), [Watched()], ask=predict_any))
-    list(in_turn(numbered(2), members_of(Team([Watched()])), ask=predict_any))
+    list(round_robin(numbered(2), [Watched()], call=predict_batch))
+    list(round_robin(numbered(2), predictors_of(MultiDevice([Watched()])), call=predict_batch))
     assert set(asked_in) == {threading.current_thread()}
 
 
@@ -104,8 +114,10 @@ def test_batches_without_pictures() -> None:
     """Nobody is asked, and what came along comes back in its place."""
     empty = np.empty((0, 2, 3), np.float32)
     batches = [("a", empty), ("b", np.ones((2, 2, 3), np.float32)), ("c", empty)]
-    for predictor in (Worker(), Team([Worker(), Worker()])):
-        assert [(along, ab.shape) for along, ab in in_turn(batches, members_of(predictor), ask=predict_any)] == [
+    for predictor in (Worker(), MultiDevice([Worker(), Worker()])):
+        assert [
+            (along, ab.shape) for along, ab in round_robin(batches, predictors_of(predictor), call=predict_batch)
+        ] == [
             ("a", (0, 2, 2, 3)),
             ("b", (2, 2, 2, 3)),
             ("c", (0, 2, 2, 3)),
@@ -114,12 +126,12 @@ def test_batches_without_pictures() -> None:
 
 def test_a_cpu_is_asked_for_several_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every network on it; another predictor has one call."""
-    monkeypatch.setattr(team, "network_calls", lambda: 3)
+    monkeypatch.setattr(multi_device, "concurrent_calls", lambda: 3)
     here, there = (Colorizer(small_generator(1), device="cpu", dtype=torch.float32) for _ in range(2))
-    assert workers_of(here) == [here] * 3
-    assert workers_of(Team([here, there])) == [here] * 3 + [there] * 3
+    assert call_slots(here) == [here] * 3
+    assert call_slots(MultiDevice([here, there])) == [here] * 3 + [there] * 3
     painter = Worker()
-    assert workers_of(painter) == [painter]
+    assert call_slots(painter) == [painter]
 
 
 def test_the_film_does_not_show_how_many_calls_there_were(
@@ -129,7 +141,7 @@ def test_the_film_does_not_show_how_many_calls_there_were(
     source = make_clip(tmp_path / "in.mkv", Clip(frames=40, cuts=(7, 30)))
     films = set()
     for calls in (1, 2, 5):
-        monkeypatch.setattr(team, "network_calls", lambda calls=calls: calls)
+        monkeypatch.setattr(multi_device, "concurrent_calls", lambda calls=calls: calls)
         dest = tmp_path / f"{calls}.mp4"
         arguments = [str(source), "-o", str(dest), "--weights", str(tiny_weights), "--device", "cpu"]
         result = CliRunner().invoke(main, [*arguments, "--anchor-every", "2"])
@@ -140,8 +152,10 @@ def test_the_film_does_not_show_how_many_calls_there_were(
 
 def test_an_error_comes_in_its_turn() -> None:
     """What was made before it arrives, then the error itself, and no thread is left."""
-    answers = in_turn(
-        numbered(9), members_of(Team([Worker(0.05), Worker(error=RuntimeError("broken"))])), ask=predict_any
+    answers = round_robin(
+        numbered(9),
+        predictors_of(MultiDevice([Worker(0.05), Worker(error=RuntimeError("broken"))])),
+        call=predict_batch,
     )
     assert next(answers)[0] == 0
     with pytest.raises(RuntimeError, match="broken"):
@@ -151,7 +165,7 @@ def test_an_error_comes_in_its_turn() -> None:
 
 def test_leaving_early_ends_the_threads() -> None:
     """As when a film is interrupted."""
-    answers = in_turn(numbered(9), members_of(Team([Worker(), Worker()])), ask=predict_any)
+    answers = round_robin(numbered(9), predictors_of(MultiDevice([Worker(), Worker()])), call=predict_batch)
     next(answers)
     assert threads_of_devices()
     answers.close()  # type: ignore[attr-defined]
@@ -176,7 +190,7 @@ def test_one_runs_out_of_memory(tmp_path: Path, caplog: pytest.LogCaptureFixture
     source = make_clip(tmp_path / "in.mkv", Clip(frames=30, cuts=(7,)))
     options = ColorizeOptions(anchor_every=1, encode=LOSSLESS)
     poor, rich = narrow_colorizer(3 * 64 * 48), narrow_colorizer(10**9)
-    both = Team([poor, rich])
+    both = MultiDevice([poor, rich])
     colorize_video(source, tmp_path / "both.mkv", colorizer=both, options=options)
     assert [record.message.split(": ")[-1] for record in caplog.records] == [
         "4 at a time from here",
@@ -190,7 +204,7 @@ def test_one_runs_out_of_memory(tmp_path: Path, caplog: pytest.LogCaptureFixture
 def test_the_smallest_memory_decides_on_the_render_size(tmp_path: Path) -> None:
     """``--render-size auto`` asks everyone, and shows all of them the same."""
     source = make_clip(tmp_path / "in.mkv", Clip(size=(160, 120)))
-    both = Team([narrow_colorizer(10**9), narrow_colorizer(112 * 80)])
+    both = MultiDevice([narrow_colorizer(10**9), narrow_colorizer(112 * 80)])
     options = ColorizeOptions(fit_render_size=True, encode=LOSSLESS)
     (line,) = colorize_video(source, tmp_path / "out.mkv", colorizer=both, options=options).warnings
     assert "67 pixels instead of 120" in line
@@ -200,7 +214,7 @@ def test_kinds_are_not_mixed() -> None:
     """Devices that round differently would leave their trace in the film."""
     members = [Colorizer(small_generator(1), device="cpu", dtype=dtype) for dtype in (torch.float32, torch.bfloat16)]
     with pytest.raises(OptionError, match="one kind, found the network on cpu in float32, cpu in bfloat16"):
-        Team(members)
+        MultiDevice(members)
 
 
 @pytest.mark.parametrize(("cards", "expected"), [(0, ["auto"]), (1, ["cuda:0"]), (3, ["cuda:0", "cuda:1", "cuda:2"])])
@@ -214,14 +228,14 @@ def test_all_there_are(cards: int, expected: list[str], monkeypatch: pytest.Monk
             made.append((device, generator))
 
     monkeypatch.setattr(torch.cuda, "device_count", lambda: cards)
-    monkeypatch.setattr(team, "Colorizer", Noted)
-    found = assemble(small_generator(1), "all")
+    monkeypatch.setattr(multi_device, "Colorizer", Noted)
+    found = create_predictor(small_generator(1), "all")
     assert [device for device, _ in made] == expected
     assert len({id(generator) for _, generator in made}) == len(expected)
-    assert isinstance(found, Team) == (cards > 1)
+    assert isinstance(found, MultiDevice) == (cards > 1)
 
 
 def test_a_device_that_is_not_there() -> None:
     """One that is missing is named."""
     with pytest.raises(OptionError, match="`device` cuda:97: this machine has no such device"):
-        assemble(small_generator(1), "cpu,cuda:97")
+        create_predictor(small_generator(1), "cpu,cuda:97")

@@ -23,23 +23,23 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 FAST_BF16 = {"bfloat16": 3.0, "int8": 3.0}
 
 
-@pytest.mark.parametrize(("advantage", "dtype"), [(5.0, torch.bfloat16), (1.0, torch.float32), (0.01, torch.float32)])
-def test_bf16_only_where_it_pays(monkeypatch: pytest.MonkeyPatch, advantage: float, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize(("speedup", "dtype"), [(5.0, torch.bfloat16), (1.0, torch.float32), (0.01, torch.float32)])
+def test_bf16_only_where_it_pays(monkeypatch: pytest.MonkeyPatch, speedup: float, dtype: torch.dtype) -> None:
     """bf16 is chosen where it is clearly faster, and not where it is emulated."""
-    monkeypatch.setattr(precision, "_measure_advantages", lambda: {"bfloat16": advantage, "int8": 0.0})
+    monkeypatch.setattr(precision, "measure_speedups", lambda: {"bfloat16": speedup, "int8": 0.0})
     assert precision.fastest_dtype(CPU) == dtype
 
 
-@pytest.mark.parametrize(("advantage", "pays"), [(1.5, True), (1.0, False), (0.0, False)])
-def test_int8_only_where_it_pays(monkeypatch: pytest.MonkeyPatch, advantage: float, pays: bool) -> None:
+@pytest.mark.parametrize(("speedup", "pays"), [(1.5, True), (1.0, False), (0.0, False)])
+def test_int8_only_where_it_pays(monkeypatch: pytest.MonkeyPatch, speedup: float, pays: bool) -> None:
     """8-bit integers are chosen where they are faster, beside fp32 alone."""
-    monkeypatch.setattr(precision, "_measure_advantages", lambda: {"bfloat16": 0.1, "int8": advantage})
+    monkeypatch.setattr(precision, "measure_speedups", lambda: {"bfloat16": 0.1, "int8": speedup})
     assert precision.int8_pays(CPU, torch.float32) == pays
     assert not precision.int8_pays(CPU, torch.bfloat16)
     assert not precision.int8_pays(torch.device("meta"), torch.float32)
 
 
-@pytest.mark.parametrize("broken", precision.ADVANTAGES)
+@pytest.mark.parametrize("broken", precision.MIN_SPEEDUPS)
 def test_what_torch_cannot_do_is_not_chosen(monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
     """A build of torch without these layers is no error."""
 
@@ -50,14 +50,14 @@ def test_what_torch_cannot_do_is_not_chosen(monkeypatch: pytest.MonkeyPatch, bro
         return network
 
     monkeypatch.setattr(precision, "pack", pack)
-    advantages = precision._measure_advantages()
-    assert [kind for kind, advantage in advantages.items() if not advantage] == [broken]
+    speedups = precision.measure_speedups()
+    assert [kind for kind, speedup in speedups.items() if not speedup] == [broken]
 
 
 def test_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The second start reads what the first one measured."""
     calls: list[int] = []
-    monkeypatch.setattr(precision, "_measure_advantages", lambda: calls.append(1) or FAST_BF16)
+    monkeypatch.setattr(precision, "measure_speedups", lambda: calls.append(1) or FAST_BF16)
     assert precision.fastest_dtype(CPU) == precision.fastest_dtype(CPU) == torch.bfloat16
     assert len(calls) == 1
 
@@ -68,12 +68,12 @@ def test_a_broken_cache_is_measured_again(monkeypatch: pytest.MonkeyPatch, conte
     path = cache_folder() / "arithmetic.json"
     path.parent.mkdir(parents=True)
     path.write_text(content)
-    monkeypatch.setattr(precision, "_measure_advantages", lambda: FAST_BF16)
+    monkeypatch.setattr(precision, "measure_speedups", lambda: FAST_BF16)
     assert precision.fastest_dtype(CPU) == torch.bfloat16
 
 
 def test_a_real_measurement_ends() -> None:
     """The measurement itself gives ratios, none below zero."""
-    advantages = precision._measure_advantages()
-    assert advantages.keys() == precision.ADVANTAGES.keys()
-    assert all(0 <= advantage < 100 for advantage in advantages.values())
+    speedups = precision.measure_speedups()
+    assert speedups.keys() == precision.MIN_SPEEDUPS.keys()
+    assert all(0 <= speedup < 100 for speedup in speedups.values())

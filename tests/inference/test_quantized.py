@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vidcolor.inference.folding import fold_batch_norm
-from vidcolor.inference.layouts import IDENTITY, Activation
+from vidcolor.inference.layouts import NO_ACTIVATION, Activation
 from vidcolor.inference.packing import PackedConv2d, PackedLinear, pack
-from vidcolor.inference.quantized import Int8Conv2d, Int8Join, Int8Linear, greatest_weight, quantized
+from vidcolor.inference.quantized import Int8Conv2d, Int8Join, Int8Linear, max_weight, quantize
 from vidcolor.networks.layers import DecoderBlock
 
 RELU: Activation = ("relu", [], "")
@@ -19,7 +19,7 @@ RELU: Activation = ("relu", [], "")
 def has_int8() -> bool:
     """Whether torch has these layers here."""
     try:
-        return greatest_weight() > 0
+        return max_weight() > 0
     except (RuntimeError, AttributeError):
         return False
 
@@ -57,7 +57,7 @@ def rounded(x: Tensor) -> Tensor:
 def rounded_weights(weight: Tensor) -> Tensor:
     """On the levels of each output channel."""
     rows = weight.detach().flatten(1)
-    scales = rows.abs().amax(1, keepdim=True) / greatest_weight()
+    scales = rows.abs().amax(1, keepdim=True) / max_weight()
     return ((rows / scales).round() * scales).view(weight.shape)
 
 
@@ -130,7 +130,7 @@ def test_the_greatest_sums_do_not_overflow() -> None:
     with torch.inference_mode():
         layer.weight.fill_(1.0)
         layer.bias.zero_()
-        found = Int8Linear(layer, IDENTITY)(torch.ones(1, 4, 512))
+        found = Int8Linear(layer, NO_ACTIVATION)(torch.ones(1, 4, 512))
     assert torch.allclose(found, torch.full_like(found, 512.0), rtol=1e-5)
 
 
@@ -138,7 +138,7 @@ def test_the_greatest_sums_do_not_overflow() -> None:
 def test_a_batch_decides_nothing(kind: str) -> None:
     """Each picture has its own range: what comes out does not depend on the pictures beside it."""
     torch.manual_seed(1)
-    layer = Int8Conv2d(conv(), RELU) if kind == "convolution" else Int8Linear(nn.Linear(40, 64), IDENTITY)
+    layer = Int8Conv2d(conv(), RELU) if kind == "convolution" else Int8Linear(nn.Linear(40, 64), NO_ACTIVATION)
     x = picture(3) if kind == "convolution" else torch.randn(3, 30, 40)
     x[1] *= 100
     with torch.inference_mode():
@@ -152,7 +152,7 @@ def test_nothing_comes_of_nothing() -> None:
     layer = conv()
     with torch.inference_mode():
         layer.weight[0] = 0
-        found = Int8Conv2d(layer, IDENTITY)(torch.zeros(1, 40, 8, 8))
+        found = Int8Conv2d(layer, NO_ACTIVATION)(torch.zeros(1, 40, 8, 8))
         assert layer.bias is not None
         assert torch.allclose(found, layer.bias[:, None, None].expand_as(found[0])[None])
 
@@ -172,7 +172,7 @@ def test_nothing_comes_of_nothing() -> None:
 )
 def test_what_stays_as_it_is(layer: nn.Module) -> None:
     """Small, sparse and odd layers."""
-    assert quantized(layer, IDENTITY) is None
+    assert quantize(layer, NO_ACTIVATION) is None
 
 
 def test_a_network_with_both() -> None:

@@ -19,7 +19,7 @@ def test_cores_are_shared_for_a_while(monkeypatch, cores, network, flow):
     monkeypatch.setattr(threads, "available_cores", lambda: cores)
     before = torch.get_num_threads(), cv2.getNumThreads()
     seen = []
-    with threads.shared_with_encoder():
+    with threads.limit_threads():
         other = threading.Thread(target=lambda: seen.append((torch.get_num_threads(), cv2.getNumThreads())))
         other.start()
         other.join()
@@ -31,14 +31,14 @@ def test_cores_are_shared_for_a_while(monkeypatch, cores, network, flow):
 def test_the_environment_decides_for_the_network(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     before = torch.get_num_threads()
-    with threads.shared_with_encoder():
+    with threads.limit_threads():
         assert torch.get_num_threads() == before
 
 
 @pytest.mark.parametrize(("cores", "calls"), [(1, 1), (2, 2), (3, 3), (64, 4)])
 def test_calls_do_not_grow_without_end(monkeypatch, cores, calls):
     monkeypatch.setattr(threads, "available_cores", lambda: cores)
-    assert threads.network_calls() == calls
+    assert threads.concurrent_calls() == calls
 
 
 def test_cores_are_those_of_the_process():

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from tests.support.samples import SMALL_CONFIG
 from vidcolor.errors import WeightsError
 from vidcolor.inference.weights import default_weights, describe, load_generator, save_generator
-from vidcolor.networks.generator import Generator
+from vidcolor.networks.multiscale_unet import MultiscaleUNet
 from vidcolor.networks.pyramid import Pyramid
 
 
@@ -20,7 +20,7 @@ from vidcolor.networks.pyramid import Pyramid
 def saved(tmp_path: Path) -> Path:
     """A small network's weights file."""
     path = tmp_path / "small.safetensors"
-    generator = Generator(**SMALL_CONFIG)
+    generator = MultiscaleUNet(**SMALL_CONFIG)
     save_generator(
         path, generator.state_dict(), network="multiscale_unet", config=generator.config, recipe="name = 'x'",
         training={"pictures_seen": 3},
@@ -40,7 +40,7 @@ def test_round_trip(saved: Path) -> None:
 
 def test_large_variances_survive(saved: Path) -> None:
     """Batch norm's variances may be larger than fp16 reaches; what is not finite is not written."""
-    generator = Generator(**SMALL_CONFIG)
+    generator = MultiscaleUNet(**SMALL_CONFIG)
     state = generator.state_dict()
     name = "block16.join.1.running_var"
     about = {"network": "multiscale_unet", "config": SMALL_CONFIG, "recipe": "", "training": {}}

@@ -7,11 +7,11 @@ import torch
 from torch.nn import functional as F
 
 from vidcolor.networks import layers
-from vidcolor.networks.layers import MAX_WEIGHED, attend
+from vidcolor.networks.layers import MAX_EXPLICIT_POSITIONS, attend
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("places", [16, MAX_WEIGHED + 1])
+@pytest.mark.parametrize("places", [16, MAX_EXPLICIT_POSITIONS + 1])
 @pytest.mark.parametrize("training", [False, True])
 def test_attention_is_the_same_whichever_way(dtype, places, training):
     torch.manual_seed(1)
@@ -25,7 +25,7 @@ def test_attention_is_the_same_whichever_way(dtype, places, training):
 
 def test_a_large_picture_needs_no_weights_between_all_of_its_places(monkeypatch):
     """They would be 36 GB for a photograph of 10,000 × 8,000 pixels at its own size, in three heads."""
-    monkeypatch.delattr(layers, "_weigh")
-    q = torch.randn(1, 1, MAX_WEIGHED + 1, 8, dtype=torch.bfloat16)
+    monkeypatch.delattr(layers, "_attend_explicitly")
+    q = torch.randn(1, 1, MAX_EXPLICIT_POSITIONS + 1, 8, dtype=torch.bfloat16)
     with torch.inference_mode():
         assert attend(q, q, q).shape == q.shape

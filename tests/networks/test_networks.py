@@ -20,7 +20,7 @@ from vidcolor.inference.weights import load_generator, save_generator
 from vidcolor.networks import NETWORKS, ColorNetwork, build
 from vidcolor.networks.cnn4 import hsl_to_rgb
 from vidcolor.networks.color_bins import SOFT_BINS, annealed_mean, bins, soft_encode
-from vidcolor.networks.pretrained_unet import DecoderBlock
+from vidcolor.networks.pretrained_unet import UpsampleBlock
 from vidcolor_training.recipes.recipe import load_recipe, recipe_names
 
 PYRAMID: dict[str, Any] = {
@@ -87,7 +87,7 @@ def test_every_network_is_tried() -> None:
 
 
 def test_prediction(network: ColorNetwork) -> None:
-    """ab is finite, in Lab units, at a size that divides the picture's; logits and R'G'B' have their shapes."""
+    """The ab planes are finite Lab values at a size that divides the picture's; logits and R'G'B' have their shapes."""
     grey, hints = inputs(network)
     with torch.inference_mode():
         prediction = network.predict(grey, hints)
@@ -139,7 +139,7 @@ def test_cached_semantics_are_as_good(network: ColorNetwork) -> None:
             network.encode(grey)
         return
     with torch.inference_mode():
-        assert torch.equal(network.predict(grey, semantics=network.encode(grey)).ab, network.predict(grey).ab)
+        assert torch.equal(network.predict(grey, features=network.encode(grey)).ab, network.predict(grey).ab)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -216,7 +216,7 @@ def test_unet_trains_on_one_picture() -> None:
 
 def test_pixel_shuffle_begins_smooth() -> None:
     """Before training each place becomes a square of four equal pixels: no checkerboard to unlearn."""
-    enlarge = DecoderBlock(8, 1, 4, "pixel_shuffle").enlarge.eval()
+    enlarge = UpsampleBlock(8, 1, 4, "pixel_shuffle").enlarge.eval()
     x = torch.randn(1, 8, 5, 6)
     large = enlarge(x)
     assert large.shape == (1, 4, 10, 12)

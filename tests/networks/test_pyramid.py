@@ -64,7 +64,7 @@ def test_finer_levels_add_to_coarser_ones() -> None:
 
 def test_refuses_a_stride_that_it_does_not_speak_at() -> None:
     """Another stride is refused, with those that there are."""
-    with pytest.raises(ValueError, match=r"speaks at strides \(16, 8, 4, 2\), not at 3"):
+    with pytest.raises(ValueError, match=r"predicts at strides \(16, 8, 4, 2\), not at 3"):
         small().finest = 3
 
 

@@ -33,7 +33,7 @@ from vidcolor.errors import InputError, OptionError, OutputError, message_with_n
 from vidcolor.folder import colorize_folder
 from vidcolor.frames import FloatArray
 from vidcolor.inference.colorizer import Colorizer
-from vidcolor.inference.multi_device import Team
+from vidcolor.inference.multi_device import MultiDevice
 from vidcolor.inference.weights import load_generator
 from vidcolor.media.image_sequence import PicturePattern
 from vidcolor.media.pipes import PipeInput
@@ -235,8 +235,8 @@ class TestGoingOn:
         """Begun by one, gone on with by three, ended by two: nobody can tell."""
         dest = source.with_name("out.mkv")
         interrupt(source, dest, at=30)
-        interrupt(source, dest, at=70, resume=True, painter=Team([Faithful(), Faithful(), Faithful()]))
-        color(source, dest, resume=True, painter=Team([Faithful(), Faithful()]))
+        interrupt(source, dest, at=70, resume=True, painter=MultiDevice([Faithful(), Faithful(), Faithful()]))
+        color(source, dest, resume=True, painter=MultiDevice([Faithful(), Faithful()]))
         assert dest.read_bytes() == whole[".mkv"]
 
     def test_numbered_pictures(self, tmp_path: Path) -> None:

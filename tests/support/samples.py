@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from vidcolor.frames import VideoSpec
-from vidcolor.networks.generator import Generator
+from vidcolor.networks.multiscale_unet import MultiscaleUNet
 
 SPEC = VideoSpec(
     width=96,
@@ -35,9 +35,9 @@ SMALL_CONFIG: dict[str, Any] = {
 }
 
 
-def small_generator(seed: int = 0) -> Generator:
+def small_generator(seed: int = 0) -> MultiscaleUNet:
     """A small generator with random parameters that do say something."""
     torch.manual_seed(seed)
-    network = Generator(**SMALL_CONFIG)
+    network = MultiscaleUNet(**SMALL_CONFIG)
     torch.nn.init.normal_(network.to_ab.weight, std=0.5)
     return network

@@ -83,9 +83,9 @@ class NetworkChoice:
         generator = load_generator(self.weights)
         if self.device != "all" and "," not in self.device:
             return Colorizer(generator, device=self.device, batch_size=self.batch_size)
-        from vidcolor.inference.multi_device import assemble
+        from vidcolor.inference.multi_device import create_predictor
 
-        return assemble(generator, self.device, batch_size=self.batch_size)
+        return create_predictor(generator, self.device, batch_size=self.batch_size)
 
 
 def option(section: str, *names: str, **settings: Any) -> Decorator:

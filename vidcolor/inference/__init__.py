@@ -1,1 +1,1 @@
-"""Networks in use: weights, arithmetic, threads and devices."""
+"""Inference: load weights, prepare a network for a device, and compute ab from grey pictures in batches."""

@@ -1,4 +1,4 @@
-"""From luma to ab: padding, device, data type and batches around a generator. No state between calls."""
+"""Run a generator: choose the device and the data type, pad and batch the pictures, and return ab as numpy arrays."""
 
 from __future__ import annotations
 
@@ -16,49 +16,61 @@ from vidcolor.errors import OptionError, ResourceError
 from vidcolor.frames import FloatArray
 from vidcolor.inference.folding import fold_batch_norm
 from vidcolor.inference.packing import pack
-from vidcolor.inference.precision import fastest_dtype, in_words, int8_pays
+from vidcolor.inference.precision import fastest_dtype, format_arithmetic, int8_pays
 from vidcolor.networks.network import HINT_CHANNELS
 
 log = logging.getLogger(__name__)
 
-BATCH_SIZES = {"cpu": 1, "cuda": 32, "mps": 8}  # on a CPU more are no faster; see vidcolor.inference.threads
+BATCH_SIZES = {"cpu": 1, "cuda": 32, "mps": 8}
+"""Default pictures per call by device type; more are no faster on a CPU (:mod:`vidcolor.inference.threads`)."""
 
 
 class Predictor(Protocol):
-    """Anything that says which color a grey picture has; what the pipeline asks for."""
+    """An object that predicts ab for grey pictures; the interface that the pipeline needs."""
 
     batch_size: int
-    """How many pictures are worth handing over in one call."""
+    """Pictures per call of :meth:`predict` that give the best speed."""
 
     def predict(self, grey: FloatArray) -> FloatArray:
-        """(N, h, w) grey levels in [0, 1], any size, to (N, 2, h, w) ab in Lab units. Every picture on its own."""
+        """Predict the color of grey pictures, each independent of the others.
+
+        Args:
+            grey: (N, h, w) in [0, 1], any size.
+
+        Returns:
+            ab, (N, 2, h, w), Lab units.
+        """
         ...
 
 
-class Guided(Predictor, Protocol):
-    """A predictor that can be told colors."""
+class HintPredictor(Predictor, Protocol):
+    """A predictor that accepts color hints."""
 
     takes_hints: bool
-    """False: it cannot after all, as its network takes none."""
+    """Whether the network uses hints; if not, hints are refused."""
 
     def predict(self, grey: FloatArray, hints: FloatArray | None = None) -> FloatArray:
-        """As a :class:`Predictor`; ``hints`` are (N, 3, h, w), in the form of :meth:`Colorizer.predict`."""
+        """Predict the color of grey pictures; arguments and result are those of :meth:`Colorizer.predict`."""
         ...
 
 
 class Colorizer:
-    """A generator, ready to be asked, by several threads at once too.
+    """A generator prepared for inference on one device. Thread-safe.
 
     Args:
-        generator: grey (N, 1, H, W) and hints to ab (N, 2, H, W); has ``multiple``. It is folded and moved: hand over
-            a copy if it is to be trained further.
+        generator: a :class:`vidcolor.networks.ColorNetwork` or a module with its ``forward`` and ``multiple``. It is
+            modified (batch norm folded, moved, packed): pass a copy to train it further.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
-        batch_size: pictures a call; None: by device.
-        dtype: None: the fastest arithmetic that the device has (:mod:`vidcolor.inference.precision`), which may be
-            8-bit integers in large layers and fp32 in the others. A type: this one everywhere.
+        batch_size: pictures per call of the network; None: :data:`BATCH_SIZES`.
+        dtype: of the parameters and activations; None: the fastest arithmetic of the device
+            (:mod:`vidcolor.inference.precision`), which may be int8 in large layers and fp32 in the others.
+
+    Attributes:
+        fingerprint: a hash of the parameters.
+        runs_on: the device type and the arithmetic, for instance ``cpu in int8 and float32``.
 
     Raises:
-        OptionError: a device that this machine does not have.
+        OptionError: this machine has no such device.
     """
 
     def __init__(
@@ -78,25 +90,28 @@ class Colorizer:
         self.takes_hints = bool(getattr(generator, "takes_hints", False))
         folded = fold_batch_norm(generator.eval())
         self.fingerprint = fingerprint(folded)
-        self.runs_on = f"{self.device.type} in {in_words(self.dtype, self.int8)}"
+        self.runs_on = f"{self.device.type} in {format_arithmetic(self.dtype, self.int8)}"
         network = folded.to(self.device, self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.generator = pack(network, int8=self.int8) if self.device.type == "cpu" else network
 
     def predict(self, grey: FloatArray, hints: FloatArray | None = None) -> FloatArray:
-        """Color grey pictures, each on its own.
+        """Predict the color of grey pictures, each independent of the others.
+
+        If the device runs out of memory, the batch size is halved for this call and all that follow.
 
         Args:
-            grey: float32 (N, h, w), gamma-encoded, in [0, 1]; any N and any size.
-            hints: float32 (N, 3, h, w): a and b in units of AB_SCALE times the confidence, and the confidence in
-                [0, 1], as :class:`vidcolor.networks.ColorNetwork` takes them. None: no hints.
+            grey: float32 (N, h, w), gamma-encoded, in [0, 1]; any N and any size. Sizes that are not a multiple of the
+                network's stride are padded by replicated edges.
+            hints: float32 (N, 3, h, w): a and b in units of AB_SCALE, multiplied by the confidence, and the confidence
+                in [0, 1] (:meth:`vidcolor.networks.ColorNetwork.predict`). None: no hints.
 
         Returns:
             ab, float32 (N, 2, h, w), Lab units.
 
         Raises:
-            OptionError: hints, and the network takes none.
-            ResourceError: memory does not suffice for one picture; for fewer than a batch it is halved.
-            ValueError: hints of another shape.
+            OptionError: hints are given and the network takes none.
+            ResourceError: the memory does not suffice for a single picture.
+            ValueError: the hints have another shape.
         """
         if hints is not None:
             self._check_hints(hints, (len(grey), HINT_CHANNELS, *grey.shape[1:]))
@@ -111,7 +126,7 @@ class Colorizer:
         return np.concatenate(colored)
 
     def _try_batch(self, grey: FloatArray, hints: FloatArray | None) -> FloatArray | None:
-        """None where memory does not suffice: the batch size is halved then, for this call and all others."""
+        """Predict one batch; if memory does not suffice, halve ``batch_size`` and return None."""
         try:
             return self._predict_batch(grey, hints)
         except (MemoryError, RuntimeError) as exc:
@@ -125,7 +140,7 @@ class Colorizer:
                 ) from exc
         halved = len(grey) // 2
         with self._halving:
-            if halved < self.batch_size:  # or else another thread has been here
+            if halved < self.batch_size:  # otherwise another thread has halved it already
                 log.warning(
                     "the memory of %s does not hold %d pictures of %s: %d at a time from here",
                     self.device,
@@ -139,26 +154,28 @@ class Colorizer:
         return None
 
     def _check_hints(self, hints: FloatArray, expected: tuple[int, ...]) -> None:
+        """Raise OptionError or ValueError unless the network takes hints and they have the shape ``expected``."""
         if not self.takes_hints:
             raise OptionError("hints: these weights are of a network that takes none; choose others with `weights`")
         if hints.shape != expected:
             raise ValueError(f"expected hints of shape {expected}, got {hints.shape}")
 
     def _predict_batch(self, grey: FloatArray, hints: FloatArray | None) -> FloatArray:
+        """Pad one batch to a multiple of the stride, run the network, and crop the result."""
         h, w = grey.shape[1:]
         pad_h, pad_w = -h % self.multiple, -w % self.multiple
         top, left = pad_h // 2, pad_w // 2
-        around = ((top, pad_h - top), (left, pad_w - left))
-        inputs = [np.pad(grey, ((0, 0), *around), mode="edge")[:, None]]
+        padding = ((top, pad_h - top), (left, pad_w - left))
+        inputs = [np.pad(grey, ((0, 0), *padding), mode="edge")[:, None]]
         if hints is not None:
-            inputs.append(np.pad(hints, ((0, 0), (0, 0), *around)))  # nothing is known outside
+            inputs.append(np.pad(hints, ((0, 0), (0, 0), *padding)))  # confidence 0 outside the picture
         with torch.inference_mode():
             ab: Any = self.generator(*(torch.from_numpy(maps).to(self.device, self.dtype) for maps in inputs))
             return ab[:, :, top : top + h, left : left + w].float().cpu().contiguous().numpy()  # type: ignore[no-any-return]
 
 
 def fingerprint(network: nn.Module) -> str:
-    """Hexadecimal digits that are the same for the same parameters only."""
+    """Return a BLAKE2b hash of the names, types, shapes and values of all parameters and buffers: 32 hex digits."""
     digest = hashlib.blake2b(digest_size=16)
     for name, tensor in sorted(network.state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -167,19 +184,24 @@ def fingerprint(network: nn.Module) -> str:
 
 
 def is_out_of_memory(exc: BaseException) -> bool:
-    """Whether an exception of torch says that memory does not suffice: on a CPU it is a plain RuntimeError."""
-    says_so = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
-    return isinstance(exc, MemoryError | torch.OutOfMemoryError) or any(words in str(exc) for words in says_so)
+    """Return whether an exception means that memory does not suffice; torch raises a plain RuntimeError on a CPU."""
+    phrases = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
+    return isinstance(exc, MemoryError | torch.OutOfMemoryError) or any(phrase in str(exc) for phrase in phrases)
 
 
 def largest_render_size(colorizer: Predictor, wanted: int, aspect: float) -> int:
-    """The largest short side, up to ``wanted``, of which one picture fits into memory: that, or smaller by quarters.
+    """Find the largest short side for which one picture fits into memory, by trying ever smaller ones.
 
     Args:
-        aspect: width over height, of which the longer side counts.
+        colorizer: is run on black pictures.
+        wanted: short side in pixels to begin with; each further one is 3/4 of the one before.
+        aspect: width / height of the pictures, or its inverse.
+
+    Returns:
+        The short side in pixels, at most ``wanted``, at least :data:`vidcolor.color.luma.MIN_SHORT_SIDE`.
 
     Raises:
-        ResourceError: not even the smallest fits.
+        ResourceError: no size fits.
     """
     size = wanted
     while True:
@@ -196,10 +218,10 @@ def largest_render_size(colorizer: Predictor, wanted: int, aspect: float) -> int
 
 
 def resolve_device(name: str) -> torch.device:
-    """``auto`` and the names that torch knows, to a device that is really there.
+    """Return the device of a name: ``cpu``, ``cuda``, ``cuda:N``, ``mps``, or ``auto`` for the best that there is.
 
     Raises:
-        OptionError: it is not.
+        OptionError: the name is unknown, or this machine has no such device.
     """
     if name == "auto":
         if torch.cuda.is_available():

@@ -1,4 +1,4 @@
-"""Weights as oneDNN wants them for a size of picture, made once and shared by the threads that ask a network."""
+"""Cache the weights of a layer in the memory layouts that oneDNN prefers for each input size."""
 
 from __future__ import annotations
 
@@ -10,30 +10,32 @@ import torch
 from torch import Tensor
 
 Activation = tuple[str, list[float], str]
-"""What follows a layer: a name in oneDNN's words, its numbers, and the way to compute it."""
-IDENTITY: Activation = ("none", [], "")
-SIZES = 2
-"""Of pictures, for which a layer keeps its weights laid out."""
-_laying_out = Lock()  # for all layers: several threads may ask one network, and the first two would do it twice
+"""The activation that oneDNN fuses into a layer: its name, its scalars and its algorithm."""
+NO_ACTIVATION: Activation = ("none", [], "")
+MAX_LAYOUTS = 2
+"""Input sizes for which a layer keeps its weights; an encoder sees each picture at two sizes."""
+_reorder_lock = Lock()  # for all layers, so that two threads that share a network do not reorder the same weights twice
 
 
-class Layouts:
-    """The weights of a layer, laid out by ``lay_out`` for each size of a picture.
+class LayoutCache:
+    """The weights of one layer, reordered for the input sizes that were used last. Thread-safe.
 
-    Which layout is the best depends on the size, so the weights are laid out when the first picture comes. They are
-    kept for :data:`SIZES` sizes: an encoder sees every picture in two. How many pictures came first must not decide: a
-    film that is resumed meets other batches, and is to get the same colors.
+    The best layout depends on the size of one picture. It must not depend on the batch size of the first call, because
+    a resumed film starts with other batches and must get the same colors.
+
+    Args:
+        reorder: returns the weights in the layout for one picture of a size, a shape without the batch dimension.
     """
 
-    def __init__(self, lay_out: Callable[[torch.Size], Tensor]) -> None:
-        self._lay_out = lay_out
-        self._made: OrderedDict[torch.Size, Tensor] = OrderedDict()
+    def __init__(self, reorder: Callable[[torch.Size], Tensor]) -> None:
+        self._reorder = reorder
+        self._cached: OrderedDict[torch.Size, Tensor] = OrderedDict()
 
-    def of(self, size: torch.Size) -> Tensor:
-        """The weights for one picture of this size."""
-        with _laying_out:
-            if size not in self._made:
-                if len(self._made) == SIZES:
-                    self._made.popitem(last=False)
-                self._made[size] = self._lay_out(size)
-            return self._made[size]
+    def get(self, size: torch.Size) -> Tensor:
+        """Return the weights for pictures of a size, a shape without the batch dimension."""
+        with _reorder_lock:
+            if size not in self._cached:
+                if len(self._cached) == MAX_LAYOUTS:
+                    self._cached.popitem(last=False)
+                self._cached[size] = self._reorder(size)
+            return self._cached[size]

@@ -1,10 +1,8 @@
-"""Several workers for one film: batches go to them in turn, and their colors come back in order.
+"""Run one network on several devices, or in several concurrent calls on a CPU, for one film.
 
-They are devices, and several calls at a time to one of them.
-
-Batches are shared out, and not whole shots: one shot can be the whole film, and the shots of all devices would wait in
-memory at full size. What is in a batch does not depend on how many devices there are, so the film does not either, to
-the last bit; and whoever smooths and carries the colors sees one stream of frames, as ever.
+Batches are distributed round robin and their results returned in order. The unit is a batch rather than a shot,
+because a shot can be the whole film, and the frames of all devices' shots would be held at full size. The composition
+of batches does not depend on the number of devices, so the output does not either, to the last bit.
 """
 
 from __future__ import annotations
@@ -24,109 +22,125 @@ from torch import nn
 from vidcolor.errors import OptionError
 from vidcolor.frames import FloatArray
 from vidcolor.inference.colorizer import Colorizer, Predictor
-from vidcolor.inference.threads import network_calls
+from vidcolor.inference.threads import concurrent_calls
 from vidcolor.stages import counted
 
 T = TypeVar("T")
 A = TypeVar("A")
 
 
-class Team:
-    """The same network on several devices. Asked like one of them, the first one answers; :func:`in_turn` asks all.
+class MultiDevice:
+    """The same network on several devices. :meth:`predict` uses the first; :func:`round_robin` uses all.
+
+    Args:
+        predictors: one for each device.
+
+    Attributes:
+        batch_size: the smallest of all. It stays as it is: a device that runs out of memory divides its own batches.
 
     Raises:
-        OptionError: the devices are of several kinds. Their colors would differ by rounding, and the film would depend
-            on who was given what.
+        OptionError: the devices compute in different arithmetic. Results would differ by rounding, and the film would
+            depend on which device computed which batch.
     """
 
-    def __init__(self, members: Sequence[Colorizer]) -> None:
-        kinds = list(dict.fromkeys(member.runs_on for member in members))
+    def __init__(self, predictors: Sequence[Colorizer]) -> None:
+        kinds = list(dict.fromkeys(predictor.runs_on for predictor in predictors))
         if len(kinds) > 1:
             found = ", ".join(kinds)
             raise OptionError(f"`device`: expected devices of one kind, found the network on {found}; name one kind")
-        self.members = tuple(members)
-        self.fingerprint = members[0].fingerprint
-        self.runs_on = members[0].runs_on
-        self.batch_size = min(member.batch_size for member in members)
-        """Stays as it is: a member whose memory does not suffice divides the batches that it is given."""
+        self.predictors = tuple(predictors)
+        self.fingerprint = predictors[0].fingerprint
+        self.runs_on = predictors[0].runs_on
+        self.batch_size = min(predictor.batch_size for predictor in predictors)
 
     def predict(self, grey: FloatArray) -> FloatArray:
-        """See :class:`~vidcolor.inference.colorizer.Predictor`."""
-        return self.members[0].predict(grey)
+        """Predict on the first device; see :meth:`~vidcolor.inference.colorizer.Predictor.predict`."""
+        return self.predictors[0].predict(grey)
 
 
-def members_of(predictor: Predictor) -> Sequence[Predictor]:
-    """Who works: those of a team, or ``predictor`` alone."""
-    return predictor.members if isinstance(predictor, Team) else (predictor,)
+def predictors_of(predictor: Predictor) -> Sequence[Predictor]:
+    """Return the predictors of all devices, or ``predictor`` alone if it has only one."""
+    return predictor.predictors if isinstance(predictor, MultiDevice) else (predictor,)
 
 
-def workers_of(predictor: Predictor) -> Sequence[Predictor]:
-    """Whom to ask at the same time, beside an encoder: every member, and a CPU for several batches at once."""
-    members = members_of(predictor)
-    return [member for member in members for _ in range(network_calls() if _is_on_cpu(member) else 1)]
+def call_slots(predictor: Predictor) -> Sequence[Predictor]:
+    """Return the predictors for :func:`round_robin`, each as often as it runs concurrent calls beside an encoder.
+
+    A CPU is in the list :func:`~vidcolor.inference.threads.concurrent_calls` times, every other device once.
+    """
+    predictors = predictors_of(predictor)
+    return [each for each in predictors for _ in range(concurrent_calls() if _is_on_cpu(each) else 1)]
 
 
 def _is_on_cpu(predictor: Predictor) -> bool:
     return isinstance(predictor, Colorizer) and predictor.device.type == "cpu"
 
 
-def predict_any(predictor: Predictor, grey: FloatArray) -> FloatArray:
-    """What the predictor says of (N, h, w) grey pictures, of which there may be none."""
+def predict_batch(predictor: Predictor, grey: FloatArray) -> FloatArray:
+    """Predict ab (N, 2, h, w) for (N, h, w) grey pictures; an empty batch gives an empty result without a call."""
     return predictor.predict(grey) if len(grey) else np.empty((0, 2, *grey.shape[1:]), np.float32)
 
 
-def in_turn(
-    batches: Iterable[tuple[T, FloatArray]], workers: Sequence[Predictor], *, ask: Callable[[Predictor, FloatArray], A]
+def round_robin(
+    batches: Iterable[tuple[T, FloatArray]],
+    predictors: Sequence[Predictor],
+    *,
+    call: Callable[[Predictor, FloatArray], A],
 ) -> Iterator[tuple[T, A]]:
-    """Ask for the colors of batches, and give them back in order, each with what came along with its batch.
+    """Distribute batches over predictors in turn, and yield the results in the order of the batches.
 
-    Each worker has a thread, and one batch at a time: as many as there are workers wait in memory. One alone is asked
-    in the caller's thread.
+    Each predictor has a thread and one batch at a time, so as many batches are held in memory as there are predictors.
+    A single predictor runs in the caller's thread.
 
     Args:
-        batches: anything, and grey pictures (N, h, w) as :meth:`~vidcolor.inference.colorizer.Predictor.predict` takes
-            them; N may be 0.
-        workers: :func:`workers_of` or :func:`members_of` a predictor. One may be among them several times.
-        ask: how, such as :func:`predict_any`.
+        batches: pairs of any object and grey pictures, (N, h, w) in [0, 1]; N may be 0.
+        predictors: for instance :func:`call_slots` or :func:`predictors_of`; one may appear several times.
+        call: computes the result of a batch, for instance :func:`predict_batch`.
 
     Yields:
-        what came along, and the answer.
+        Pairs of the batch's object and the result.
+
+    Raises:
+        Exception: what ``call`` raised, in place of the result of its batch.
     """
-    if len(workers) == 1:
-        for along, grey in batches:
-            yield along, ask(workers[0], grey)
+    if len(predictors) == 1:
+        for item, grey in batches:
+            yield item, call(predictors[0], grey)
         return
     with ExitStack() as running:
-        threads = [running.enter_context(ThreadPoolExecutor(1, "vidcolor-worker")) for _ in workers]
-        turns = cycle(zip(workers, threads, strict=True))
-        asked: deque[tuple[T, Future[A]]] = deque()
-        ask = counted(ask)
-        for along, grey in batches:
-            worker, thread = next(turns)
-            asked.append((along, thread.submit(ask, worker, grey)))
-            if len(asked) == len(workers):
-                earlier, answer = asked.popleft()
-                yield earlier, answer.result()
-        for earlier, answer in asked:
-            yield earlier, answer.result()
+        threads = [running.enter_context(ThreadPoolExecutor(1, "vidcolor-worker")) for _ in predictors]
+        turns = cycle(zip(predictors, threads, strict=True))
+        pending: deque[tuple[T, Future[A]]] = deque()
+        call = counted(call)
+        for item, grey in batches:
+            predictor, thread = next(turns)
+            pending.append((item, thread.submit(call, predictor, grey)))
+            if len(pending) == len(predictors):
+                earlier, result = pending.popleft()
+                yield earlier, result.result()
+        for earlier, result in pending:
+            yield earlier, result.result()
 
 
-def assemble(generator: nn.Module, devices: str, *, batch_size: int | None = None) -> Colorizer | Team:
-    """A network on each of several devices, or on the only one there is.
+def create_predictor(generator: nn.Module, devices: str, *, batch_size: int | None = None) -> Colorizer | MultiDevice:
+    """Prepare a network on one or several devices.
 
     Args:
         generator: as for :class:`~vidcolor.inference.colorizer.Colorizer`; it is copied.
-        devices: names with commas between them; or ``all``: every CUDA device, or what ``auto`` finds without one.
-        batch_size: pictures a call; None: by device.
+        devices: names separated by commas; or ``all``: every CUDA device, or ``auto`` without one.
+        batch_size: pictures per call; None: by device.
 
     Raises:
-        OptionError: a device that this machine does not have, or devices of several kinds.
+        OptionError: this machine has no such device, or the devices compute in different arithmetic.
     """
-    members = [Colorizer(copy.deepcopy(generator), device=name, batch_size=batch_size) for name in _names_of(devices)]
-    return members[0] if len(members) == 1 else Team(members)
+    predictors = [
+        Colorizer(copy.deepcopy(generator), device=name, batch_size=batch_size) for name in _names_of(devices)
+    ]
+    return predictors[0] if len(predictors) == 1 else MultiDevice(predictors)
 
 
 def _names_of(devices: str) -> list[str]:
+    """Split names at commas; ``all`` stands for every CUDA device, or ``auto`` without one."""
     if devices != "all":
         return devices.split(",")
     return [f"cuda:{index}" for index in range(torch.cuda.device_count())] or ["auto"]

@@ -1,8 +1,7 @@
-"""Convolutions and linear layers the way a CPU wants them: weights laid out once, activations made part of them.
+"""Replace convolutions and linear layers by oneDNN calls with reordered weights and fused activations, for CPUs.
 
-What PyTorch's compiler does when it freezes a network for a CPU, without a compiler, which few users have: oneDNN's
-own layout of the weights, and a ReLU where the results of a convolution still are in registers. A linear layer in fp32
-takes less than half its time with AVX-512 so, and 10 % less with AVX2.
+This is what ``torch.compile`` does when it freezes a network for a CPU, without the compiler, which few users have. A
+linear layer in fp32 takes less than half the time with AVX-512, and 10 % less with AVX2.
 """
 
 from __future__ import annotations
@@ -13,23 +12,27 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidcolor.inference.layouts import IDENTITY, Activation, Layouts
-from vidcolor.inference.quantized import quantized, quantized_join
+from vidcolor.inference.layouts import NO_ACTIVATION, Activation, LayoutCache
+from vidcolor.inference.quantized import quantize, quantize_join
 from vidcolor.networks.efficientnet_lite import SameConv2d
 from vidcolor.networks.layers import DecoderBlock
 
-Make = Callable[[nn.Module, Activation], nn.Module | None]
-"""A layer and an activation after it to one packed layer; None for a layer that stays as it is."""
+PackLayer = Callable[[nn.Module, Activation], nn.Module | None]
+"""Takes a layer and the activation after it; returns one packed layer, or None for a layer that is not packed."""
 
 
 def pack(module: nn.Module, *, int8: bool = False) -> nn.Module:
-    """Replace the convolutions and linear layers of a network for the CPU by packed ones, each with its activation.
+    """Replace the convolutions and linear layers of a network by packed ones, each with the activation after it.
 
-    Works in place on a module in eval mode, folded, of its final data type, and gives it back. Nothing is done where
-    this build of torch has no oneDNN, or where oneDNN has nothing for bf16 on this processor.
+    The network stays as it is where this build of torch has no oneDNN, or where oneDNN does not support bf16 on this
+    processor and the network is in bf16.
 
     Args:
-        int8: in 8-bit integers what :mod:`vidcolor.inference.quantized` has for a network in fp32.
+        module: a network on the CPU, in eval mode, with folded batch norm, in its final data type; it is modified.
+        int8: whether to compute large layers in int8 (:mod:`vidcolor.inference.quantized`); for networks in fp32.
+
+    Returns:
+        The same network, or a new sequence if it is an ``nn.Sequential``.
     """
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return module
@@ -38,43 +41,45 @@ def pack(module: nn.Module, *, int8: bool = False) -> nn.Module:
         return module
     if int8:
         _quantize_joins(module)
-    make = _quantized_or_packed if int8 else _packed_layer
+    pack_layer = _quantize_or_pack if int8 else _pack_layer
     if isinstance(module, nn.Sequential):
-        return _packed_sequence(module, make)
-    _pack_children(module, make)
+        return _pack_sequence(module, pack_layer)
+    _pack_children(module, pack_layer)
     return module
 
 
-def _pack_children(module: nn.Module, make: Make) -> None:
+def _pack_children(module: nn.Module, pack_layer: PackLayer) -> None:
+    """Replace the layers below ``module`` in place."""
     for name, child in module.named_children():
         if isinstance(child, nn.Sequential):
-            setattr(module, name, _packed_sequence(child, make))
-        elif (packed := make(child, IDENTITY)) is not None:
+            setattr(module, name, _pack_sequence(child, pack_layer))
+        elif (packed := pack_layer(child, NO_ACTIVATION)) is not None:
             setattr(module, name, packed)
         else:
-            _pack_children(child, make)
+            _pack_children(child, pack_layer)
 
 
-def _packed_sequence(sequence: nn.Sequential, make: Make) -> nn.Sequential:
+def _pack_sequence(sequence: nn.Sequential, pack_layer: PackLayer) -> nn.Sequential:
+    """Return a new sequence in which layers are packed together with the activations that follow them."""
     layers: list[nn.Module] = []
-    given = list(sequence)
-    while given:
-        layer = given.pop(0)
-        activation = _activation(given[0]) if given else None
-        packed = make(layer, activation or IDENTITY)
+    rest = list(sequence)
+    while rest:
+        layer = rest.pop(0)
+        activation = _activation(rest[0]) if rest else None
+        packed = pack_layer(layer, activation or NO_ACTIVATION)
         if packed is not None:
             layers.append(packed)
-            del given[: activation is not None]
+            del rest[: activation is not None]
         elif isinstance(layer, nn.Sequential):
-            layers.append(_packed_sequence(layer, make))
+            layers.append(_pack_sequence(layer, pack_layer))
         else:
-            _pack_children(layer, make)
+            _pack_children(layer, pack_layer)
             layers.append(layer)
     return nn.Sequential(*layers)
 
 
 def _activation(layer: nn.Module) -> Activation | None:
-    """None for a layer of another kind."""
+    """Return what oneDNN calls an activation, or None for any other layer."""
     if isinstance(layer, nn.GELU):
         return "gelu", [], layer.approximate
     known: dict[type[nn.Module], Activation] = {nn.ReLU: ("relu", [], ""), nn.ReLU6: ("hardtanh", [0.0, 6.0], "")}
@@ -82,17 +87,18 @@ def _activation(layer: nn.Module) -> Activation | None:
 
 
 def _quantize_joins(module: nn.Module) -> None:
+    """Replace the first convolution of every decoder block, which takes several maps, by an int8 one in place."""
     for block in module.modules():
-        if isinstance(block, DecoderBlock) and (join := quantized_join(block.join, block.joined)) is not None:
+        if isinstance(block, DecoderBlock) and (join := quantize_join(block.join, block.join_inputs)) is not None:
             block.concatenate, block.join = nn.Identity(), join
 
 
-def _quantized_or_packed(layer: nn.Module, activation: Activation) -> nn.Module | None:
-    return quantized(layer, activation) or _packed_layer(layer, activation)
+def _quantize_or_pack(layer: nn.Module, activation: Activation) -> nn.Module | None:
+    return quantize(layer, activation) or _pack_layer(layer, activation)
 
 
-def _packed_layer(layer: nn.Module, activation: Activation) -> nn.Module | None:
-    """None for a layer of another kind."""
+def _pack_layer(layer: nn.Module, activation: Activation) -> nn.Module | None:
+    """Pack a convolution or a linear layer; return None for any other layer."""
     if isinstance(layer, SameConv2d):
         return PackedSameConv2d(layer, activation)
     if isinstance(layer, nn.Conv2d) and layer.padding_mode == "zeros" and not isinstance(layer.padding, str):
@@ -103,53 +109,70 @@ def _packed_layer(layer: nn.Module, activation: Activation) -> nn.Module | None:
 
 
 class PackedConv2d(nn.Module):
-    """What ``like`` does with another ``weight`` and ``padding``, and an activation after it."""
+    """A convolution with a fused activation.
+
+    Args:
+        like: gives stride, dilation, groups and bias.
+        weight: (outputs, inputs / groups, height, width); replaces that of ``like``.
+        padding: zeros above and below, and left and right; replaces that of ``like``.
+        activation: is applied to the result.
+    """
 
     def __init__(self, like: nn.Conv2d, weight: Tensor, padding: Sequence[int], activation: Activation) -> None:
         super().__init__()
         self.padding, self.stride, self.dilation, self.groups = padding, like.stride, like.dilation, like.groups
         self.activation = activation
         self.weight, self.bias = weight.detach(), like.bias
-        self._layouts = Layouts(self._laid_out)
+        self._layouts = LayoutCache(self._reorder)
 
     def forward(self, x: Tensor) -> Tensor:
-        made: Tensor = torch.ops.mkldnn._convolution_pointwise(
-            x.contiguous(memory_format=torch.channels_last), self._layouts.of(x.shape[1:]), self.bias,
-            self.padding, self.stride, self.dilation, self.groups, *self.activation,
-        )  # fmt: skip
-        return made
+        """Convolve (N, C, H, W)."""
+        result: Tensor = torch.ops.mkldnn._convolution_pointwise(
+            x.contiguous(memory_format=torch.channels_last),
+            self._layouts.get(x.shape[1:]),
+            self.bias,
+            self.padding,
+            self.stride,
+            self.dilation,
+            self.groups,
+            *self.activation,
+        )
+        return result
 
-    def _laid_out(self, size: torch.Size) -> Tensor:
-        laid_out: Tensor = torch.ops.mkldnn._reorder_convolution_weight(
+    def _reorder(self, size: torch.Size) -> Tensor:
+        """Return the weights in the layout for one picture of ``size``, (C, H, W)."""
+        reordered: Tensor = torch.ops.mkldnn._reorder_convolution_weight(
             self.weight, self.padding, self.stride, self.dilation, self.groups, [1, *size]
         )
-        return laid_out
+        return reordered
 
 
 class PackedLinear(nn.Module):
-    """What ``like`` does with (N, places, channels), and an activation after it."""
+    """A linear layer with a fused activation, with the parameters of ``like``."""
 
     def __init__(self, like: nn.Linear, activation: Activation) -> None:
         super().__init__()
         self.activation = activation
         self.weight, self.bias = like.weight.detach(), like.bias
-        self._layouts = Layouts(lambda size: torch.ops.mkldnn._reorder_linear_weight(self.weight, size[0]))
+        self._layouts = LayoutCache(lambda size: torch.ops.mkldnn._reorder_linear_weight(self.weight, size[0]))
 
     def forward(self, x: Tensor) -> Tensor:
-        made: Tensor = torch.ops.mkldnn._linear_pointwise(x, self._layouts.of(x.shape[1:]), self.bias, *self.activation)
-        return made
+        """Apply the layer to (N, positions, channels)."""
+        weight = self._layouts.get(x.shape[1:])
+        result: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, self.bias, *self.activation)
+        return result
 
 
 class PackedSameConv2d(nn.Module):
-    """:class:`SameConv2d` without a padded copy of the picture, wherever that can be had.
+    """:class:`SameConv2d` with a fused activation, without a padded copy of the picture where possible.
 
-    A picture of even size is padded by one pixel more behind than before. As much before, and a kernel that begins with
-    a row and a column of zeros, come to the same.
+    With stride 2 and even size, SAME pads one pixel more at the end than at the start. Symmetric padding gives the same
+    result if the kernel is extended by a row and a column of zeros at its start.
     """
 
     def __init__(self, like: SameConv2d, activation: Activation) -> None:
         super().__init__()
-        self.padded_size = like.padded
+        self.pad = like.pad
         self.any_size = PackedConv2d(like, like.weight, (0, 0), activation)
         height, width = like.kernel_size
         self.even_size = None
@@ -159,8 +182,9 @@ class PackedSameConv2d(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Convolve (N, C, H, W)."""
         if self.even_size is not None and x.shape[2] % 2 == x.shape[3] % 2 == 0:
-            made: Tensor = self.even_size(x)
+            result: Tensor = self.even_size(x)
         else:
-            made = self.any_size(self.padded_size(x))
-        return made
+            result = self.any_size(self.pad(x))
+        return result

@@ -1,13 +1,13 @@
-"""How many threads each library takes while a film is colored.
+"""Set the number of threads of each library while a film is colored.
 
-Decoder, network, optical flow and encoder run side by side, and the encoder takes all that is left. A library that
-divides a piece of work among all cores then waits for the last of its threads, which waits for the encoder: on two
-cores a film takes 8 % longer that way than with one thread each. What does not run beside an encoder, such as
-photographs, keeps all cores.
+Decoder, network, optical flow and encoder run at the same time, and the encoder uses all remaining CPU time. A library
+that splits each operation over all cores then waits for its slowest thread, which shares a core with the encoder: on
+two cores a film takes 8 % longer than with one thread for each library. Without an encoder, as for photographs, all
+cores are used.
 
-But whenever the encoder has nothing to do because it waits for colors, one thread alone would leave cores idle. So the
-network is asked for several pictures at once, each in few threads: on two cores without AVX-512, where the network is
-slow, a film takes 20 % less time so.
+While the encoder waits for the network, one thread would leave cores idle. So the network runs in several concurrent
+calls of few threads each, which saves 20 % of the time of a film on two cores without AVX-512, where the network is
+slow.
 """
 
 from __future__ import annotations
@@ -19,22 +19,25 @@ from contextlib import contextmanager
 import cv2
 import torch
 
-MAX_NETWORK_THREADS = 16  # one picture at render size is not worth more
-MAX_CALLS = 4  # as many groups of frames wait in memory, at full size
+MAX_NETWORK_THREADS = 16
+"""Threads of one call of the network; more do not speed up a picture at render size."""
+MAX_CALLS = 4
+"""Concurrent calls of the network; as many batches of frames are held in memory at full size."""
 MAX_FLOW_THREADS = 4
+"""Threads of OpenCV."""
 
 
 @contextmanager
-def shared_with_encoder() -> Iterator[None]:
-    """Half of the cores for all calls of the network and a quarter for OpenCV, one at least, within the context.
+def limit_threads() -> Iterator[None]:
+    """Limit the threads of torch and OpenCV within the context, to leave cores for the encoder.
 
-    The counts are the process's: threads that begin within the context have the same, and so have other films that are
-    colored beside this one. Whoever sets ``OMP_NUM_THREADS`` decides for the network.
+    All concurrent calls of the network together get half of the cores and OpenCV a quarter, each at least one thread.
+    The limits hold for the whole process. The environment variable ``OMP_NUM_THREADS`` overrides that of the network.
     """
     before = torch.get_num_threads(), cv2.getNumThreads()
     cores = available_cores()
     if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(min(max(cores // 2 // network_calls(), 1), MAX_NETWORK_THREADS))
+        torch.set_num_threads(min(max(cores // 2 // concurrent_calls(), 1), MAX_NETWORK_THREADS))
     cv2.setNumThreads(min(max(cores // 4, 1), MAX_FLOW_THREADS))
     try:
         yield
@@ -43,13 +46,13 @@ def shared_with_encoder() -> Iterator[None]:
         cv2.setNumThreads(before[1])
 
 
-def network_calls() -> int:
-    """How many pictures a network on the CPU is worth asking for at the same time, beside an encoder."""
+def concurrent_calls() -> int:
+    """Return how many calls of a network on the CPU should run concurrently beside an encoder."""
     return min(available_cores(), MAX_CALLS)
 
 
 def available_cores() -> int:
-    """That this process may run on."""
+    """Return the number of CPU cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

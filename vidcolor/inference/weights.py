@@ -1,9 +1,9 @@
-"""Weights files: safetensors that say themselves which network they are for and how they were made.
+"""Read and write weights files: safetensors whose metadata names the network and how it was trained.
 
-The metadata (all strings, as safetensors has it) holds ``format``, ``network``, ``config`` (JSON), ``recipe`` (the TOML
-text) and ``training`` (JSON: data with its hash, pictures seen, hardware, versions, figures). Weights files are not
-trusted: nothing is unpickled, the network is laid out without memory until every shape has been compared, and laying it
-out ends where the file has no more tensors for it.
+The metadata, all strings, holds ``format``, ``network``, ``config`` (JSON), ``recipe`` (the TOML text) and
+``training`` (JSON: data with its hash, pictures seen, hardware, versions, figures). Weights files are not trusted:
+nothing is unpickled, the network is built on the meta device, without memory, until all shapes have been compared, and
+building stops where it has more parameters than the file has tensors.
 """
 
 from __future__ import annotations
@@ -27,19 +27,20 @@ from vidcolor.errors import WeightsError, one_line
 from vidcolor.files.atomic import atomic_file
 from vidcolor.networks import NETWORKS, ColorNetwork, build
 
-FORMAT = "vidcolor-weights-1"
+WEIGHTS_FORMAT = "vidcolor-weights-1"
+"""The value of ``format`` in the metadata."""
 DEFAULT_PACKAGE = "vidcolor_weights"
 DEFAULT_NAME = "default.safetensors"
-LARGEST_NUMBER = 4096
-"""Of channels or layers in a configuration; what a network computes from it then still takes no time and no memory."""
+MAX_CONFIG_NUMBER = 4096
+"""Largest number in a configuration, of channels or layers, so that building a network takes little time and memory."""
 STORED_AS = {torch.float32: frozenset(("F16", "BF16", "F32")), torch.int64: frozenset(("I64",))}
-"""What a tensor of a network may be in the file, as safetensors calls it."""
-UNFIT = (TypeError, ValueError, LookupError, ArithmeticError, AttributeError, RuntimeError)
-"""What networks raise on keywords and numbers that they were not made for."""
+"""Data type of a parameter to the types in which a file may store it, by their names in safetensors."""
+BUILD_ERRORS = (TypeError, ValueError, LookupError, ArithmeticError, AttributeError, RuntimeError)
+"""What networks raise for configurations that they do not support."""
 
 
 def default_weights() -> Path:
-    """The weights that come with vidcolor.
+    """Return the path of the weights that come with vidcolor.
 
     Raises:
         WeightsError: this installation has none.
@@ -53,10 +54,13 @@ def default_weights() -> Path:
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """What a weights file says about itself: format, network, config, recipe, training; and its size in bytes.
+    """Read the metadata of a weights file.
+
+    Returns:
+        ``format``, ``network`` and ``recipe`` (str), ``config`` and ``training`` (parsed JSON), ``bytes`` (the size).
 
     Raises:
-        WeightsError: not a weights file of vidcolor.
+        WeightsError: the file is not a weights file of vidcolor.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -66,16 +70,18 @@ def describe(path: Path) -> dict[str, Any]:
     except (SafetensorError, OSError) as exc:
         found = f"something else ({one_line(exc)})"
         raise WeightsError(f"{path}: expected a .safetensors file of vidcolor, found {found}") from exc
-    if metadata.get("format") != FORMAT:
+    if metadata.get("format") != WEIGHTS_FORMAT:
         found = repr(metadata["format"]) if "format" in metadata else "no format in its metadata"
-        raise WeightsError(f"{path}: expected format {FORMAT}, found {found}; train or convert it with this version")
+        raise WeightsError(
+            f"{path}: expected format {WEIGHTS_FORMAT}, found {found}; train or convert it with this version"
+        )
     try:
         config, training = json.loads(metadata["config"]), json.loads(metadata["training"])
         network, recipe = metadata["network"], metadata["recipe"]
     except (KeyError, ValueError, RecursionError) as exc:
         raise WeightsError(f"{path}: its metadata is incomplete or garbled: {one_line(exc)}") from exc
     return {
-        "format": FORMAT,
+        "format": WEIGHTS_FORMAT,
         "network": network,
         "config": config,
         "recipe": recipe,
@@ -85,11 +91,14 @@ def describe(path: Path) -> dict[str, Any]:
 
 
 def load_generator(path: str | Path | None = None) -> nn.Module:
-    """The network of a weights file, with its parameters as fp32 on the CPU, in eval mode. None: the default weights.
+    """Load the network of a weights file, with fp32 parameters on the CPU, in eval mode.
+
+    Args:
+        path: None: the default weights.
 
     Raises:
-        WeightsError: the file is missing, is none of ours, does not fit the network it names, or holds parameters that
-            are not finite.
+        WeightsError: the file is missing or not a weights file, does not fit the network that it names, or holds
+            parameters that are not finite.
     """
     path = Path(path) if path is not None else default_weights()
     about = describe(path)
@@ -98,25 +107,29 @@ def load_generator(path: str | Path | None = None) -> nn.Module:
         raise WeightsError(f"{path}: expected one of the networks {known}, found {about['network']!r}")
     with safe_open(path, framework="pt") as file:
         try:
-            generator = _lay_out(about["network"], about["config"], len(file.keys()))
-        except UNFIT as exc:
+            generator = _build_on_meta(about["network"], about["config"], len(file.keys()))
+        except BUILD_ERRORS as exc:
             reason = one_line(exc)
             raise WeightsError(f"{path}: its configuration does not fit {about['network']!r}: {reason}") from exc
         generator.load_state_dict(_read_state(path, file, generator.state_dict()), strict=True, assign=True)
     return generator.requires_grad_(False).eval()
 
 
-def _lay_out(network: str, config: dict[str, Any], tensors: int) -> ColorNetwork:
-    """The network without memory for its parameters, of which there may be no more than tensors in the file."""
-    if not all(number <= LARGEST_NUMBER for number in _numbers(config)):
-        raise ValueError(f"a number in it is above {LARGEST_NUMBER}, more channels or layers than a network may have")
-    with torch.device("meta"), _Unfilled(), _parameters_counted(tensors):
+def _build_on_meta(network: str, config: dict[str, Any], tensors: int) -> ColorNetwork:
+    """Build a network without memory for its parameters; raise ValueError if it has more than ``tensors`` of them."""
+    if not all(number <= MAX_CONFIG_NUMBER for number in _numbers(config)):
+        raise ValueError(
+            f"a number in it is above {MAX_CONFIG_NUMBER}, more channels or layers than a network may have"
+        )
+    with torch.device("meta"), _SkipInitialization(), _limit_parameters(tensors):
         return build(network, config)
 
 
-class _Unfilled(TorchFunctionMode):
-    """Parameters are not given values as long as the context lasts. There is no memory for them; and torch loads its
-    compiler, which takes two seconds, to find out what random numbers without memory would be.
+class _SkipInitialization(TorchFunctionMode):
+    """A context in which the functions of ``torch.nn.init`` do nothing.
+
+    On the meta device there is nothing to initialize, and torch would load its compiler for it, which takes two
+    seconds.
     """
 
     def __torch_function__(
@@ -129,7 +142,7 @@ class _Unfilled(TorchFunctionMode):
 
 
 def _numbers(value: object) -> Iterator[float]:
-    """Every number in a value of JSON."""
+    """Yield every number in a JSON value."""
     if isinstance(value, int | float):
         yield value
     elif isinstance(value, Mapping):
@@ -144,20 +157,20 @@ def _numbers_in(values: Iterable[object]) -> Iterator[float]:
 
 
 @contextmanager
-def _parameters_counted(most: int) -> Iterator[None]:
-    """Raise ValueError, as long as the context lasts, where this thread makes an empty parameter or more than ``most``.
+def _limit_parameters(limit: int) -> Iterator[None]:
+    """Raise ValueError within the context when this thread creates an empty parameter or more than ``limit`` of them.
 
-    A network of a million layers takes minutes and gigabytes even without its parameters.
+    A network of a million layers takes minutes and gigabytes even without memory for its parameters.
     """
-    thread, made = threading.get_ident(), 0
+    thread, created = threading.get_ident(), 0
 
     def count(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
-        nonlocal made
+        nonlocal created
         if parameter is None or threading.get_ident() != thread:
             return
-        made += 1
-        if made > most:
-            raise ValueError(f"the network has more parameters than the file has tensors, {most}")
+        created += 1
+        if created > limit:
+            raise ValueError(f"the network has more parameters than the file has tensors, {limit}")
         if parameter.numel() == 0:
             raise ValueError(f"the network has an empty parameter, {name}")
 
@@ -169,7 +182,7 @@ def _parameters_counted(most: int) -> Iterator[None]:
 
 
 def _read_state(path: Path, file: Any, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of an opened file, after names, types and shapes have been compared with ``expected``."""
+    """Read the tensors of an open file after comparing names, types and shapes with ``expected``."""
     if wrong := sorted(set(file.keys()) ^ set(expected)):
         raise WeightsError(f"{path}: {len(wrong)} tensors are missing or unknown, the first is {wrong[0]!r}")
     for name, tensor in expected.items():
@@ -179,10 +192,11 @@ def _read_state(path: Path, file: Any, expected: Mapping[str, Tensor]) -> dict[s
         if stored.get_dtype() not in STORED_AS[tensor.dtype]:
             known = " or ".join(sorted(STORED_AS[tensor.dtype]))
             raise WeightsError(f"{path}: {name}: expected numbers stored as {known}, found {stored.get_dtype()}")
-    return {name: _finite(path, file, name).to(tensor.dtype) for name, tensor in expected.items()}
+    return {name: _read_finite(path, file, name).to(tensor.dtype) for name, tensor in expected.items()}
 
 
-def _finite(path: Path, file: Any, name: str) -> Tensor:
+def _read_finite(path: Path, file: Any, name: str) -> Tensor:
+    """Read one tensor; raise WeightsError unless all its values are finite."""
     tensor: Tensor = file.get_tensor(name)
     if not torch.isfinite(tensor).all():
         raise WeightsError(f"{path}: {name}: holds numbers that are not finite; the file is damaged")
@@ -190,23 +204,36 @@ def _finite(path: Path, file: Any, name: str) -> Tensor:
 
 
 def save_generator(
-    path: Path, state: Mapping[str, Tensor], *, network: str, config: Mapping[str, Any], recipe: str,
+    path: Path,
+    state: Mapping[str, Tensor],
+    *,
+    network: str,
+    config: Mapping[str, Any],
+    recipe: str,
     training: Mapping[str, Any],
-) -> None:  # fmt: skip
-    """Write a weights file, under its name only when it is whole.
+) -> None:
+    """Write a weights file; it appears under its name when it is complete.
 
-    Matrices and kernels are stored as fp16; vectors, which weigh next to nothing, as fp32: the variances of batch norm
-    can be larger than fp16 reaches.
+    Tensors of two or more dimensions are stored as fp16, vectors as fp32, because variances of batch norm may exceed
+    the range of fp16.
+
+    Args:
+        path: is overwritten.
+        state: the ``state_dict`` of the network.
+        network: a name in :data:`vidcolor.networks.NETWORKS`.
+        config: the keywords that build the network.
+        recipe: TOML text.
+        training: facts about the training, as JSON can hold them.
 
     Raises:
-        ValueError: a number is not finite, here or as fp16.
+        ValueError: a value is not finite, in ``state`` or as fp16.
     """
     half = {k: (v.half() if v.is_floating_point() and v.ndim > 1 else v).cpu().contiguous() for k, v in state.items()}
     for name, tensor in half.items():
         if not torch.isfinite(tensor).all():
             raise ValueError(f"{name} holds numbers that are not finite")
     metadata = {
-        "format": FORMAT,
+        "format": WEIGHTS_FORMAT,
         "network": network,
         "config": json.dumps(config),
         "recipe": recipe,

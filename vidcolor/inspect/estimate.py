@@ -29,7 +29,7 @@ from vidcolor.color.luma import quarter_turns, stored_render_size
 from vidcolor.film_run import FilmRun
 from vidcolor.frames import ChromaFormat, Picture, VideoSpec
 from vidcolor.inference.colorizer import Predictor
-from vidcolor.inference.multi_device import members_of
+from vidcolor.inference.multi_device import predictors_of
 from vidcolor.inspect.film import Timing
 from vidcolor.media.hwaccel import read_film
 from vidcolor.media.interlacing import Deinterlacing
@@ -215,8 +215,8 @@ def warm_up(colorizer: Predictor, spec: VideoSpec, chroma: ChromaFormat, options
     render(iter(()), spec, chroma, saturation=options.saturation)
     width, height = stored_render_size(spec, options.render_size)
     shape = (height, width) if quarter_turns(spec) % 2 == 0 else (width, height)
-    for member in members_of(colorizer):
-        member.predict(np.zeros((colorizer.batch_size, *shape), np.float32))
+    for predictor in predictors_of(colorizer):
+        predictor.predict(np.zeros((colorizer.batch_size, *shape), np.float32))
 
 
 class _Cuts:

@@ -14,7 +14,7 @@ from typing import Any
 
 from vidcolor.color.luma import MIN_SHORT_SIDE
 from vidcolor.inference.colorizer import Colorizer, Predictor
-from vidcolor.inference.multi_device import members_of
+from vidcolor.inference.multi_device import predictors_of
 from vidcolor.inspect import roofline as peaks
 from vidcolor.progress import FilmSizes, Report
 
@@ -137,7 +137,7 @@ def profile_film(report: Report, colorizer: Predictor) -> Profile | None:
         return None
     peak_memory_bytes = peak_resident_bytes()
     operations, per_second, runs_on = None, None, None
-    devices = {member.device: member for member in members_of(colorizer) if isinstance(member, Colorizer)}
+    devices = {each.device: each for each in predictors_of(colorizer) if isinstance(each, Colorizer)}
     if devices:
         member = next(iter(devices.values()))
         operations = peaks.operations_of(member, report.sizes.grey)

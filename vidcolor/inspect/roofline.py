@@ -16,7 +16,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 from vidcolor.inference.colorizer import Colorizer
-from vidcolor.inference.layouts import IDENTITY
+from vidcolor.inference.layouts import NO_ACTIVATION
 from vidcolor.inference.quantized import Int8Linear
 
 COPIED_BYTES = 1 << 26  # more, there and back, than most processors' caches hold
@@ -52,7 +52,7 @@ def _product(size: int, device: torch.device, dtype: torch.dtype) -> Callable[[]
 
 
 def _int8_product(size: int) -> Callable[[], object]:
-    layer = Int8Linear(nn.Linear(size, size), IDENTITY)
+    layer = Int8Linear(nn.Linear(size, size), NO_ACTIVATION)
     rows = torch.ones(1, size, size)
     return lambda: layer(rows)
 

@@ -35,7 +35,7 @@ It is smaller than for propagation, because every anchor has ab of its own to fa
 MAX_DECAY = 0.95
 """Decay factor of the moving average at strength 1: it reaches over about the last twenty anchors."""
 MAX_GAIN = 1.5
-"""Largest factor by which the mean ab is scaled up; where hues differ much, the mean is nearly grey and mostly noise."""
+"""Largest factor by which the mean ab is scaled up: where hues differ much, the mean is nearly grey and noisy."""
 MIN_WEIGHT = 1e-3
 """Added to both weights on a waypoint, so that both averages count alike where neither matches."""
 MIN_CHROMA = 1e-3

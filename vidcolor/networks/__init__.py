@@ -1,4 +1,4 @@
-"""The registry of networks: a name, as weights files and recipes use it, to a class whose keywords are its config."""
+"""Networks that predict color, and their registry: name in weights files and recipes to class."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from vidcolor.networks.autoencoder import Autoencoder
 from vidcolor.networks.cnn4 import Cnn4
 from vidcolor.networks.eccv16 import Eccv16
-from vidcolor.networks.generator import Generator
+from vidcolor.networks.multiscale_unet import MultiscaleUNet
 from vidcolor.networks.network import ColorNetwork, Prediction
 from vidcolor.networks.pretrained_unet import PretrainedUNet
 from vidcolor.networks.pyramid import Pyramid
@@ -20,7 +20,7 @@ NETWORKS: dict[str, type[ColorNetwork]] = {
     "autoencoder": Autoencoder,
     "cnn4": Cnn4,
     "eccv16": Eccv16,
-    "multiscale_unet": Generator,
+    "multiscale_unet": MultiscaleUNet,
     "pretrained_unet": PretrainedUNet,
     "pyramid": Pyramid,
     "residual": ResidualNetwork,
@@ -28,10 +28,21 @@ NETWORKS: dict[str, type[ColorNetwork]] = {
     "siggraph17": Siggraph17,
     "unet": UNet,
 }
+"""Name to class; the keyword arguments of the class are the network's configuration."""
 
 __all__ = ["NETWORKS", "ColorNetwork", "Prediction", "build"]
 
 
 def build(name: str, config: dict[str, Any]) -> ColorNetwork:
-    """The network ``name`` with random parameters. Raises KeyError for an unknown name, TypeError for a bad config."""
+    """Build a network with random parameters.
+
+    Args:
+        name: a key of :data:`NETWORKS`.
+        config: keyword arguments of the class.
+
+    Raises:
+        KeyError: the name is unknown.
+        TypeError: the class has no such keyword arguments.
+        ValueError: the class does not support a value.
+    """
     return NETWORKS[name](**config)

@@ -1,7 +1,4 @@
-"""A plain encoder–decoder of convolution, batch norm and ReLU: what color looks like through a narrow place.
-
-It has no paper of its own; it is the U-Net without its skips, against which their worth is measured.
-"""
+"""A convolutional encoder–decoder without skip connections, as a baseline for the U-Nets."""
 
 from __future__ import annotations
 
@@ -15,11 +12,11 @@ from vidcolor.networks.network import ColorNetwork, Prediction
 
 
 class Autoencoder(ColorNetwork):
-    """Grey to ab through a map of stride ``2**downs``.
+    """Encoder–decoder without skip connections, a baseline for the U-Nets.
 
     Args:
-        filters: channels at half size; they double inwards.
-        downs: halvings, and as many doublings.
+        filters: channels at half size; they double with every level.
+        downs: levels that halve the size, and as many that double it.
     """
 
     def __init__(self, *, filters: int = 64, downs: int = 4) -> None:
@@ -34,7 +31,7 @@ class Autoencoder(ColorNetwork):
         self.layers = nn.Sequential(*encoder, *decoder, conv_to_ab(filters // 2, 3))
 
     def predict(
-        self, grey: Tensor, hints: Tensor | None = None, semantics: Sequence[Tensor] | None = None
+        self, grey: Tensor, hints: Tensor | None = None, features: Sequence[Tensor] | None = None
     ) -> Prediction:
-        """ab at full size; see :meth:`ColorNetwork.predict`."""
+        """Predict ab at full size; see :meth:`ColorNetwork.predict`."""
         return bounded_ab(self.layers(grey * 2 - 1))

@@ -1,7 +1,4 @@
-"""Four layers: two convolutions and two transposed ones; the smallest network that colors.
-
-It speaks in R'G'B' or in HSL, luma and all; its luma is only looked at in training.
-"""
+"""A network of four layers that predicts R'G'B' or HSL, from which ab is computed."""
 
 from __future__ import annotations
 
@@ -13,16 +10,17 @@ from torch import Tensor, nn
 from vidcolor.color.lab import full_precision, rgb_to_lab
 from vidcolor.networks.network import ColorNetwork, Prediction
 
-KERNEL = 3
+KERNEL_SIZE = 3
 
 
 def hsl_to_rgb(hue: Tensor, saturation: Tensor, lightness: Tensor) -> Tensor:
-    """HSL (Joblove & Greenberg 1978) to R'G'B'.
+    """Convert HSL (Joblove & Greenberg 1978) to R'G'B'.
 
     Args:
-        hue: (N, H, W), in turns; any number: whole turns do not count, so there is no seam at red to learn around, and
-            the derivative is bounded, which that of an angle from its cosine and sine is not.
-        saturation, lightness: (N, H, W) in [0, 1].
+        hue: (N, H, W) in turns, any number: the function is periodic, so red is no discontinuity, and its derivative is
+            bounded, unlike that of an angle computed from its cosine and sine.
+        saturation: (N, H, W) in [0, 1].
+        lightness: (N, H, W) in [0, 1].
 
     Returns:
         (N, 3, H, W) in [0, 1].
@@ -35,15 +33,15 @@ def hsl_to_rgb(hue: Tensor, saturation: Tensor, lightness: Tensor) -> Tensor:
 
 
 class Cnn4(ColorNetwork):
-    """Grey to R'G'B', and ab from it.
+    """Smallest network: four convolutions that predict R'G'B' or HSL.
 
     Args:
         filters: channels of all layers but the last.
         stride: of every layer, 1 or 2.
-        space: ``rgb``, or ``hsl`` whose hue is a number of turns without bounds.
+        space: ``rgb``, or ``hsl`` with the hue in turns, unbounded.
 
     Raises:
-        ValueError: another ``space``.
+        ValueError: ``space`` is neither.
     """
 
     def __init__(self, *, filters: int = 12, stride: int = 1, space: str = "rgb") -> None:
@@ -53,20 +51,23 @@ class Cnn4(ColorNetwork):
         self.multiple = stride**2
         self.space = space
         self.layers = nn.Sequential(
-            nn.Conv2d(1, filters, KERNEL, stride=stride, padding=1), nn.ReLU(inplace=True),
-            nn.Conv2d(filters, filters, KERNEL, stride=stride, padding=1), nn.ReLU(inplace=True),
-            self._transposed(filters, filters, stride), nn.ReLU(inplace=True),
+            nn.Conv2d(1, filters, KERNEL_SIZE, stride=stride, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(filters, filters, KERNEL_SIZE, stride=stride, padding=1),
+            nn.ReLU(inplace=True),
+            self._transposed(filters, filters, stride),
+            nn.ReLU(inplace=True),
             self._transposed(filters, 3, stride),
-        )  # fmt: skip
+        )
 
     @staticmethod
     def _transposed(inputs: int, outputs: int, stride: int) -> nn.ConvTranspose2d:
-        return nn.ConvTranspose2d(inputs, outputs, KERNEL, stride=stride, padding=1, output_padding=stride - 1)
+        return nn.ConvTranspose2d(inputs, outputs, KERNEL_SIZE, stride=stride, padding=1, output_padding=stride - 1)
 
     def predict(
-        self, grey: Tensor, hints: Tensor | None = None, semantics: Sequence[Tensor] | None = None
+        self, grey: Tensor, hints: Tensor | None = None, features: Sequence[Tensor] | None = None
     ) -> Prediction:
-        """R'G'B' and ab at full size; see :meth:`ColorNetwork.predict`."""
+        """Predict R'G'B' and ab at full size; see :meth:`ColorNetwork.predict`."""
         x = self.layers(grey * 2 - 1).float()
         rgb = x.sigmoid() if self.space == "rgb" else hsl_to_rgb(x[:, 0], x[:, 1].sigmoid(), x[:, 2].sigmoid())
         with full_precision(rgb):

@@ -1,8 +1,8 @@
-"""The ab plane cut into bins, for networks that classify color instead of measuring it (Zhang et al. 2016).
+"""Quantize the ab plane into bins, for networks that classify color (Zhang et al. 2016).
 
-A bin is a square of side 10 Lab units around its centre, a multiple of 10. There is one wherever one of the 2²⁴ colors
-of 8-bit sRGB falls: 261. Zhang et al. count 313 by a rule that they do not print; with no color in them, more bins
-would never be learned.
+A bin is a square of side 10 Lab units whose center is a multiple of 10. There is one for each square that contains one
+of the 2²⁴ colors of 8-bit sRGB: 261. Zhang et al. count 313 by a rule that they do not publish; further bins would
+contain no colors and never be learned.
 """
 
 from __future__ import annotations
@@ -17,24 +17,29 @@ from vidcolor.color.lab import full_precision, rgb_to_lab
 BIN_SIDE = 10.0
 """Lab units."""
 SOFT_BINS = 5
-SOFT_SIGMA = 5.0  # Lab units
+"""Nearest bins over which :func:`soft_encode` distributes a color."""
+SOFT_SIGMA = 5.0
+"""Standard deviation of the Gaussian weights of :func:`soft_encode`, Lab units."""
 TEMPERATURE = 0.38
-"""Between the mean (1) and the mode (0) of a distribution; the value of the paper."""
+"""Default temperature of :func:`annealed_mean`: 1 gives the mean of a distribution, 0 its mode; the paper's value."""
 
 
 @cache
 def bins() -> Tensor:
-    """The centres, float32 (Q, 2), Lab units, on the CPU, in the order of a and then of b. Not to be written to."""
-    # A color may be asked for first inside either of these, and the tensor outlives them.
+    """Return the centers of all bins: float32 (Q, 2), Lab units, on the CPU, sorted by a, then b.
+
+    The tensor is cached: do not write to it.
+    """
+    # The first call may be made inside such a context, and the tensor outlives it.
     with torch.inference_mode(False), torch.device("cpu"):
         cells: Tensor = torch.unique((_surface_ab() / BIN_SIDE).round(), dim=0)
         return cells.mul(BIN_SIDE).float()
 
 
 def _surface_ab() -> Tensor:
-    """ab (M, 2) of the six faces of the RGB cube, in 8-bit steps.
+    """Return ab (M, 2) of the six faces of the RGB cube, in 8-bit steps.
 
-    The faces are enough: from any color inside, L alone can be changed until a face is met, and ab is still the same.
+    The faces suffice: every color inside has the same ab as a color on a face, with another L.
     """
     steps = torch.linspace(0, 1, 256, dtype=torch.float64)
     u, v = torch.meshgrid(steps, steps, indexing="ij")
@@ -45,39 +50,39 @@ def _surface_ab() -> Tensor:
 
 
 def soft_encode(ab: Tensor) -> Tensor:
-    """True colors as distributions over the bins, which a classifier learns (Zhang et al. 2016, section 2.1).
+    """Encode true colors as distributions over the bins, the target of a classifier (Zhang et al. 2016, section 2.1).
 
-    Each color is shared out among its 5 nearest bins, by a Gaussian of σ = 5 Lab units of the distance.
+    Each color is distributed over its 5 nearest bins, with Gaussian weights (σ = 5 Lab units) of the distance.
 
     Args:
         ab: (N, 2, h, w), Lab units.
 
     Returns:
-        (N, Q, h, w) of ``ab``'s dtype and device, adding up to 1 over Q.
+        Probabilities, (N, Q, h, w), of the dtype and on the device of ``ab``; they sum to 1 over Q.
     """
     n, _, h, w = ab.shape
-    places = ab.permute(0, 2, 3, 1).reshape(-1, 2)
-    # Differences, not cdist: its matrix product would lose digits where bins are equally far.
+    colors = ab.permute(0, 2, 3, 1).reshape(-1, 2)
+    # Differences instead of cdist, whose matrix product loses precision where bins are equally far.
     a, b = bins().to(ab).unbind(1)
-    squared = (places[:, :1] - a) ** 2 + (places[:, 1:] - b) ** 2
+    squared = (colors[:, :1] - a) ** 2 + (colors[:, 1:] - b) ** 2
     nearest, index = torch.topk(squared, SOFT_BINS, dim=1, largest=False)
     weights = torch.softmax(-nearest / (2 * SOFT_SIGMA**2), dim=1)
     encoded = torch.zeros_like(squared).scatter_(1, index, weights)
     return encoded.view(n, h, w, -1).permute(0, 3, 1, 2)
 
 
-def annealed_mean(logits: Tensor, temperature: float = TEMPERATURE, centres: Tensor | None = None) -> Tensor:
-    """A color for each distribution: its mean, after the temperature has sharpened it (Zhang et al. 2016, equation 5).
+def annealed_mean(logits: Tensor, temperature: float = TEMPERATURE, centers: Tensor | None = None) -> Tensor:
+    """Return the mean color of each distribution, sharpened by a temperature (Zhang et al. 2016, equation 5).
 
     Args:
         logits: (N, Q, h, w).
-        temperature: above 0; 1 is the mean, towards 0 the mode.
-        centres: :func:`bins`, where they are on the device already.
+        temperature: above 0; 1 gives the mean, near 0 the mode.
+        centers: :func:`bins` on the device of ``logits``; None: they are copied there.
 
     Returns:
         ab, float32 (N, 2, h, w), Lab units.
     """
-    centres = bins() if centres is None else centres
+    centers = bins() if centers is None else centers
     with full_precision(logits):
         probabilities = torch.softmax(logits.float() / temperature, dim=1)
-        return torch.einsum("nqhw,qc->nchw", probabilities, centres.to(probabilities))
+        return torch.einsum("nqhw,qc->nchw", probabilities, centers.to(probabilities))

@@ -1,7 +1,8 @@
-"""The classifier of "Colorful Image Colorization" (Zhang, Isola & Efros 2016): which bin of ab is each place's color?
+"""The network of "Colorful Image Colorization" (Zhang, Isola & Efros 2016), which classifies each pixel's ab bin.
 
 Seven groups of convolutions as in the paper's Table 4, the fifth and sixth dilated, go down to stride 8; the eighth
-comes back to stride 4. Batch norm stands behind the last ReLU of a group, as published, where it cannot be folded.
+goes back to stride 4. As published, batch norm follows the last ReLU of a group, where it cannot be folded into a
+convolution.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from vidcolor.networks.network import ColorNetwork, Prediction
 
 
 def conv_group(inputs: int, outputs: int, layers: int, *, stride: int = 1, dilation: int = 1) -> nn.Sequential:
-    """3×3 convolutions with ReLU, the last with ``stride``, and a batch norm behind them all."""
+    """Build ``layers`` 3×3 convolutions, each with a ReLU, the last with ``stride``, followed by one batch norm."""
     modules: list[nn.Module] = []
     for layer in range(layers):
         step = stride if layer == layers - 1 else 1
@@ -26,17 +27,17 @@ def conv_group(inputs: int, outputs: int, layers: int, *, stride: int = 1, dilat
     return nn.Sequential(*modules, nn.BatchNorm2d(outputs))
 
 
-def centred_lightness(grey: Tensor) -> Tensor:
-    """What both networks of Zhang et al. look at: L, in hundreds and around 0."""
+def centered_lightness(grey: Tensor) -> Tensor:
+    """Convert grey in [0, 1] to (L − 50) / 100, the input of both networks of Zhang et al."""
     return ((grey_to_lightness(grey.float()) - 50) / 100).to(grey)
 
 
 class Eccv16(ColorNetwork):
-    """Grey to logits over the bins, and ab from them.
+    """Classifier over color bins, as in "Colorful Image Colorization" (Zhang et al. 2016).
 
     Args:
-        filters: channels of the first group; 2, 4 and 8 times as many further down.
-        temperature: of the annealed mean that makes ab.
+        filters: channels of the first group; up to 8 times as many at stride 8.
+        temperature: of the annealed mean that converts the distribution to ab.
     """
 
     multiple = 8
@@ -55,17 +56,20 @@ class Eccv16(ColorNetwork):
             conv_group(8 * f, 8 * f, 3, dilation=2),
             conv_group(8 * f, 8 * f, 3),
         )
-        self.register_buffer("bins", bins().clone())  # saved with the rest: on the device, and exact in fp16 and bf16
+        self.register_buffer("bins", bins().clone())  # a buffer: it moves with the network; fp16 and bf16 are exact
         self.enlarge = nn.Sequential(
-            nn.ConvTranspose2d(8 * f, 4 * f, 4, stride=2, padding=1), nn.ReLU(inplace=True),
-            nn.Conv2d(4 * f, 4 * f, 3, padding=1), nn.ReLU(inplace=True),
-            nn.Conv2d(4 * f, 4 * f, 3, padding=1), nn.ReLU(inplace=True),
+            nn.ConvTranspose2d(8 * f, 4 * f, 4, stride=2, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(4 * f, 4 * f, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(4 * f, 4 * f, 3, padding=1),
+            nn.ReLU(inplace=True),
             nn.Conv2d(4 * f, len(self.bins), 1),
-        )  # fmt: skip
+        )
 
     def predict(
-        self, grey: Tensor, hints: Tensor | None = None, semantics: Sequence[Tensor] | None = None
+        self, grey: Tensor, hints: Tensor | None = None, features: Sequence[Tensor] | None = None
     ) -> Prediction:
-        """Logits and ab at a quarter of the size; see :meth:`ColorNetwork.predict`."""
-        logits = self.enlarge(self.groups(centred_lightness(grey)))
+        """Predict logits and ab at a quarter of the size; see :meth:`ColorNetwork.predict`."""
+        logits = self.enlarge(self.groups(centered_lightness(grey)))
         return Prediction(annealed_mean(logits, self.temperature, self.bins), logits=logits)

@@ -1,7 +1,7 @@
-"""EfficientNet-Lite feature extractors: semantics of a picture at strides 2, 4, 8, 16 and 32.
+"""EfficientNet-Lite as a feature extractor: maps at strides 2, 4, 8, 16 and 32.
 
-Architecture: Tan & Le, "EfficientNet" (2019), in the Lite variant of Google's TPU repository (2020): no
-squeeze-and-excitation, ReLU6, stem and head not scaled, TensorFlow's SAME padding.
+Tan & Le, "EfficientNet" (2019), in the Lite variant of Google's TPU repository (2020): no squeeze-and-excitation,
+ReLU6, stem and head not scaled, TensorFlow's SAME padding.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-BATCH_NORM_EPSILON = 1e-3  # TensorFlow's
+BATCH_NORM_EPSILON = 1e-3
+"""TensorFlow's default."""
 STEM_CHANNELS = 32
 EXPANSION = 6
+"""Ratio of hidden to input channels of an inverted residual."""
 
 
 @dataclass(frozen=True)
 class StageShape:
-    """One row of Table 1 of the paper: ``repeats`` blocks of kernel ``kernel``, the first with ``stride``."""
+    """A row of Table 1 of the paper: ``repeats`` blocks with kernel size ``kernel``, the first with ``stride``."""
 
     repeats: int
     kernel: int
@@ -36,22 +38,24 @@ BASE_STAGES = (
     StageShape(4, 5, 2, 192),
     StageShape(1, 3, 1, 320),
 )
-TAPPED_STAGES = (0, 1, 2, 4, 6)  # the last stage at each of the strides 2, 4, 8, 16, 32
-SCALING = {  # width, depth
+OUTPUT_STAGES = (0, 1, 2, 4, 6)
+"""The last stage at each of the strides 2, 4, 8, 16 and 32."""
+SCALING = {
     "efficientnet_lite0": (1.0, 1.0),
     "efficientnet_lite1": (1.0, 1.1),
     "efficientnet_lite2": (1.1, 1.2),
 }
+"""Factors on the channels and on the repeats of :data:`BASE_STAGES`."""
 
 
 def round_channels(channels: float, divisor: int = 8) -> int:
-    """The nearest multiple of ``divisor``, but never more than 10 % below ``channels``."""
+    """Round to a multiple of ``divisor`` that is at most 10 % below ``channels``."""
     rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
     return rounded if rounded >= 0.9 * channels else rounded + divisor
 
 
 def scaled_stages(name: str) -> tuple[StageShape, ...]:
-    """The stages of a Lite network; first and last keep their depth, as published."""
+    """Return the stages of a network of :data:`SCALING`; the first and the last are not repeated more, as published."""
     width, depth = SCALING[name]
     last = len(BASE_STAGES) - 1
     return tuple(
@@ -66,10 +70,10 @@ def scaled_stages(name: str) -> tuple[StageShape, ...]:
 
 
 class SameConv2d(nn.Conv2d):
-    """A convolution with TensorFlow's SAME padding: output size = ceil(input size / stride), the odd pixel last."""
+    """Convolution with TensorFlow's SAME padding: output size ceil(input / stride), odd padding at the end."""
 
-    def padded(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) with zeros around it, as many as it takes."""
+    def pad(self, x: Tensor) -> Tensor:
+        """Pad (N, C, H, W) by zeros as SAME requires."""
         padding = []
         for size, kernel, stride in zip(x.shape[:1:-1], self.kernel_size[::-1], self.stride[::-1], strict=True):
             total = max((math.ceil(size / stride) - 1) * stride + kernel - size, 0)
@@ -77,11 +81,12 @@ class SameConv2d(nn.Conv2d):
         return F.pad(x, padding)
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(self.padded(x))
+        """Convolve (N, C, H, W)."""
+        return super().forward(self.pad(x))
 
 
 def conv_bn(inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1) -> list[nn.Module]:
-    """A convolution without bias and its batch norm."""
+    """Build a convolution without bias and a batch norm."""
     make = nn.Conv2d if stride == 1 else SameConv2d
     padding = kernel // 2 if stride == 1 else 0
     conv = make(inputs, outputs, kernel, stride=stride, padding=padding, groups=groups, bias=False)
@@ -89,7 +94,7 @@ def conv_bn(inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: 
 
 
 class InvertedResidual(nn.Module):
-    """Expand, depthwise, project (MobileNetV2), with a skip where the shape allows it."""
+    """Inverted residual of MobileNetV2: expand, depthwise, project; with a skip connection if the shapes are equal."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -100,12 +105,20 @@ class InvertedResidual(nn.Module):
         self.has_skip = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
+        """Apply the block to (N, inputs, H, W)."""
         y: Tensor = self.layers(x)
         return x + y if self.has_skip else y
 
 
 class EfficientNetLite(nn.Module):
-    """Features at strides 2, 4, 8, 16 and 32 of a picture."""
+    """EfficientNet-Lite without its head.
+
+    Args:
+        name: a key of :data:`SCALING`.
+
+    Attributes:
+        channels: of the five maps.
+    """
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -122,14 +135,21 @@ class EfficientNetLite(nn.Module):
                 inputs = shape.channels
             stages.append(nn.Sequential(*blocks))
         self.stages = nn.ModuleList(stages)
-        self.channels = tuple(shapes[i].channels for i in TAPPED_STAGES)
+        self.channels = tuple(shapes[i].channels for i in OUTPUT_STAGES)
 
     def forward(self, picture: Tensor) -> list[Tensor]:
-        """Grey or R'G'B' (N, 1 or 3, H, W) in [0, 1] to maps (N, channels[i], ceil(H / 2^(i+1)), ceil(W / 2^(i+1)))."""
+        """Compute the maps at strides 2, 4, 8, 16 and 32.
+
+        Args:
+            picture: grey or R'G'B', (N, 1 or 3, H, W) in [0, 1].
+
+        Returns:
+            Five maps, (N, channels[i], ceil(H / 2^(i + 1)), ceil(W / 2^(i + 1))).
+        """
         x = self.stem(((picture * 255 - 127) / 128).expand(-1, 3, -1, -1))
         maps = []
         for index, stage in enumerate(self.stages):
             x = stage(x)
-            if index in TAPPED_STAGES:
+            if index in OUTPUT_STAGES:
                 maps.append(x)
         return maps

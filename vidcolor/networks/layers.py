@@ -1,4 +1,8 @@
-"""What several networks are made of. Convolutions stand before their batch norm in one sequence, so that they fold."""
+"""Layers that several networks share.
+
+A convolution and its batch norm are neighbors in one ``nn.Sequential``, so that they can be folded
+(:mod:`vidcolor.inference.folding`).
+"""
 
 from __future__ import annotations
 
@@ -14,13 +18,13 @@ from vidcolor.networks.network import Prediction
 
 
 def conv_bn_relu(inputs: int, outputs: int, *, stride: int = 1) -> nn.Sequential:
-    """A 3×3 convolution, batch norm, ReLU."""
+    """Build a 3×3 convolution, batch norm and ReLU."""
     conv = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
 
 
 class ResidualBlock(nn.Module):
-    """Two 3×3 convolutions and a shortcut (He et al. 2016), with a 1×1 convolution in it where the shape changes."""
+    """Two 3×3 convolutions and a shortcut (He et al. 2016), which is a 1×1 convolution where the shape changes."""
 
     def __init__(self, inputs: int, outputs: int, *, stride: int = 1) -> None:
         super().__init__()
@@ -30,47 +34,54 @@ class ResidualBlock(nn.Module):
         self.shortcut = nn.Sequential() if same else _projection(inputs, outputs, stride)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Apply the block to (N, inputs, H, W)."""
         return F.relu(self.shortcut(x) + self.layers(x))
 
 
 def _projection(inputs: int, outputs: int, stride: int) -> nn.Sequential:
-    """A 1×1 convolution of every ``stride``-th place, and batch norm.
+    """Build a 1×1 convolution of every ``stride``-th pixel, and batch norm.
 
-    The places are picked first: the gradient of a strided 1×1 convolution of few channels writes beyond its memory
-    (oneDNN in torch 2.15; a processor with AVX-512 and without bf16 ends in a crash).
+    The pixels are picked before the convolution, because the gradient of a strided 1×1 convolution of few channels
+    writes out of bounds (oneDNN in torch 2.15, on processors with AVX-512 and without bf16).
     """
     convolution = nn.Conv2d(inputs, outputs, 1, bias=False)
     layers: list[tuple[str, nn.Module]] = [("0", convolution), ("1", nn.BatchNorm2d(outputs))]
     return nn.Sequential(OrderedDict([("pick", nn.MaxPool2d(1, stride)), *layers] if stride > 1 else layers))
 
 
-MAX_WEIGHED = 1024
-"""Places of a picture up to which the weights between all of them are cheap to make: they grow with the square."""
+MAX_EXPLICIT_POSITIONS = 1024
+"""Positions of a map up to which :func:`attend` may compute the attention matrix, which grows with their square."""
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Scaled dot-product attention of (N, heads, places, channels).
+    """Compute scaled dot-product attention of (N, heads, positions, channels).
 
-    On a CPU, two matrix products take half the time of the fused kernel in bf16 as long as a picture's weights stay in
-    the cache; where gradients are needed, its backward pass takes three to five times theirs in any type.
+    On a CPU, two matrix products take half the time of the fused kernel in bf16 as long as the attention matrix of one
+    picture fits into the cache. With gradients, the fused kernel's backward pass takes three to five times as long in
+    any data type.
     """
     fused_is_faster = q.dtype != torch.bfloat16 and not torch.is_grad_enabled()
-    if q.device.type != "cpu" or q.shape[2] > MAX_WEIGHED or fused_is_faster:
+    if q.device.type != "cpu" or q.shape[2] > MAX_EXPLICIT_POSITIONS or fused_is_faster:
         return F.scaled_dot_product_attention(q, k, v)
     if torch.is_grad_enabled():
-        return _weigh(q, k, v)
-    return torch.stack([_weigh(*picture) for picture in zip(q, k, v, strict=True)])
+        return _attend_explicitly(q, k, v)
+    return torch.stack([_attend_explicitly(*picture) for picture in zip(q, k, v, strict=True)])
 
 
-def _weigh(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+def _attend_explicitly(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Compute attention by way of the whole attention matrix."""
     weights = (q * q.shape[-1] ** -0.5 @ k.transpose(-1, -2)).softmax(dim=-1)
     return torch.matmul(weights, v)
 
 
 class SelfAttention(nn.Module):
-    """A pre-norm transformer layer over all places of a map (Vaswani et al. 2017).
+    """Pre-norm transformer layer over all positions of a map (Vaswani et al. 2017), for maps of any size.
 
-    A depthwise convolution before it tells the places apart (Chu et al. 2021), so that any size will do.
+    Positions are encoded by a depthwise convolution before it (Chu et al. 2021).
+
+    Args:
+        channels: of the map; a multiple of ``heads``.
+        heads: of the attention.
     """
 
     def __init__(self, channels: int, heads: int) -> None:
@@ -84,6 +95,7 @@ class SelfAttention(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(channels, 4 * channels), nn.GELU(), nn.Linear(4 * channels, channels))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Apply the layer to (N, channels, h, w)."""
         n, c, h, w = x.shape
         tokens = (x + self.position(x)).flatten(2).transpose(1, 2)
         qkv = self.to_qkv(self.norm_attention(tokens)).view(n, h * w, 3, self.heads, c // self.heads)
@@ -96,37 +108,43 @@ class SelfAttention(nn.Module):
 
 
 class Concatenate(nn.Module):
-    """Maps (N, C, h, w), one after the other along C."""
+    """Concatenation of maps along the channels, as a module that can be replaced."""
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """Concatenate maps (N, C, h, w) along C."""
         return torch.cat(tuple(maps), dim=1)
 
 
 class DecoderBlock(nn.Module):
-    """Narrow what comes from below, enlarge it, join it with the skips, and refine it with a residual pair.
+    """Decoder level of a U-Net: reduce channels, upsample, join with skip connections, refine by residuals.
 
-    ``skips``: channels of each of them.
+    Args:
+        below: channels of the coarser level.
+        skips: channels of each skip connection.
+        outputs: channels of this level.
     """
 
     def __init__(self, below: int, skips: Sequence[int], outputs: int) -> None:
         super().__init__()
-        self.narrow = nn.Conv2d(below, outputs, 1)  # before the enlargement: a quarter of the work
-        self.joined = (outputs, *skips)
+        self.narrow = nn.Conv2d(below, outputs, 1)  # before upsampling, where it is a quarter of the work
+        self.join_inputs = (outputs, *skips)
         self.concatenate: nn.Module = Concatenate()
-        self.join: nn.Module = conv_bn_relu(sum(self.joined), outputs)
+        self.join: nn.Module = conv_bn_relu(sum(self.join_inputs), outputs)
         self.refine = nn.Sequential(
-            conv_bn_relu(outputs, outputs), nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
+            conv_bn_relu(outputs, outputs),
+            nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
             nn.BatchNorm2d(outputs),
-        )  # fmt: skip
+        )
 
     def forward(self, below: Tensor, skips: Sequence[Tensor]) -> Tensor:
+        """Return (N, outputs, H, W) from the coarser level (N, below, h, w) and skips (N, skips[i], H, W)."""
         below = F.interpolate(self.narrow(below), size=skips[0].shape[-2:], mode="bilinear", align_corners=False)
         x = self.join(self.concatenate((below, *skips)))
         return F.relu(x + self.refine(x))
 
 
 def conv_to_ab(inputs: int, kernel: int) -> nn.Conv2d:
-    """The last convolution, which begins near grey: training need not first take back wild colors."""
+    """Build the last convolution, initialized so that the first predictions are nearly grey."""
     conv = nn.Conv2d(inputs, 2, kernel, padding=kernel // 2)
     nn.init.normal_(conv.weight, std=0.01)
     assert conv.bias is not None
@@ -135,5 +153,5 @@ def conv_to_ab(inputs: int, kernel: int) -> nn.Conv2d:
 
 
 def bounded_ab(x: Tensor) -> Prediction:
-    """The last layer's (N, 2, h, w), without bounds, as ab within ±AB_SCALE."""
+    """Convert the unbounded output of the last layer, (N, 2, h, w), to ab within ±AB_SCALE, by tanh."""
     return Prediction(x.tanh().float() * AB_SCALE)

@@ -1,4 +1,4 @@
-"""What every network of vidcolor is: grey and hints in, a prediction of color out."""
+"""The base class of all networks, and what they predict."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-HINT_CHANNELS = 3  # a, b, confidence
+HINT_CHANNELS = 3
+"""a, b and confidence."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a network says about a batch, at its own size, with its gradient.
-
-    ``ab``: (N, 2, h, w), Lab units; h and w divide the picture's height and width.
-    ``logits``: (N, Q, h', w') over the network's ab bins, of networks that classify.
-    ``rgb``: (N, 3, H, W) R'G'B', of networks that speak in it; its luma is the network's own and only used in training.
-    """
+    """The output of a network for a batch, at the network's own output size, with gradients."""
 
     ab: Tensor
+    """(N, 2, h, w), Lab units; h and w divide the picture's height and width."""
     logits: Tensor | None = None
+    """(N, Q, h', w') over the bins of ab (:mod:`vidcolor.networks.color_bins`), from networks that classify."""
     rgb: Tensor | None = None
+    """R'G'B' (N, 3, H, W), from networks that predict it; its luma is only used in training."""
 
 
 class ColorNetwork(nn.Module):
-    """The base of all networks.
+    """Base class of all networks: grey and optional hints to ab.
 
-    ``config`` holds the keywords that build it again; JSON can say them. ``encoder`` is the part that starts from
-    ImageNet parameters and may stay frozen, or None.
+    Args:
+        config: the keyword arguments that build the network again; JSON values.
     """
 
     multiple: int = 32
     """Height and width of the input must be multiples of this."""
     takes_hints: bool = False
-    """False: hints are ignored, and the network is not trained on them."""
+    """Whether the network uses hints; if not, they are ignored."""
 
     strides: tuple[int, ...] = ()
-    """Of the sizes that the network can speak at, coarse to fine; empty: it knows one alone."""
+    """Output strides to choose from (:attr:`finest`), coarse to fine; empty: the network has only one."""
 
     config: dict[str, Any]
     encoder: nn.Module | None
+    """The part that starts from ImageNet parameters and may stay frozen; None: there is none."""
 
     def __init__(self, config: dict[str, Any]) -> None:
         super().__init__()
@@ -51,41 +51,44 @@ class ColorNetwork(nn.Module):
 
     @property
     def finest(self) -> int:
-        """The stride of the finest level that speaks, one of :attr:`strides`; a coarser one costs less. 0: no choice.
+        """Stride of the output, one of :attr:`strides`; 0 where the network has only one.
 
-        It is part of ``config``, and no parameter depends on it.
+        A coarser one takes less time. It is part of ``config``; no parameter depends on it.
         """
         return int(self.config.get("finest", 0))
 
     @finest.setter
     def finest(self, stride: int) -> None:
         if stride not in self.strides:
-            raise ValueError(f"{type(self).__name__} speaks at strides {self.strides}, not at {stride}")
+            raise ValueError(f"{type(self).__name__} predicts at strides {self.strides}, not at {stride}")
         self.config["finest"] = stride
 
     def encode(self, grey: Tensor) -> list[Tensor]:
-        """Semantics of grey (N, 1, H, W), that can be cached while the encoder is frozen: maps (N, C, H/s, W/s).
+        """Compute the encoder's features of grey (N, 1, H, W), which can be cached while the encoder is frozen.
+
+        Returns:
+            Maps (N, C, H / s, W / s) at several strides s.
 
         Raises:
-            NotImplementedError: a network without an encoder.
+            NotImplementedError: the network has no encoder.
         """
         raise NotImplementedError(f"{type(self).__name__} has no encoder")
 
     def predict(
-        self, grey: Tensor, hints: Tensor | None = None, semantics: Sequence[Tensor] | None = None
+        self, grey: Tensor, hints: Tensor | None = None, features: Sequence[Tensor] | None = None
     ) -> Prediction:
-        """Color at the network's own size; what training looks at.
+        """Predict color at the network's own output size; the loss functions work on this.
 
         Args:
-            grey: (N, 1, H, W), gamma-encoded, in [0, 1]; H and W multiples of :attr:`multiple`.
-            hints: (N, 3, H, W): a and b in units of AB_SCALE, times the confidence; and the confidence, in [0, 1].
-                None means none.
-            semantics: what :meth:`encode` gave for ``grey``; None: it is asked.
+            grey: (N, 1, H, W), gamma-encoded, in [0, 1]; H and W are multiples of :attr:`multiple`.
+            hints: (N, 3, H, W): a and b in units of AB_SCALE, multiplied by the confidence, and the confidence in
+                [0, 1]. None: no hints.
+            features: the result of :meth:`encode` for ``grey``; None: it is computed.
         """
         raise NotImplementedError
 
     def forward(self, grey: Tensor, hints: Tensor | None = None) -> Tensor:
-        """Color for grey pictures: ab (N, 2, H, W) in Lab units; the arguments are those of :meth:`predict`."""
+        """Predict color at full size: ab (N, 2, H, W), Lab units; the arguments are those of :meth:`predict`."""
         ab = self.predict(grey, hints).ab.float()
         if ab.shape[-2:] == grey.shape[-2:]:
             return ab

@@ -1,7 +1,7 @@
 """A U-Net on an ImageNet encoder, without attention or hints.
 
-It is the generator that many take from fastai's DynamicUnet: a ResNet-18 body, and a decoder that enlarges by pixel
-shuffle (Shi et al. 2016) from weights that begin as nearest neighbour (Aitken et al. 2017).
+It resembles fastai's DynamicUnet: a ResNet-18 encoder, and a decoder that upsamples by pixel shuffle (Shi et al. 2016)
+with weights initialized to nearest-neighbor upsampling (Aitken et al. 2017).
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from vidcolor.networks.layers import bounded_ab, conv_bn_relu, conv_to_ab
 from vidcolor.networks.network import ColorNetwork, Prediction
 
 
-def _enlarge(inputs: int, outputs: int, upsampling: str) -> nn.Sequential:
-    """To twice the size."""
+def _upsample(inputs: int, outputs: int, upsampling: str) -> nn.Sequential:
+    """Build a layer that doubles height and width."""
     if upsampling == "pixel_shuffle":
         conv = nn.Conv2d(inputs, 4 * outputs, 1, bias=False)
-        with torch.no_grad():  # the four channels that become one square begin equal
+        with torch.no_grad():  # the four channels of a 2×2 square start equal
             conv.weight.copy_(conv.weight[::4].repeat_interleave(4, dim=0))
         return nn.Sequential(conv, nn.BatchNorm2d(4 * outputs), nn.ReLU(inplace=True), nn.PixelShuffle(2))
     if upsampling == "resize":
@@ -28,21 +28,29 @@ def _enlarge(inputs: int, outputs: int, upsampling: str) -> nn.Sequential:
     raise ValueError(f"unknown upsampling {upsampling!r}; there are: pixel_shuffle, resize")
 
 
-class DecoderBlock(nn.Module):
-    """Enlarge what comes from below, join it with the skip, and refine it."""
+class UpsampleBlock(nn.Module):
+    """Decoder level of a U-Net: upsample, concatenate the skip connection, and convolve twice.
+
+    Args:
+        below: channels of the coarser level.
+        skip: channels of the skip connection.
+        outputs: channels of this level.
+        upsampling: ``pixel_shuffle`` or ``resize``.
+    """
 
     def __init__(self, below: int, skip: int, outputs: int, upsampling: str) -> None:
         super().__init__()
-        self.enlarge = _enlarge(below, outputs, upsampling)
+        self.enlarge = _upsample(below, outputs, upsampling)
         self.refine = nn.Sequential(conv_bn_relu(outputs + skip, outputs), conv_bn_relu(outputs, outputs))
 
     def forward(self, below: Tensor, skip: Tensor) -> Tensor:
+        """Return (N, outputs, 2h, 2w) from the coarser level (N, below, h, w) and the skip (N, skip, 2h, 2w)."""
         x: Tensor = self.refine(torch.cat((self.enlarge(below), skip), dim=1))
         return x
 
 
 class PretrainedUNet(ColorNetwork):
-    """Grey to ab; the outermost skip is the grey picture itself.
+    """U-Net on an ImageNet encoder, without attention; the outermost skip connection is the grey picture.
 
     Args:
         encoder: a name in :data:`vidcolor.networks.encoders.ENCODERS`.
@@ -50,8 +58,8 @@ class PretrainedUNet(ColorNetwork):
         upsampling: ``pixel_shuffle`` or ``resize``.
 
     Raises:
-        KeyError: an unknown ``encoder``.
-        ValueError: another ``upsampling``, or other than five ``decoder_channels``.
+        KeyError: ``encoder`` is unknown.
+        ValueError: ``upsampling`` is unknown, or there are not five ``decoder_channels``.
     """
 
     encoder: nn.Module
@@ -69,20 +77,20 @@ class PretrainedUNet(ColorNetwork):
         skips = (*encoder_module.channels[3::-1], 1)
         below = (encoder_module.channels[4], *decoder_channels[:-1])
         self.decoder = nn.ModuleList(
-            DecoderBlock(inputs, skip, outputs, upsampling)
+            UpsampleBlock(inputs, skip, outputs, upsampling)
             for inputs, skip, outputs in zip(below, skips, decoder_channels, strict=True)
         )
         self.to_ab = conv_to_ab(decoder_channels[-1], 3)
 
     def encode(self, grey: Tensor) -> list[Tensor]:
-        """Semantics of grey (N, 1, H, W): five maps at strides 2, 4, 8, 16 and 32."""
+        """Compute the encoder's features of grey (N, 1, H, W): five maps at strides 2, 4, 8, 16 and 32."""
         return list(self.encoder(grey))
 
     def predict(
-        self, grey: Tensor, hints: Tensor | None = None, semantics: Sequence[Tensor] | None = None
+        self, grey: Tensor, hints: Tensor | None = None, features: Sequence[Tensor] | None = None
     ) -> Prediction:
-        """ab at full size; see :meth:`ColorNetwork.predict`."""
-        *skips, x = semantics or self.encode(grey)
+        """Predict ab at full size; see :meth:`ColorNetwork.predict`."""
+        *skips, x = features or self.encode(grey)
         for block, skip in zip(self.decoder, (*reversed(skips), grey * 2 - 1), strict=True):
             x = block(x, skip)
         return bounded_ab(self.to_ab(x))

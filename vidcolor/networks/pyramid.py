@@ -1,15 +1,15 @@
-"""The default generator: an ImageNet encoder says what is there, attention over the whole picture says what color it
-has, and a decoder says where that color ends.
+"""The default generator: an ImageNet encoder, attention, and a decoder that predicts ab as a Laplacian pyramid.
 
     half size ─► encoder ─┐
     grey ─► encoder ──► 1/32 ─► attention ─► 1/16 ─► attention ─► 1/8 ──────► 1/4 ──────► 1/2
                └──────► 1/16, 1/8, 1/4 ─ skips ─┘      │            │            │           │
     grey, hints ─► detail 1/2 ─► … ─► 1/32 (skips)     ab ─► ×2 ─► + ab ─► ×2 ─► + ab ─► ×2 ─► + ab
 
-Color is said coarsely first, and every finer level adds to it (a Laplacian pyramid, Burt & Adelson 1983): training can
-begin with the coarse levels alone, where a step costs a fraction, and goes on without a break (:attr:`Pyramid.finest`).
-The encoder sees nothing but grey, so that its features can be cached while it is frozen. Hints (Zhang et al. 2017:
-colors and where they are known) enter through the detail path, and at each of its strides as means of what is known.
+The coarsest level predicts ab, and every finer level adds a correction to it (Burt & Adelson 1983). Training can start
+with the coarse levels alone, which takes a fraction of the time, and continue with the finer ones
+(:attr:`Pyramid.finest`). The encoder's input is grey alone, so its features can be cached while it is frozen. Hints
+(Zhang et al. 2017: colors and a mask of where they are known) enter the detail path at each of its strides, averaged
+over the known pixels.
 """
 
 from __future__ import annotations
@@ -25,12 +25,18 @@ from vidcolor.networks.encoders import ENCODERS, encode_two_sizes
 from vidcolor.networks.layers import DecoderBlock, SelfAttention, bounded_ab, conv_bn_relu, conv_to_ab
 from vidcolor.networks.network import HINT_CHANNELS, ColorNetwork, Prediction
 
-HEAD = 64  # channels of an attention head
-KNOWN = 0.01  # the mean confidence of a cell, from which on its color counts as known by half
+HEAD_CHANNELS = 64
+"""Channels of an attention head."""
+HALF_KNOWN = 0.01
+"""Mean confidence of a cell, 0 to 1, at which its color counts as known by half (:func:`known_colors`)."""
 
 
 class DetailPath(nn.Module):
-    """Grey at half its size (four pixels a place) and the hints, going down to stride 32 without semantics."""
+    """Convolutions on grey and hints without a pretrained encoder, from stride 2 down to stride 32.
+
+    Args:
+        channels: at strides 2, 4, 8, 16 and 32.
+    """
 
     def __init__(self, channels: Sequence[int]) -> None:
         super().__init__()
@@ -40,36 +46,49 @@ class DetailPath(nn.Module):
         )
 
     def forward(self, grey: Tensor, hints: Tensor | None) -> list[Tensor]:
-        """Maps at strides 2, 4, 8, 16 and 32."""
+        """Return maps at strides 2, 4, 8, 16 and 32 of grey (N, 1, H, W) and hints (N, 3, H, W) or None."""
         cells = None if hints is None else F.avg_pool2d(hints.contiguous(memory_format=torch.channels_last), 2)
-        x = self.first(with_colors(F.pixel_unshuffle(grey, 2).contiguous(memory_format=torch.channels_last), cells))
+        x = self.first(append_hints(F.pixel_unshuffle(grey, 2).contiguous(memory_format=torch.channels_last), cells))
         maps = [x]
         for level, down in enumerate(self.down):
-            x = down(with_colors(x, cells))
+            x = down(append_hints(x, cells))
             maps.append(x)
             if cells is not None and level + 1 < len(self.down):
                 cells = F.avg_pool2d(cells, 2)
         return maps
 
 
-def with_colors(x: Tensor, cells: Tensor | None) -> Tensor:
-    """(N, C, h, w) and, as three further channels, what hints say there; None: nothing."""
+def append_hints(x: Tensor, cells: Tensor | None) -> Tensor:
+    """Append the hints to a map as three channels.
+
+    Args:
+        x: (N, C, h, w).
+        cells: the mean of the hints over each position, (N, 3, h, w); None: no hints, the channels are 0.
+
+    Returns:
+        (N, C + 3, h, w).
+    """
     n, _, h, w = x.shape
-    # As channels last, as all maps are in use: or else they are all rearranged here.
+    # In the channels-last layout, like all maps at inference: otherwise the concatenation would copy them to another.
     colors = x.new_zeros(n, h, w, HINT_CHANNELS).movedim(-1, 1) if cells is None else known_colors(cells)
     return torch.cat((x, colors), dim=1)
 
 
 def known_colors(cells: Tensor) -> Tensor:
-    """Means of hints over cells (N, 3, h, w) to the mean of the colors that are known there, and how far they are.
+    """Convert means of hints over cells to the mean color of their known pixels.
 
-    Colors weigh as much as their confidence. Without any the three channels are 0.
+    Args:
+        cells: (N, 3, h, w): the means of a and b times the confidence, and of the confidence.
+
+    Returns:
+        (N, 3, h, w): the means of a and b weighted by confidence, and how far they are known, 0 to 1; all are 0 in
+        cells without hints.
     """
-    return cells / (cells[:, 2:] + KNOWN)
+    return cells / (cells[:, 2:] + HALF_KNOWN)
 
 
 class Pyramid(ColorNetwork):
-    """Grey and hints to ab.
+    """Default network: ImageNet encoder, attention, coarse-to-fine decoder, color hints.
 
     Args:
         encoder: a name in :data:`vidcolor.networks.encoders.ENCODERS`.
@@ -107,15 +126,17 @@ class Pyramid(ColorNetwork):
         encoder_module = ENCODERS[encoder]()
         self.encoder = encoder_module
         self.finest = finest
-        semantic: tuple[int, ...] = tuple(encoder_module.channels)
+        encoder_channels: tuple[int, ...] = tuple(encoder_module.channels)
         self.detail = DetailPath(detail_channels)
-        self.scene = nn.Conv2d(2 * semantic[4] + semantic[3] + detail_channels[4], width, 1)
+        self.scene = nn.Conv2d(2 * encoder_channels[4] + encoder_channels[3] + detail_channels[4], width, 1)
         at32, at16 = attention_layers
-        self.attention = nn.Sequential(*(SelfAttention(width, heads=max(width // HEAD, 1)) for _ in range(at32)))
+        self.attention = nn.Sequential(
+            *(SelfAttention(width, heads=max(width // HEAD_CHANNELS, 1)) for _ in range(at32))
+        )
         skips = (
-            (semantic[3], detail_channels[3]),
-            (semantic[2], detail_channels[2]),
-            (semantic[1], detail_channels[1]),
+            (encoder_channels[3], detail_channels[3]),
+            (encoder_channels[2], detail_channels[2]),
+            (encoder_channels[1], detail_channels[1]),
             (detail_channels[0],),
         )
         below = (width, *decoder_channels[:-1])
@@ -123,21 +144,23 @@ class Pyramid(ColorNetwork):
             DecoderBlock(b, s, o) for b, s, o in zip(below, skips, decoder_channels, strict=True)
         )
         first = decoder_channels[0]
-        self.attention16 = nn.Sequential(*(SelfAttention(first, heads=max(first // HEAD, 1)) for _ in range(at16)))
+        self.attention16 = nn.Sequential(
+            *(SelfAttention(first, heads=max(first // HEAD_CHANNELS, 1)) for _ in range(at16))
+        )
         to_ab = [conv_to_ab(channels, 3) for channels in decoder_channels]
         for finer in to_ab[1:]:
-            nn.init.zeros_(finer.weight)  # each level begins with what the coarser ones say
+            nn.init.zeros_(finer.weight)  # so that each finer level starts without a correction
         self.to_ab = nn.ModuleList(to_ab)
 
     def encode(self, grey: Tensor) -> list[Tensor]:
-        """Semantics of grey (N, 1, H, W): six maps, at strides 4, 8, 16, 32 and, from half size, 32 and 64."""
+        """Compute the encoder's features of grey (N, 1, H, W): six maps, as :func:`encode_two_sizes` returns them."""
         return encode_two_sizes(self.encoder, grey)
 
     def predict(
-        self, grey: Tensor, hints: Tensor | None = None, semantics: Sequence[Tensor] | None = None
+        self, grey: Tensor, hints: Tensor | None = None, features: Sequence[Tensor] | None = None
     ) -> Prediction:
-        """ab at the stride :attr:`finest`; see :meth:`ColorNetwork.predict`."""
-        s4, s8, s16, s32, half16, half32 = semantics or self.encode(grey)
+        """Predict ab at the stride :attr:`finest`; see :meth:`ColorNetwork.predict`."""
+        s4, s8, s16, s32, half16, half32 = features or self.encode(grey)
         d2, d4, d8, d16, d32 = self.detail(grey, hints)
         size = s32.shape[-2:]
         scene = (F.interpolate(half, size=size, mode="bilinear", align_corners=False) for half in (half16, half32))
@@ -148,7 +171,7 @@ class Pyramid(ColorNetwork):
             x = block(x, skip)
             if stride == self.strides[0]:
                 x = self.attention16(x)
-            level = to_ab(x).contiguous()  # two channels are enlarged faster as planes
+            level = to_ab(x).contiguous()  # interpolation of two channels is faster in this layout
             if ab is not None:
                 level = level + F.interpolate(ab, scale_factor=2.0, mode="bilinear", align_corners=False)
             ab = level

@@ -1,6 +1,6 @@
-"""A residual network (He et al. 2016) that keeps the picture's size: it loses no detail, and sees little of the scene.
+"""A residual network (He et al. 2016) at full size throughout, with a small receptive field.
 
-Its form is that of super-resolution networks (Ledig et al. 2017), without the enlargement.
+It has the form of a super-resolution network (Ledig et al. 2017) without upsampling.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from vidcolor.networks.network import ColorNetwork, Prediction
 
 
 class ResidualNetwork(ColorNetwork):
-    """Every place sees ``2 * blocks + 4`` pixels on each side.
+    """Residual blocks at full size; each pixel depends on ``2 * blocks + 4`` pixels on each side.
 
     Args:
-        filters: channels throughout. Every activation is as large as the picture: memory and time grow with it.
+        filters: channels of all layers. All activations have the size of the picture, so time and memory are high.
         blocks: residual blocks.
     """
 
@@ -27,13 +27,15 @@ class ResidualNetwork(ColorNetwork):
         super().__init__({"filters": filters, "blocks": blocks})
         first = nn.Conv2d(1, filters, 7, padding=3, bias=False)
         self.layers = nn.Sequential(
-            first, nn.BatchNorm2d(filters), nn.ReLU(inplace=True),
+            first,
+            nn.BatchNorm2d(filters),
+            nn.ReLU(inplace=True),
             *(ResidualBlock(filters, filters) for _ in range(blocks)),
             conv_to_ab(filters, 3),
-        )  # fmt: skip
+        )
 
     def predict(
-        self, grey: Tensor, hints: Tensor | None = None, semantics: Sequence[Tensor] | None = None
+        self, grey: Tensor, hints: Tensor | None = None, features: Sequence[Tensor] | None = None
     ) -> Prediction:
-        """ab at full size; see :meth:`ColorNetwork.predict`."""
+        """Predict ab at full size; see :meth:`ColorNetwork.predict`."""
         return bounded_ab(self.layers(grey * 2 - 1))

@@ -1,6 +1,6 @@
-"""A U-Net of residual blocks (Zhang, Liu & Wang 2018), enlarging by transposed or by resize-convolution.
+"""A U-Net of residual blocks (Zhang, Liu & Wang 2018), with transposed or resize-convolutions.
 
-Transposed convolutions can leave a checkerboard; enlarging first and convolving then cannot (Odena et al. 2016).
+Transposed convolutions can cause checkerboard artifacts; resizing before a convolution does not (Odena et al. 2016).
 """
 
 from __future__ import annotations
@@ -14,11 +14,9 @@ from torch import Tensor, nn
 from vidcolor.networks.layers import ResidualBlock, bounded_ab, conv_to_ab
 from vidcolor.networks.network import ColorNetwork, Prediction
 
-WIDEST = 16  # times ``filters``
 
-
-def _enlarge(inputs: int, outputs: int, upsampling: str) -> nn.Sequential:
-    """To twice the size."""
+def _upsample(inputs: int, outputs: int, upsampling: str) -> nn.Sequential:
+    """Build a layer that doubles height and width."""
     if upsampling == "transposed":
         return nn.Sequential(nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1))
     if upsampling == "resize":
@@ -27,7 +25,7 @@ def _enlarge(inputs: int, outputs: int, upsampling: str) -> nn.Sequential:
 
 
 class ResidualUNet(ColorNetwork):
-    """One residual block a level on the way down and one on the way up.
+    """U-Net with one residual block per level in the encoder and one in the decoder.
 
     Args:
         filters: channels at full size; they double with every level, up to 16 times as many.
@@ -35,23 +33,23 @@ class ResidualUNet(ColorNetwork):
         upsampling: ``transposed`` or ``resize``.
 
     Raises:
-        ValueError: another ``upsampling``.
+        ValueError: ``upsampling`` is unknown.
     """
 
     def __init__(self, *, filters: int = 32, downs: int = 5, upsampling: str = "transposed") -> None:
         super().__init__({"filters": filters, "downs": downs, "upsampling": upsampling})
         self.multiple = 2**downs
-        widths = [filters * min(2**level, WIDEST) for level in range(downs + 1)]
+        widths = [filters * min(2**level, 16) for level in range(downs + 1)]
         self.first = ResidualBlock(1, widths[0])
         self.down = nn.ModuleList(ResidualBlock(fine, coarse, stride=2) for fine, coarse in pairwise(widths))
-        self.enlarge = nn.ModuleList(_enlarge(coarse, fine, upsampling) for fine, coarse in pairwise(widths))
+        self.enlarge = nn.ModuleList(_upsample(coarse, fine, upsampling) for fine, coarse in pairwise(widths))
         self.join = nn.ModuleList(ResidualBlock(2 * fine, fine) for fine in widths[:-1])
         self.to_ab = conv_to_ab(widths[0], 1)
 
     def predict(
-        self, grey: Tensor, hints: Tensor | None = None, semantics: Sequence[Tensor] | None = None
+        self, grey: Tensor, hints: Tensor | None = None, features: Sequence[Tensor] | None = None
     ) -> Prediction:
-        """ab at full size; see :meth:`ColorNetwork.predict`."""
+        """Predict ab at full size; see :meth:`ColorNetwork.predict`."""
         skips = [self.first(grey * 2 - 1)]
         for down in self.down:
             skips.append(down(skips[-1]))

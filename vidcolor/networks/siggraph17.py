@@ -1,12 +1,12 @@
-"""The network of "Real-Time User-Guided Image Colorization" (Zhang et al. 2017): a U-Net that takes points of color.
+"""The network of "Real-Time User-Guided Image Colorization" (Zhang et al. 2017): a U-Net with color hints.
 
     L, ab, mask ─► 1 ──► 2 ──► 3 ──► 4 ─► 5 ─► 6 ─► 7      strides 1, 2, 4, then 8; 5 and 6 dilated
-                   │     │     └──────────────────► 8 ─► logits over the bins of ab, where asked for
+                   │     │     └──────────────────► 8 ─► logits over the bins of ab (optional)
                    │     └────────────────────────► 9
                    └──────────────────────────────► 10 ─► ab
 
-Its groups are those of :mod:`vidcolor.networks.eccv16`; between them every second pixel is taken. No hint is a mask of
-zeros, and automatic color.
+The groups are those of :mod:`vidcolor.networks.eccv16`; between them every second pixel is taken. Without hints their
+three channels are 0.
 """
 
 from __future__ import annotations
@@ -18,13 +18,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vidcolor.networks.color_bins import bins
-from vidcolor.networks.eccv16 import centred_lightness, conv_group
+from vidcolor.networks.eccv16 import centered_lightness, conv_group
 from vidcolor.networks.layers import bounded_ab, conv_to_ab
 from vidcolor.networks.network import HINT_CHANNELS, ColorNetwork, Prediction
 
 
 class UpGroup(nn.Module):
-    """Enlarge what comes from below, add the skip to it, and convolve the sum."""
+    """Decoder group: upsample, add the skip connection, and convolve the sum.
+
+    Args:
+        below: channels of the coarser level.
+        skip: channels of the skip connection.
+        outputs: channels of the sum.
+        rest: is applied to the sum after a ReLU.
+    """
 
     def __init__(self, below: int, skip: int, outputs: int, rest: nn.Sequential) -> None:
         super().__init__()
@@ -33,17 +40,18 @@ class UpGroup(nn.Module):
         self.rest = rest
 
     def forward(self, below: Tensor, skip: Tensor) -> Tensor:
+        """Return the result of ``rest`` from the coarser level (N, below, h, w) and the skip (N, skip, 2h, 2w)."""
         x: Tensor = self.rest(F.relu(self.enlarge(below) + self.shortcut(skip)))
         return x
 
 
 class Siggraph17(ColorNetwork):
-    """Grey and hints to ab.
+    """U-Net with color hints, as in "Real-Time User-Guided Image Colorization" (Zhang et al. 2017).
 
     Args:
-        filters: channels of the first group; up to 8 times as many further down.
-        classification: whether there are also logits over the bins, at a quarter of the size. A recipe without a loss
-            on them should say no: their layer would not train.
+        filters: channels of the first group; up to 8 times as many at stride 8.
+        classification: whether to predict logits over the bins too, at a quarter of the size. Without a loss on them
+            their layer is not trained.
     """
 
     multiple = 8
@@ -69,12 +77,12 @@ class Siggraph17(ColorNetwork):
         self.to_logits = nn.Conv2d(4 * f, len(bins()), 1) if classification else None
 
     def predict(
-        self, grey: Tensor, hints: Tensor | None = None, semantics: Sequence[Tensor] | None = None
+        self, grey: Tensor, hints: Tensor | None = None, features: Sequence[Tensor] | None = None
     ) -> Prediction:
-        """ab at full size; see :meth:`ColorNetwork.predict`."""
+        """Predict ab, and logits if there are any; ab has full size; see :meth:`ColorNetwork.predict`."""
         if hints is None:
             hints = grey.new_zeros(grey.shape[0], HINT_CHANNELS, *grey.shape[-2:])
-        x1 = self.group1(torch.cat((centred_lightness(grey), hints), dim=1))
+        x1 = self.group1(torch.cat((centered_lightness(grey), hints), dim=1))
         x2 = self.group2(x1[..., ::2, ::2])
         x3 = self.group3(x2[..., ::2, ::2])
         x8 = self.group8(self.middle(x3[..., ::2, ::2]), x3)

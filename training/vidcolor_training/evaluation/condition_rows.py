@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from vidcolor.frames import FloatArray
-from vidcolor.inference.colorizer import Guided, Predictor
+from vidcolor.inference.colorizer import HintPredictor, Predictor
 from vidcolor_training.evaluation.conditions import CONDITIONS, Shown, show, to_part
 from vidcolor_training.evaluation.evaluator import StillPicture, join, still_pictures, uncolored
 from vidcolor_training.evaluation.metric_info import OVER_CLEAN
@@ -46,7 +46,7 @@ class Compared:
 
 
 def add_conditions(
-    report: Report, sources: Sequence[Path], colorizers: Mapping[str, Predictor | Guided], *, quiet: bool = False
+    report: Report, sources: Sequence[Path], colorizers: Mapping[str, Predictor | HintPredictor], *, quiet: bool = False
 ) -> Report:
     """A report of stills with one more row for each colorizer under each condition, named "weights: condition".
 
@@ -86,7 +86,7 @@ def row_name(weights: str, condition: str) -> str:
 
 
 def compare(
-    picture: StillPicture, colorizer: Predictor | Guided, conditions: Sequence[str]
+    picture: StillPicture, colorizer: Predictor | HintPredictor, conditions: Sequence[str]
 ) -> Iterator[tuple[str, Compared]]:
     """Color a picture once as it is and once under each condition."""
     clean_ab = colorizer.predict(picture.grey[None])[0]
@@ -106,14 +106,14 @@ def compare(
         yield name, compared
 
 
-def _predict(colorizer: Predictor | Guided, shown: Shown) -> FloatArray:
+def _predict(colorizer: Predictor | HintPredictor, shown: Shown) -> FloatArray:
     grey = np.ascontiguousarray(shown.grey)[None]
     if shown.hints is None:
         return colorizer.predict(grey)[0]
-    return cast(Guided, colorizer).predict(grey, shown.hints[None])[0]
+    return cast(HintPredictor, colorizer).predict(grey, shown.hints[None])[0]
 
 
-def _conditions_for(colorizer: Predictor | Guided) -> list[str]:
+def _conditions_for(colorizer: Predictor | HintPredictor) -> list[str]:
     hears = getattr(colorizer, "takes_hints", False)
     return [name for name, condition in CONDITIONS.items() if hears or not condition.guided]
 

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from vidcolor.errors import OptionError
-from vidcolor.networks.encoders import ENCODERS, imagenet_normalised
+from vidcolor.networks.encoders import ENCODERS, normalize_imagenet
 
 VGG16_BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512))  # channels, with max pooling between blocks
 
@@ -28,7 +28,7 @@ class TappedFeatures(nn.Module):
 
     def forward(self, rgb: Tensor) -> list[Tensor]:
         """R'G'B' (N, 3, H, W), in [0, 1] but for colors outside sRGB, to a map for every tap, finest first."""
-        x, maps = imagenet_normalised(rgb), []
+        x, maps = normalize_imagenet(rgb), []
         for index, layer in enumerate(self.features):
             x = layer(x)
             if index in self.taps:

@@ -12,11 +12,11 @@ from vidcolor.inference.folding import fold_batch_norm
 from vidcolor.networks import NETWORKS, build
 from vidcolor.networks.efficientnet_lite import scaled_stages
 from vidcolor.networks.encoders import ENCODERS
-from vidcolor.networks.generator import Generator
+from vidcolor.networks.multiscale_unet import MultiscaleUNet
 
 
 @pytest.fixture(scope="module")
-def generator() -> Generator:
+def generator() -> MultiscaleUNet:
     """A small generator with random parameters that do say something."""
     network = small_generator()
     with torch.no_grad():  # batch norms that are not the identity, so that folding has something to fold
@@ -48,15 +48,15 @@ def test_lite2_has_the_published_shape() -> None:
 
 
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (64, 96), (160, 32)])
-def test_any_multiple_of_32_will_do(generator: Generator, height: int, width: int) -> None:
-    """ab comes at the size of the input, in Lab units within the scale."""
+def test_any_multiple_of_32_will_do(generator: MultiscaleUNet, height: int, width: int) -> None:
+    """The ab planes have the size of the input, in Lab units within the scale."""
     with torch.inference_mode():
         ab = generator(torch.rand(2, 1, height, width))
     assert ab.shape == (2, 2, height, width)
     assert ab.abs().max() <= 110
 
 
-def test_hints_of_no_confidence_are_no_hints(generator: Generator) -> None:
+def test_hints_of_no_confidence_are_no_hints(generator: MultiscaleUNet) -> None:
     """A hint map of zeros equals none; a confident one changes the color."""
     grey = torch.rand(1, 1, 64, 64)
     with torch.inference_mode():
@@ -65,7 +65,7 @@ def test_hints_of_no_confidence_are_no_hints(generator: Generator) -> None:
         assert not torch.allclose(generator(grey, torch.ones(1, 3, 64, 64)), plain)
 
 
-def test_folding_changes_nothing(generator: Generator) -> None:
+def test_folding_changes_nothing(generator: MultiscaleUNet) -> None:
     """With batch norms folded into the convolutions the colors stay the same, up to rounding."""
     folded = fold_batch_norm(copy.deepcopy(generator))
     assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in folded.modules())
@@ -74,7 +74,7 @@ def test_folding_changes_nothing(generator: Generator) -> None:
         torch.testing.assert_close(folded(grey), generator(grey), atol=1e-2, rtol=1e-3)
 
 
-def test_config_rebuilds_the_network(generator: Generator) -> None:
+def test_config_rebuilds_the_network(generator: MultiscaleUNet) -> None:
     """What a generator says of itself is enough to build it again."""
     again = NETWORKS["multiscale_unet"](**generator.config)
     again.load_state_dict(generator.state_dict(), strict=True)

@@ -1,14 +1,14 @@
-"""The default generator: a U-Net on an ImageNet encoder, with self-attention, three input scales and hints.
+"""A U-Net on an ImageNet encoder, with self-attention, three input scales and color hints.
 
-                     half size ─► encoder ─┐ (strides 32 and 64 of the picture: the scene)
+                     half size ─► encoder ─┐ (strides 32 and 64)
     grey ─► encoder ─► 1/32 ───────────────┴─► attention ─► 1/16 ─► attention ─► 1/8 ─► 1/4 ─► 1/2 ─► ab
               └──────► 1/16, 1/8, 1/4 ─────────────────────►  skips  ◄──┐
     grey, double size, hints ─► detail 1/2 ─► 1/4 ─► 1/8 ─► 1/16 ─► 1/32 ┘
 
-It follows the multi-scale conditional-GAN generator with ResNet-18 semantics that the recipe ``multiscale-attention``
-names, with the encoder as a parameter. The encoder sees nothing but grey, so that its features can be cached while it
-is frozen; hints (Zhang et al. 2017: colors and where they are known) enter through the detail path and reach every
-place through the attention.
+It follows the multi-scale conditional-GAN generator that the recipe ``multiscale-attention`` names, with the encoder
+as a parameter. The encoder's input is grey alone, so its features can be cached while it is frozen. Hints (Zhang et
+al. 2017: colors and a mask of where they are known) enter through the detail path and reach every position through the
+attention.
 """
 
 from __future__ import annotations
@@ -25,8 +25,12 @@ from vidcolor.networks.layers import DecoderBlock, SelfAttention, bounded_ab, co
 from vidcolor.networks.network import HINT_CHANNELS, ColorNetwork, Prediction
 
 
-class DetailPath(nn.Module):
-    """Grey at its own and at double size, and the hints, going down to stride 32 without semantics."""
+class MultiscaleDetailPath(nn.Module):
+    """Convolutions on grey at its own and at double size and on the hints, from stride 2 down to stride 32.
+
+    Args:
+        channels: at strides 2, 4, 8, 16 and 32.
+    """
 
     def __init__(self, channels: Sequence[int]) -> None:
         super().__init__()
@@ -41,6 +45,7 @@ class DetailPath(nn.Module):
         self.down = nn.ModuleList(conv_bn_relu(fine, coarse, stride=2) for fine, coarse in pairwise(channels))
 
     def forward(self, grey: Tensor, hints: Tensor) -> list[Tensor]:
+        """Return maps at strides 2, 4, 8, 16 and 32 of grey (N, 1, H, W) and hints (N, 3, H, W)."""
         double = self.double_size(F.interpolate(grey, scale_factor=2.0, mode="bilinear", align_corners=False))
         x = self.first(torch.cat((double, F.pixel_unshuffle(grey, 2), F.avg_pool2d(hints, 2)), dim=1))
         maps = [x]
@@ -50,8 +55,8 @@ class DetailPath(nn.Module):
         return maps
 
 
-class Generator(ColorNetwork):
-    """Grey and hints to ab.
+class MultiscaleUNet(ColorNetwork):
+    """U-Net on an ImageNet encoder with attention, three input scales and color hints.
 
     Args:
         encoder: a name in :data:`vidcolor.networks.encoders.ENCODERS`.
@@ -85,29 +90,29 @@ class Generator(ColorNetwork):
         )
         encoder_module = ENCODERS[encoder]()
         self.encoder = encoder_module
-        semantic: tuple[int, ...] = tuple(encoder_module.channels)
-        self.detail = DetailPath(detail_channels)
-        self.scene = nn.Conv2d(2 * semantic[4] + semantic[3] + detail_channels[4], width, 1)
+        encoder_channels: tuple[int, ...] = tuple(encoder_module.channels)
+        self.detail = MultiscaleDetailPath(detail_channels)
+        self.scene = nn.Conv2d(2 * encoder_channels[4] + encoder_channels[3] + detail_channels[4], width, 1)
         self.attention = nn.Sequential(*(SelfAttention(width, heads=width // 40) for _ in range(attention_layers)))
         at16, at8, at4, at2 = decoder_channels
-        self.block16 = DecoderBlock(width, (semantic[3], detail_channels[3]), at16)
+        self.block16 = DecoderBlock(width, (encoder_channels[3], detail_channels[3]), at16)
         self.attention16 = SelfAttention(at16, heads=at16 // 32)
-        self.block8 = DecoderBlock(at16, (semantic[2], detail_channels[2]), at8)
-        self.block4 = DecoderBlock(at8, (semantic[1], detail_channels[1]), at4)
+        self.block8 = DecoderBlock(at16, (encoder_channels[2], detail_channels[2]), at8)
+        self.block4 = DecoderBlock(at8, (encoder_channels[1], detail_channels[1]), at4)
         self.block2 = DecoderBlock(at4, (detail_channels[0],), at2)
         self.to_ab = conv_to_ab(at2, 3)
 
     def encode(self, grey: Tensor) -> list[Tensor]:
-        """Semantics of grey (N, 1, H, W): six maps, at strides 4, 8, 16, 32 and, from half size, 32 and 64."""
+        """Compute the encoder's features of grey (N, 1, H, W): six maps, as :func:`encode_two_sizes` returns them."""
         return encode_two_sizes(self.encoder, grey)
 
     def predict(
-        self, grey: Tensor, hints: Tensor | None = None, semantics: Sequence[Tensor] | None = None
+        self, grey: Tensor, hints: Tensor | None = None, features: Sequence[Tensor] | None = None
     ) -> Prediction:
-        """ab at half size; see :meth:`ColorNetwork.predict`."""
+        """Predict ab at half size; see :meth:`ColorNetwork.predict`."""
         if hints is None:
             hints = grey.new_zeros(grey.shape[0], HINT_CHANNELS, *grey.shape[-2:])
-        s4, s8, s16, s32, half16, half32 = semantics or self.encode(grey)
+        s4, s8, s16, s32, half16, half32 = features or self.encode(grey)
         d2, d4, d8, d16, d32 = self.detail(grey, hints)
         size = s32.shape[-2:]
         scene = (F.interpolate(half, size=size, mode="bilinear", align_corners=False) for half in (half16, half32))
