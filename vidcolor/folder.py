@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from vidcolor.errors import InputError, OptionError, OutputError, ResourceError, VidcolorError, message_with_notes
-from vidcolor.files.paths import is_anything, is_file, is_folder, resolved
+from vidcolor.files.paths import is_file, is_folder, path_exists, resolve_path
 from vidcolor.files.suffixes import FILM_SUFFIXES, is_picture, output_name
 from vidcolor.frames import FloatArray
 from vidcolor.inference.colorizer import Predictor
@@ -191,11 +191,11 @@ def plan_folder(source: Path, dest: Path) -> FolderPlan:
     """
     if not is_folder(source):
         raise InputError(f"{source}: is no folder; expected one with pictures or films")
-    if is_anything(dest) and not is_folder(dest):
+    if path_exists(dest) and not is_folder(dest):
         raise OutputError(f"{dest}: is a file; a folder's output is a folder")
-    if resolved(dest) == resolved(source):
+    if resolve_path(dest) == resolve_path(source):
         raise OutputError(f"{dest}: is the input folder itself; choose another output")
-    files = sorted(_walk(source, (resolved(dest),)))
+    files = sorted(_walk(source, (resolve_path(dest),)))
     media = [Job(file, dest / output_name(file.relative_to(source))) for file in files if _is_media(file)]
     jobs, failed = _without_clashes(media)
     if not media:
@@ -210,7 +210,7 @@ def _walk(folder: Path, avoided: tuple[Path, ...]) -> Iterator[Path]:
 
     Those are the output, and the folders above, which a link may lead back to; all are resolved.
     """
-    real = resolved(folder)
+    real = resolve_path(folder)
     if real in avoided:
         return
     try:
@@ -230,19 +230,19 @@ def _is_media(file: Path) -> bool:
     A broken link or a file that cannot be reached is one too, so that it is reported; a pipe is none.
     """
     named_so = is_picture(file) or file.suffix.lower() in FILM_SUFFIXES
-    return named_so and not file.name.startswith(".") and (is_file(file) or not is_anything(file))
+    return named_so and not file.name.startswith(".") and (is_file(file) or not path_exists(file))
 
 
 def _without_clashes(jobs: list[Job]) -> tuple[list[Job], list[tuple[Path, str]]]:
     """Return the jobs that replace neither another job's output nor an input, and the others with the reason."""
-    inputs = {resolved(job.source) for job in jobs}
+    inputs = {resolve_path(job.source) for job in jobs}
     kept: dict[Path, Job] = {}
     failed = []
     for job in jobs:
         if job.dest in kept:
             reason = f"{job.source}: would be written to {job.dest}, as {kept[job.dest].source} is; rename one of them"
             failed.append((job.source, reason))
-        elif resolved(job.dest) in inputs:
+        elif resolve_path(job.dest) in inputs:
             reason = f"{job.source}: its output {job.dest} is an input; choose another output folder"
             failed.append((job.source, reason))
         else:
@@ -360,7 +360,7 @@ def _create_folder(job: Job, dest: Path) -> None:
         OutputError: it cannot be created, or a link leads out of ``dest``.
     """
     folder = job.dest.parent
-    if not resolved(folder).is_relative_to(resolved(dest)):
+    if not resolve_path(folder).is_relative_to(resolve_path(dest)):
         raise OutputError(f"{job.dest}: lies outside {dest}, by a link; nothing is written there")
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from vidcolor.color.chroma import ab_to_chroma, codes, fade, upsample, upsample_field
+from vidcolor.color.chroma import ab_to_chroma, fade, to_codes, upsample, upsample_field
 from vidcolor.color.chroma_table import ChromaTable, table_for
-from vidcolor.color.luma import moment, quarter_turns, resize_plane, seen
+from vidcolor.color.luma import field_luma, luma_to_grey, quarter_turns, resize_plane
 from vidcolor.color.luma_weights import luma_weights
 from vidcolor.color.transfer import grey_to_signal
 from vidcolor.frames import ChromaFormat, FloatArray, Frame, Plane, VideoSpec
@@ -58,7 +58,7 @@ def render_frame(
         return _of_two_fields(frame, frame.ab, spec, chroma, table, saturation)
     luma = resize_plane(frame.picture.luma, (chroma.width, chroma.height))
     small = _small_chroma(frame.grey, frame.ab, spec, table, saturation)
-    return codes(luma, upsample(small, spec, chroma), spec, chroma.bit_depth, table.weights)
+    return to_codes(luma, upsample(small, spec, chroma), spec, chroma.bit_depth, table.weights)
 
 
 def _of_two_fields(
@@ -70,16 +70,16 @@ def _of_two_fields(
     """
     picture = frame.picture
     height, width = np.rot90(frame.grey, -quarter_turns(spec)).shape
-    second = seen(moment(picture, second=True), (width, height), spec)
+    second = luma_to_grey(field_luma(picture, second=True), (width, height), spec)
     flow = flow_to(to_levels(frame.grey), to_levels(second), flow_estimator(finest=2))
     planes = np.empty((2, chroma.height, chroma.width), np.uint8 if chroma.bit_depth <= 8 else np.uint16)
     for grey, field_ab, is_second in ((frame.grey, ab, False), (second, warp(ab, flow), True)):
         parity = int((picture.first_field == "bottom") != is_second)
         lines = planes[:, parity::2]
-        luma = resize_plane(moment(picture, second=is_second), (chroma.width, lines.shape[1]))
+        luma = resize_plane(field_luma(picture, second=is_second), (chroma.width, lines.shape[1]))
         small = _small_chroma(grey, field_ab, spec, table, saturation)
         upsampled = upsample_field(small, spec, chroma, parity)
-        lines[...] = codes(luma, upsampled, spec, chroma.bit_depth, table.weights)
+        lines[...] = to_codes(luma, upsampled, spec, chroma.bit_depth, table.weights)
     cb, cr = planes
     return cb, cr
 

@@ -11,7 +11,7 @@ import pytest
 
 from vidcolor.color.chroma_table import chroma_table
 from vidcolor.color.luma_weights import BT601
-from vidcolor.files.cache import cache_folder, remembered
+from vidcolor.files.cache import cache_folder, load_or_compute
 from vidcolor.frames import FloatArray
 
 SHAPE = (3, 4)
@@ -41,7 +41,7 @@ def ask(code: ModuleType) -> tuple[Callable[[], FloatArray], list[int]]:
         made.append(1)
         return np.full(SHAPE, len(made), np.float32)
 
-    return lambda: remembered("thing", [code], SHAPE, make), made
+    return lambda: load_or_compute("thing", [code], SHAPE, make), made
 
 
 def test_made_once(ask: tuple[Callable[[], FloatArray], list[int]]) -> None:
@@ -55,7 +55,7 @@ def test_made_once(ask: tuple[Callable[[], FloatArray], list[int]]) -> None:
 def test_other_code_makes_it_anew(ask: tuple[Callable[[], FloatArray], list[int]], code: ModuleType) -> None:
     """A byte is enough, and what was kept goes, but not what other names have."""
     get, made = ask
-    remembered("thing-too", [code], SHAPE, lambda: np.zeros(SHAPE, np.float32))
+    load_or_compute("thing-too", [code], SHAPE, lambda: np.zeros(SHAPE, np.float32))
     get()
     Path(str(code.__file__)).write_text("two")
     assert get()[0, 0] == 2

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vidcolor.errors import OutputError
-from vidcolor.files.paths import check_destination, is_anything, is_file, is_folder
+from vidcolor.files.paths import check_destination, is_file, is_folder, path_exists
 
 
 def test_what_stands_there(tmp_path: Path) -> None:
@@ -19,7 +19,7 @@ def test_what_stands_there(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("file")
     (tmp_path / "broken").symlink_to("nowhere")
     names = ("", "file", "pipe", "link", "broken", "nowhere", "file/below")
-    found = [[ask(tmp_path / name) for ask in (is_folder, is_file, is_anything)] for name in names]
+    found = [[ask(tmp_path / name) for ask in (is_folder, is_file, path_exists)] for name in names]
     folder, file, pipe, nothing = [True, False, True], [False, True, True], [False, False, True], [False] * 3
     assert found == [folder, file, pipe, file, nothing, nothing, nothing]
 
@@ -31,7 +31,7 @@ def test_what_may_not_be_looked_at_is_nothing(monkeypatch: pytest.MonkeyPatch) -
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(Path, "stat", refuse)
-    assert not any(ask(Path("file")) for ask in (is_folder, is_file, is_anything))
+    assert not any(ask(Path("file")) for ask in (is_folder, is_file, path_exists))
 
 
 def test_destinations(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ from vidcolor.cli.options import (
     source_argument,
 )
 from vidcolor.cli.session import FAILED, Session, exit_codes, signals_raise
-from vidcolor.files.paths import check_destination, is_anything, is_file, is_folder
+from vidcolor.files.paths import check_destination, is_file, is_folder, path_exists
 from vidcolor.resume.unfinished import clear_up_behind, is_finished
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class VidcolorGroup(click.Group):
 
     def _catch_typing_error(self, ctx: click.Context, name: str) -> None:
         close = difflib.get_close_matches(name, self.list_commands(ctx), n=1, cutoff=0.75)
-        if close and not is_anything(Path(name)):
+        if close and not path_exists(Path(name)):
             raise click.UsageError(f"There is no file or command {name!r}. Did you mean {close[0]!r}?", ctx)
 
     def invoke(self, ctx: click.Context) -> Any:

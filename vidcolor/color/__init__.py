@@ -1,1 +1,1 @@
-"""Color conversions as pure functions: Lab, Y'CbCr, gamut, transfer curves, luma."""
+"""Color conversion: CIE Lab, Y'CbCr, gamut, transfer functions, and luma at render size. Pure functions."""

@@ -1,14 +1,11 @@
-"""From ab at render size to the Cb and Cr planes of the film, and to R'G'B' for photographs. Luma is never changed.
+"""Convert ab at render size to the Cb and Cr planes of a film, or to R'G'B' for photographs. Luma is never changed.
 
-The way is: ab at render size, weaker where it is nearly black or white → Cb, Cr at render size (one table look-up) →
-chroma size (bicubic, at the place where the format has its samples) → scaled into the gamut of the full luma → codes.
+The steps are: reduce ab near black and white → Cb, Cr at render size (a table) → upsample to chroma size (bicubic, at
+the siting of the format) → limit to the gamut at the full luma → code values. Converting before upsampling is as exact
+as the other order and takes a quarter of the time. Bicubic upsampling has 27 % less error than bilinear; guided and
+joint bilateral filters have more (``benchmarks/upsampling.py``).
 
-Why in this order: against the true chroma of 17 color clips, converting first and enlarging then is as exact as
-enlarging ab and converting at chroma size, and costs a quarter. Bicubic has 27 % less error than bilinear;
-guided and joint bilateral filters have more than bilinear (``benchmarks/upsampling.py``).
-
-HDR films (PQ and HLG) get the color that the same light has in SDR; see :mod:`vidcolor.color.transfer` for what counts
-as white there.
+In HDR films (PQ and HLG) the color is that of the same light in SDR (:mod:`vidcolor.color.transfer`).
 """
 
 from __future__ import annotations
@@ -24,23 +21,31 @@ from vidcolor.color.luma_weights import BT601, LumaWeights, luma_weights
 from vidcolor.frames import ChromaFormat, FloatArray, Picture, Plane, VideoSpec
 
 BLACK_FADE, WHITE_FADE = 0.065, 0.028
-"""How far from black and from white, in [0, 1] of luma, chroma has risen to 1 − 1/e of its strength.
+"""Distance from black and from white, in luma 0 to 1, at which :func:`fade` reaches 1 − 1/e.
 
-Predicted color is coarser than the picture and spills into what is dark or bright beside it. The factor on Cb and Cr
-that leaves the least error, by luma, on 483 photographs: .17 below .01, .35 at .025, .50 at .05, .70 at .09, .87 at
-.135, .96 at .6, .82 at .95, .68 at .97, .38 above .99. These two exponentials follow it within .1, but for what is all
-but white, where they leave less."""
+Predicted color is coarser than the picture and spills into dark or bright areas beside it. The values fit the factors
+that minimize the error on 483 photographs (``docs/steady.md``).
+"""
 FADE_STEPS = 1024
+"""Intervals of the table of :func:`fade`."""
 BAND_ROWS = 64
-"""Of chroma that are made at once: five arrays of so many, 1000 wide, fit a second-level cache."""
+"""Rows of chroma that are converted at a time, so that temporary arrays 1000 wide fit into the second-level cache."""
 
 
-def codes(
+def to_codes(
     luma: Plane, chroma: FloatArray, spec: VideoSpec, bit_depth: int, weights: LumaWeights
 ) -> tuple[Plane, Plane]:
-    """Cb, Cr (2, H, W) within the gamut of ``luma``, code values (H, W), as code values themselves.
+    """Limit Cb and Cr to the gamut and quantize them, in bands of :data:`BAND_ROWS` rows.
 
-    A band of rows after the other, so that all that is made on the way stays in the processor's cache.
+    Args:
+        luma: (H, W), code values of the film.
+        chroma: Cb and Cr, (2, H, W), in [-0.5, 0.5] and beyond.
+        spec: gives the range and the bit depth of the luma.
+        bit_depth: of the result.
+        weights: of the film's matrix.
+
+    Returns:
+        Cb and Cr, (H, W) each, code values: uint8 up to 8 bits, otherwise uint16.
     """
     cb, cr = (np.empty(luma.shape, np.uint8 if bit_depth <= 8 else np.uint16) for _ in range(2))
     code_band = _codes_of_8_bits if luma.dtype == np.uint8 and bit_depth == 8 else _codes_of_any_depth
@@ -53,6 +58,7 @@ def codes(
 def _codes_of_any_depth(
     luma: Plane, chroma: FloatArray, spec: VideoSpec, bit_depth: int, weights: LumaWeights
 ) -> list[Plane]:
+    """Limit all colors and quantize them; arguments as for :func:`to_codes`."""
     limited = limit_to_gamut(expand_range(luma, spec), chroma, weights)
     return [quantize(plane, bit_depth, spec.full_range) for plane in limited]
 
@@ -60,25 +66,28 @@ def _codes_of_any_depth(
 def _codes_of_8_bits(
     luma: Plane, chroma: FloatArray, spec: VideoSpec, bit_depth: int, weights: LumaWeights
 ) -> list[Plane]:
-    """The same, sooner: only the colors that their code shows to be near the end of the gamut are limited."""
+    """Quantize, and limit only those colors whose code values are near the edge of the gamut, which is faster.
+
+    The result is the same as that of :func:`_codes_of_any_depth`.
+    """
     codes = [quantize(plane, bit_depth, spec.full_range) for plane in chroma]
     steps = _chroma_steps(bit_depth, spec.full_range)
     furthest = np.maximum(*(cv2.convertScaleAbs(plane, alpha=steps) for plane in chroma))
-    places = np.flatnonzero(furthest > cv2.LUT(luma, _safe_codes(spec, weights)))
-    if len(places):
-        some = chroma.reshape(2, -1)[:, places, None]
-        exact = _codes_of_any_depth(luma.reshape(-1)[places, None], some, spec, bit_depth, weights)
-        for code, right in zip(codes, exact, strict=True):
-            code.reshape(-1)[places] = right[:, 0]
+    near_edge = np.flatnonzero(furthest > cv2.LUT(luma, _safe_codes(spec, weights)))
+    if len(near_edge):
+        some = chroma.reshape(2, -1)[:, near_edge, None]
+        exact = _codes_of_any_depth(luma.reshape(-1)[near_edge, None], some, spec, bit_depth, weights)
+        for plane, limited in zip(codes, exact, strict=True):
+            plane.reshape(-1)[near_edge] = limited[:, 0]
     return codes
 
 
 @lru_cache(maxsize=4)
 def _safe_codes(spec: VideoSpec, weights: LumaWeights) -> Plane:
-    """By 8-bit luma code, how many steps from 0 Cb and Cr may be, rounded, and surely are within the gamut.
+    """Return for each 8-bit luma code how many codes Cb and Cr may differ from neutral and be within the gamut.
 
-    Up to there neither B' nor R' leaves [0, 1], and G', which has a smaller part of both, does not either. What rounds
-    to 0 may always stay: to be limited is to come nearer to it.
+    Up to there neither B' nor R' leaves [0, 1], and neither does G', in which both have smaller factors. A color that
+    rounds to neutral may always stay, because limiting brings colors closer to neutral.
     """
     luma = expand_range(np.arange(256, dtype=np.uint8)[None], spec)[0]
     room = np.minimum(luma, 1 - luma) * _chroma_steps(8, spec.full_range)
@@ -87,22 +96,39 @@ def _safe_codes(spec: VideoSpec, weights: LumaWeights) -> Plane:
 
 
 def colorize_grey(grey: FloatArray, ab: FloatArray, *, saturation: float) -> FloatArray:
-    """Color a photograph: (H, W) grey in [0, 1] and (2, h, w) ab to (H, W, 3) sRGB in [0, 1].
+    """Color a photograph.
 
-    The BT.601 luma of the result is ``grey``. ``saturation`` is a factor on ab.
+    Args:
+        grey: (H, W), gamma-encoded, in [0, 1].
+        ab: (2, h, w), Lab units, of any size.
+        saturation: factor on ab.
+
+    Returns:
+        sRGB, (H, W, 3) in [0, 1], whose BT.601 luma is ``grey``.
     """
     table = chroma_table(BT601)
     small_grey = resize(grey, (ab.shape[2], ab.shape[1]), cv2.INTER_AREA)
     small = ab_to_chroma(small_grey, ab * (fade(small_grey) * np.float32(saturation)), table)
     full = np.stack([resize(plane, (grey.shape[1], grey.shape[0]), cv2.INTER_CUBIC) for plane in small])
     red, green, blue = channel_offsets(limit_to_gamut(grey, full, BT601), BT601)
-    return np.clip(np.stack((grey + red, grey + green, grey + blue), axis=-1), 0, 1)  # for the last bit: limited before
+    return np.clip(np.stack((grey + red, grey + green, grey + blue), axis=-1), 0, 1)  # only rounding errors are clipped
 
 
 def film_to_rgb(picture: Picture, cb: Plane, cr: Plane, spec: VideoSpec, bit_depth: int) -> FloatArray:
-    """A picture of a film with Cb and Cr of its own size, code values of ``bit_depth``, to (H, W, 3) R'G'B' in [0, 1].
+    """Convert a picture of a film and its chroma planes to R'G'B' (ITU-T H.273, 8.3).
 
-    Not turned upright. The other way round as :func:`render` (ITU-T H.273, 8.3).
+    Args:
+        picture: gives the luma, (H, W).
+        cb: (H, W), code values of ``bit_depth``.
+        cr: likewise.
+        spec: of the film.
+        bit_depth: of the chroma planes.
+
+    Returns:
+        (H, W, 3) in [0, 1], not rotated.
+
+    Raises:
+        InputError: the film's matrix has no constant weights.
     """
     weights = luma_weights(spec)
     luma = expand_range(picture.luma, spec)
@@ -111,25 +137,25 @@ def film_to_rgb(picture: Picture, cb: Plane, cr: Plane, spec: VideoSpec, bit_dep
 
 
 def fade(grey: FloatArray) -> FloatArray:
-    """How much of a predicted color remains at grey levels (h, w) in [0, 1]: none on black and on white."""
+    """Return the factor on predicted ab for grey (h, w) in [0, 1]: 0 at black and at white, almost 1 between."""
     factors: FloatArray = _fades()[np.rint(grey * np.float32(FADE_STEPS)).astype(np.intp)]
     return factors
 
 
 @lru_cache(maxsize=1)
 def _fades() -> FloatArray:
-    """:func:`fade` at 0, 1 / FADE_STEPS, … 1."""
+    """Return :func:`fade` at 0, 1 / FADE_STEPS, …, 1."""
     luma = np.linspace(0, 1, FADE_STEPS + 1)
     return np.asarray((1 - np.exp(-luma / BLACK_FADE)) * (1 - np.exp((luma - 1) / WHITE_FADE)), np.float32)
 
 
 def ab_to_chroma(luma: FloatArray, ab: FloatArray, table: ChromaTable) -> FloatArray:
-    """(h, w) luma in [0, 1] and (2, h, w) ab to Cb, Cr (2, h, w) inside the gamut; see :meth:`ChromaTable.chroma`."""
+    """Convert ab (2, h, w) at luma (h, w) in [0, 1] to Cb and Cr (2, h, w), limited to the gamut."""
     return limit_to_gamut(luma, table.chroma(luma, ab), table.weights)
 
 
 def channel_offsets(chroma: FloatArray, weights: LumaWeights) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Cb, Cr (2, H, W) to R' - Y', G' - Y' and B' - Y', (H, W) each."""
+    """Convert Cb and Cr (2, H, W) to R' − Y', G' − Y' and B' − Y', (H, W) each."""
     cb, cr = chroma
     red, blue = (2 - 2 * weights.kr) * cr, (2 - 2 * weights.kb) * cb
     kg = 1 - weights.kr - weights.kb
@@ -139,11 +165,11 @@ def channel_offsets(chroma: FloatArray, weights: LumaWeights) -> tuple[FloatArra
 
 
 def limit_to_gamut(luma: FloatArray, chroma: FloatArray, weights: LumaWeights) -> FloatArray:
-    """Scale Cb, Cr (2, H, W) by the largest factor up to 1 that keeps R', G' and B' in [0, 1] at ``luma`` (H, W)."""
+    """Scale Cb and Cr (2, H, W) by the largest factor up to 1 that keeps R'G'B' in [0, 1] at ``luma`` (H, W)."""
     red, green, blue = channel_offsets(chroma, weights)
     tiny = np.float32(1e-6)
-    # Into arrays that are there already: the way to memory is what takes time here. And np.clip for bounds, because
-    # np.maximum takes six times as long for a number as for an array.
+    # Memory bandwidth limits this function, so arrays are reused. np.clip for bounds, because np.maximum takes six
+    # times as long for a scalar as for an array.
     highest = np.maximum(red, blue)
     np.maximum(highest, green, out=highest)
     lowest = np.minimum(red, blue, out=red)
@@ -156,11 +182,11 @@ def limit_to_gamut(luma: FloatArray, chroma: FloatArray, weights: LumaWeights) -
 
 
 def upsample(chroma: FloatArray, spec: VideoSpec, layout: ChromaFormat) -> FloatArray:
-    """Cb, Cr (2, h, w) of the stored picture to the size and the siting of ``layout``, bicubic."""
+    """Resize Cb and Cr (2, h, w) of a progressive picture to the size and the siting of ``layout``, bicubically."""
     step_x = layout.subsampling_x if layout.siting in ("left", "topleft") else 1
     step_y = layout.subsampling_y if layout.siting == "topleft" else 1
-    # A sample on the first of its luma pixels: resize to the luma's own grid, and keep the first of every two. One axis
-    # after the other, as bicubic does it anyway, so that no more is made than is kept.
+    # Where a sample lies on the first of its luma pixels, resize to the luma's grid and keep every second sample. One
+    # axis at a time, so that no more is computed than is kept.
     wide = (spec.width if step_x > 1 else layout.width, chroma.shape[1])
     tall = (layout.width, spec.height if step_y > 1 else layout.height)
     rows = (resize(plane, wide, cv2.INTER_CUBIC)[:, ::step_x] for plane in chroma)
@@ -168,17 +194,27 @@ def upsample(chroma: FloatArray, spec: VideoSpec, layout: ChromaFormat) -> Float
 
 
 def upsample_field(chroma: FloatArray, spec: VideoSpec, layout: ChromaFormat, parity: int) -> FloatArray:
-    """Cb, Cr (2, h, w) of the top (0) or bottom field (1) to its lines of ``layout``, (2, H / 2, W), bicubic.
+    """Resize Cb and Cr of one field to its lines in ``layout``, bicubically.
 
-    Chroma lines lie where those of a progressive frame lie (ITU-T H.264, 6.2; MPEG-2 likewise). Among the lines of its
-    own field that is, in 4:2:0, a quarter below the first of two in the top field and three quarters in the bottom one.
+    Chroma lines lie where those of a progressive frame lie (ITU-T H.264, 6.2, and MPEG-2). In 4:2:0 that is a quarter
+    of the distance between two luma lines of the field below the first of them in the top field, three quarters in the
+    bottom field.
+
+    Args:
+        chroma: (2, h, w).
+        spec: of the film.
+        layout: of the chroma planes of the frame.
+        parity: 0: the top field, 1: the bottom field.
+
+    Returns:
+        (2, lines, layout.width).
     """
     step_x, step_y = layout.subsampling_x, layout.subsampling_y
     first_x = (step_x - 1) / 2 if layout.siting == "center" else 0.0
     offset = 0.0 if layout.siting == "topleft" else (step_y - 1) / 2
     first_y = (step_y * parity + offset - parity) / 2
     scale_x, scale_y = chroma.shape[2] / spec.width, chroma.shape[1] / (-(-(spec.height - parity) // 2))
-    places = np.array(
+    transform = np.array(
         [
             [step_x * scale_x, 0, (first_x + 0.5) * scale_x - 0.5],
             [0, step_y * scale_y, (first_y + 0.5) * scale_y - 0.5],
@@ -186,32 +222,35 @@ def upsample_field(chroma: FloatArray, spec: VideoSpec, layout: ChromaFormat, pa
     )
     size = (layout.width, -(-(layout.height - parity) // 2))
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-    planes = [cv2.warpAffine(plane, places, size, flags=flags, borderMode=cv2.BORDER_REPLICATE) for plane in chroma]
+    planes = [cv2.warpAffine(plane, transform, size, flags=flags, borderMode=cv2.BORDER_REPLICATE) for plane in chroma]
     return np.asarray(np.stack(planes), np.float32)
 
 
 def resize(plane: FloatArray, size: tuple[int, int], interpolation: int) -> FloatArray:
-    """(H, W) to ``size`` = (width, height)."""
+    """Resize (H, W) to ``size`` = (width, height)."""
     resized: FloatArray = cv2.resize(plane, size, interpolation=interpolation)  # type: ignore[assignment]
     return resized
 
 
 def quantize(plane: FloatArray, bit_depth: int, full_range: bool) -> Plane:
-    """Cb or Cr in [-0.5, 0.5] to code values (ITU-T H.273, 8.3), uint8 up to 8 bits, else uint16; zero to 2^(d-1)."""
+    """Convert Cb or Cr in [-0.5, 0.5] to code values (ITU-T H.273, 8.3): uint8 up to 8 bits, otherwise uint16.
+
+    0 becomes 2^(bit_depth − 1).
+    """
     scale = _chroma_steps(bit_depth, full_range)
     middle = 2 ** (bit_depth - 1)
     if bit_depth == 8:
-        return np.asarray(cv2.convertScaleAbs(plane, alpha=scale, beta=middle), np.uint8)  # all of it in one pass
+        return np.asarray(cv2.convertScaleAbs(plane, alpha=scale, beta=middle), np.uint8)
     codes: Plane = np.clip(np.rint(plane * np.float32(scale)) + middle, 0, 2**bit_depth - 1).astype(np.uint16)
     return codes
 
 
 def _chroma_steps(bit_depth: int, full_range: bool) -> int:
-    """Code values from the least to the greatest Cb (ITU-T H.273, 8.3)."""
+    """Return the number of code values from the smallest to the largest Cb (ITU-T H.273, 8.3)."""
     return 2**bit_depth - 1 if full_range else 224 << bit_depth - 8
 
 
 def dequantize(codes: Plane, bit_depth: int, full_range: bool) -> FloatArray:
-    """The other way round as :func:`quantize`."""
+    """Convert code values to Cb or Cr in [-0.5, 0.5]; the inverse of :func:`quantize`."""
     scale = _chroma_steps(bit_depth, full_range)
     return np.asarray((codes.astype(np.float32) - 2 ** (bit_depth - 1)) / np.float32(scale), np.float32)

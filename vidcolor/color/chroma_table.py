@@ -1,12 +1,12 @@
-"""Which Cb and Cr a color has at a given luma, as a table: exact conversion costs fifteen times as much per picture.
+"""A table from luma and ab to Cb and Cr; exact conversion takes fifteen times as long per picture.
 
-Wanted are a and b of CIE Lab. Lab's L follows luminance, not luma, so which L a colored pixel has is only known once
-its color is. For every a and b the table therefore runs through L, notes Y', Cb and Cr, and reads Cb and Cr off where
-Y' is the one that the picture has. In HDR films L is that relative to diffuse white; above L = 100 the light rises at
-the chromaticity of L = 100.
+L of CIE Lab follows luminance, not luma, so the L of a pixel with given luma and ab has no closed form. For each a and
+b the table is built by computing Y', Cb and Cr for a range of L, and interpolating Cb and Cr at equal steps of Y'. In
+HDR films L is relative to diffuse white; above L = 100 the light increases at the chromaticity of L = 100.
 
-Primaries are those of sRGB, BT.2020 or P3 (H.273 primaries 9, 11 and 12; the greenish white of 11 is taken for white);
-those of standard definition, which are close to sRGB's, are taken for them. Transfer is PQ, HLG, or else sRGB's.
+Primaries are those of sRGB, BT.2020 or P3 (H.273 primaries 9, 11 and 12; the greenish white point of 11 is treated as
+D65). All others, among them those of standard definition, which are close to sRGB's, are treated as sRGB's. The
+transfer function is PQ, HLG or otherwise sRGB's.
 """
 
 from __future__ import annotations
@@ -24,88 +24,120 @@ from vidcolor.color import lab as color
 from vidcolor.color import transfer as transfer_curves
 from vidcolor.color.luma_weights import LumaWeights, luma_weights
 from vidcolor.color.transfer import DIFFUSE_WHITE, PEAKS, is_hdr, light_to_signal
-from vidcolor.files.cache import remembered
+from vidcolor.files.cache import load_or_compute
 from vidcolor.frames import FloatArray, VideoSpec
 
 BT2020_PRIMARIES = 9
 SRGB_TRANSFER = 13
 
 BT709_TO_BT2020 = ((0.6274, 0.3293, 0.0433), (0.0691, 0.9195, 0.0114), (0.0164, 0.0880, 0.8956))
-"""Linear light (ITU-R BT.2087)."""
+"""Matrix between linear R, G, B (ITU-R BT.2087)."""
 BT709_TO_P3 = ((0.8225, 0.1775, 0.0000), (0.0332, 0.9668, 0.0000), (0.0171, 0.0724, 0.9105))
-"""Linear light (SMPTE EG 432-1, white D65)."""
+"""Matrix between linear R, G, B (SMPTE EG 432-1, white point D65)."""
 FROM_BT709 = {BT2020_PRIMARIES: BT709_TO_BT2020, 11: BT709_TO_P3, 12: BT709_TO_P3}
+"""H.273 primaries to the matrix from those of BT.709."""
 
-AB_SPAN = 110.0  # Lab units; sRGB reaches from -108 to 98
-AB_STEP = 5 / 3  # Lab units
+AB_SPAN = 110.0
+"""Largest absolute a and b in the table, Lab units; in sRGB they range from -108 to 98."""
+AB_STEP = 5 / 3
+"""Distance of neighbors in the table, Lab units, up to :data:`FINE_FROM`."""
 FINE_FROM = 50.0
-"""From here to positive a and to negative b the step is half as wide: in strong blue the light of red and green hardly
-leaves zero, and their curves bend most there."""
+"""Value of a, and of −b, above which the step is half as wide.
+
+In saturated blue, red and green light is close to zero, where the transfer functions are steepest.
+"""
 COARSE_STEPS = round((AB_SPAN + FINE_FROM) / AB_STEP)
 FINE_STEPS = round((AB_SPAN - FINE_FROM) / AB_STEP * 2)
 AXIS_LENGTH = COARSE_STEPS + FINE_STEPS + 1
+"""Values of a, and of b, in the table."""
 LUMA_STEPS = 65
+"""Values of Y' in the table."""
 TILES_ACROSS = 8
+"""Tiles in a row of :attr:`ChromaTable.tiles`."""
 LIGHTNESS_STEPS = 128
+"""Values of L from 0 to 100 for which colors are computed."""
 HIGHLIGHT_STEPS = 96
-HIGHLIGHTS = 4.0  # how far beyond the peak of neutral light: a strong color has less luma
+"""Values of light above L = 100 for which colors are computed, in HDR."""
+HIGHLIGHT_FACTOR = 4.0
+"""Largest such light in units of the peak light: a saturated color of the peak's light has less luma than white."""
 
 
 @dataclass(frozen=True)
 class ChromaTable:
-    """Cb and Cr for every (Y', a, b) on a lattice, for one matrix, one set of primaries and one transfer curve."""
+    """Cb and Cr on a grid of Y', a and b, for one matrix, one set of primaries and one transfer function."""
 
     weights: LumaWeights
+    """Of the matrix."""
     tiles: FloatArray
-    """(B, A, 4): squares of b (down) and a (across) along :func:`_axis`, side by side in rows of :data:`TILES_ACROSS`,
-    one for each step of Y' but the last: Cb and Cr at this step, and at the next one."""
+    """(rows, columns, 4): a square tile for each step of Y' but the last, in rows of :data:`TILES_ACROSS`.
+
+    In a tile, b runs down and a across along :func:`_axis`. Channels are Cb and Cr at this step of Y' and at the next.
+    """
 
     def chroma(self, luma: FloatArray, ab: FloatArray) -> FloatArray:
-        """(h, w) luma in [0, 1] and (2, h, w) ab to Cb, Cr (2, h, w), not limited to the gamut.
+        """Look up Cb and Cr, with linear interpolation.
 
-        Within 1 code value at 8 bits of the exact color for all colors of sRGB, in HDR films for all but some
-        that are next to black.
+        The error is within one code value at 8 bits for all colors of sRGB, in HDR films except for some near black.
+
+        Args:
+            luma: (h, w) in [0, 1].
+            ab: (2, h, w), Lab units; beyond :data:`AB_SPAN` it is scaled down at constant hue.
+
+        Returns:
+            (2, h, w), not limited to the gamut.
         """
         span = np.float32(AB_SPAN)
-        if ab.max() > span or ab.min() < -span:  # what leaves the table keeps its hue
+        if ab.max() > span or ab.min() < -span:
             ab = ab * (span / np.clip(np.abs(ab).max(axis=0), span, np.inf))
         a, b = ab
         steps = luma * np.float32(LUMA_STEPS - 1)
         below = np.clip(steps, 0, LUMA_STEPS - 2).astype(np.uint8)
         above = steps - below
         left, bottom = (cv2.LUT(below, corners) for corners in _corners())
-        places = np.empty((*luma.shape, 2), np.float32)
-        np.add(left, _place(a), out=places[..., 0])
-        np.subtract(bottom, _place(-b), out=places[..., 1])
-        found = cv2.remap(self.tiles, places, None, cv2.INTER_LINEAR)  # type: ignore[call-overload]
+        positions = np.empty((*luma.shape, 2), np.float32)
+        np.add(left, _axis_position(a), out=positions[..., 0])
+        np.subtract(bottom, _axis_position(-b), out=positions[..., 1])
+        found = cv2.remap(self.tiles, positions, None, cv2.INTER_LINEAR)  # type: ignore[call-overload]
         low_cb, low_cr, high_cb, high_cr = (found[..., channel] for channel in range(4))
         planes: FloatArray = np.stack((low_cb + above * (high_cb - low_cb), low_cr + above * (high_cr - low_cr)))
         return planes
 
 
 def table_for(spec: VideoSpec) -> ChromaTable:
-    """The film's own. Raises InputError where its matrix is not one of R'G'B' weights."""
+    """Return the table for a film.
+
+    Raises:
+        InputError: the film's matrix has no constant weights.
+    """
     primaries = spec.primaries if spec.primaries in FROM_BT709 else 1
     return chroma_table(luma_weights(spec), primaries, spec.transfer if is_hdr(spec.transfer) else SRGB_TRANSFER)
 
 
 @lru_cache(maxsize=4)
 def chroma_table(weights: LumaWeights, primaries: int = 1, transfer: int = SRGB_TRANSFER) -> ChromaTable:
-    """The table; ``primaries`` and ``transfer`` as in H.273. Out-of-gamut colors stay out of gamut in it.
+    """Return a table, from the cache folder if it has been computed before; computing it takes a second.
 
-    To make it takes a second; from then on it is read from the cache folder.
+    Colors outside the gamut stay outside in the table.
+
+    Args:
+        weights: of the matrix.
+        primaries: H.273 code; others than those of :data:`FROM_BT709` are treated as sRGB's.
+        transfer: H.273 code: PQ, HLG, or any other for sRGB's.
     """
     name = f"chroma-{weights.kr:g}-{weights.kb:g}-{primaries}-{transfer}"
     sources = (sys.modules[__name__], color, transfer_curves)
     shape = (2, AXIS_LENGTH, AXIS_LENGTH, LUMA_STEPS)
     return ChromaTable(
-        weights, _tiled(remembered(name, sources, shape, partial(_lattice, weights, primaries, transfer)))
+        weights, _to_tiles(load_or_compute(name, sources, shape, partial(_compute_grid, weights, primaries, transfer)))
     )
 
 
-def _lattice(weights: LumaWeights, primaries: int, transfer: int) -> FloatArray:
-    """Cb and Cr, float32 (2, B, A, Y'), for b along :func:`_axis` backwards, a along it, and luma in equal steps."""
-    dtype = torch.float64 if is_hdr(transfer) else torch.float32  # SDR's light spans less: no code value differs
+def _compute_grid(weights: LumaWeights, primaries: int, transfer: int) -> FloatArray:
+    """Compute the grid of Cb and Cr: float32 (2, B, A, Y').
+
+    a runs along :func:`_axis`, b along it in reverse, and Y' in equal steps.
+    """
+    dtype = torch.float64 if is_hdr(transfer) else torch.float32  # for SDR, float32 gives the same code values
     a_axis = _axis().to(dtype)
     b_axis = -a_axis.flip(0)
     lumas = torch.linspace(0, 1, LUMA_STEPS, dtype=dtype)
@@ -115,61 +147,59 @@ def _lattice(weights: LumaWeights, primaries: int, transfer: int) -> FloatArray:
         a, L = torch.meshgrid(a_axis, lightness, indexing="ij")
         light = color.lab_to_linear_rgb(torch.stack((L, a, b.expand_as(a)))) * gain
         luma, chroma = _light_to_ycbcr(light, weights, primaries, transfer)
-        slices.append(_read_off(luma, chroma, lumas))
-    lattice: FloatArray = torch.stack(slices, dim=1).float().numpy()
-    # The sRGB matrix has six digits only, which shows in 16-bit neutrals.
-    lattice[:, b_axis.abs().argmin(), a_axis.abs().argmin()] = 0
-    return lattice
+        slices.append(_interpolate_rows(luma, chroma, lumas))
+    grid: FloatArray = torch.stack(slices, dim=1).float().numpy()
+    # Exact neutrals: the six digits of the sRGB matrix would be visible at 16 bits.
+    grid[:, b_axis.abs().argmin(), a_axis.abs().argmin()] = 0
+    return grid
 
 
-def _tiled(lattice: FloatArray) -> FloatArray:
-    """(2, B, A, Y') to :attr:`ChromaTable.tiles`."""
+def _to_tiles(grid: FloatArray) -> FloatArray:
+    """Arrange a grid (2, B, A, Y') as :attr:`ChromaTable.tiles`."""
     side, steps = AXIS_LENGTH, LUMA_STEPS - 1
     tiles = np.empty((steps // TILES_ACROSS * side, TILES_ACROSS * side, 4), np.float32)
     for step in range(steps):
         row, column = divmod(step, TILES_ACROSS)
         tile = tiles[row * side : (row + 1) * side, column * side : (column + 1) * side]
-        for channel, values in enumerate((*lattice[..., step], *lattice[..., step + 1])):
+        for channel, values in enumerate((*grid[..., step], *grid[..., step + 1])):
             tile[..., channel] = values
     return tiles
 
 
 @lru_cache(maxsize=1)
 def _corners() -> tuple[FloatArray, FloatArray]:
-    """By step of Y', of which there could be 256: x of the left and y of the lowest places in its tile."""
+    """Return x of the left column and y of the bottom row of each step's tile, for 256 steps as OpenCV's LUT needs."""
     row, column = np.divmod(np.arange(256, dtype=np.float32), TILES_ACROSS)
     return column * AXIS_LENGTH, row * AXIS_LENGTH + (AXIS_LENGTH - 1)
 
 
 def _axis() -> Tensor:
-    """a on the lattice, from -AB_SPAN to AB_SPAN; b is the same backwards, with the other sign."""
-    return torch.cat((
-        torch.linspace(-AB_SPAN, FINE_FROM, COARSE_STEPS + 1, dtype=torch.float64)[:-1],
-        torch.linspace(FINE_FROM, AB_SPAN, FINE_STEPS + 1, dtype=torch.float64),
-    ))  # fmt: skip
+    """Return the values of a in the table, from -AB_SPAN to AB_SPAN; those of b are the same, negated."""
+    coarse = torch.linspace(-AB_SPAN, FINE_FROM, COARSE_STEPS + 1, dtype=torch.float64)[:-1]
+    fine = torch.linspace(FINE_FROM, AB_SPAN, FINE_STEPS + 1, dtype=torch.float64)
+    return torch.cat((coarse, fine))
 
 
-def _place(a: FloatArray) -> FloatArray:
-    """Where values of a lie along :func:`_axis`, from 0 to AXIS_LENGTH - 1."""
+def _axis_position(a: FloatArray) -> FloatArray:
+    """Return the positions of values of a along :func:`_axis`, from 0 to AXIS_LENGTH - 1."""
     stretched = a + np.clip(a - np.float32(FINE_FROM), 0, np.inf)
-    placed: FloatArray = (stretched + np.float32(AB_SPAN)) * np.float32(1 / AB_STEP)
-    return placed
+    positions: FloatArray = (stretched + np.float32(AB_SPAN)) * np.float32(1 / AB_STEP)
+    return positions
 
 
 def _light_steps(transfer: int) -> tuple[Tensor, Tensor]:
-    """L and a factor on the light, (S,) each, through which the table runs."""
-    lightness = (
-        100 * torch.linspace(0, 1, LIGHTNESS_STEPS, dtype=torch.float64) ** 1.5
-    )  # closer where signals are steep
+    """Return the values of L, and the factors on the light, (S,) each, for which colors are computed."""
+    # Closer near black, where transfer functions are steep.
+    lightness = 100 * torch.linspace(0, 1, LIGHTNESS_STEPS, dtype=torch.float64) ** 1.5
     if not is_hdr(transfer):
         return lightness, torch.ones_like(lightness)
-    brightest = torch.log10(torch.tensor(HIGHLIGHTS * PEAKS[transfer] / DIFFUSE_WHITE, dtype=torch.float64))
+    brightest = torch.log10(torch.tensor(HIGHLIGHT_FACTOR * PEAKS[transfer] / DIFFUSE_WHITE, dtype=torch.float64))
     gains = torch.logspace(0, float(brightest), HIGHLIGHT_STEPS + 1, dtype=torch.float64)[1:]
     return torch.cat((lightness, torch.full_like(gains, 100))), torch.cat((torch.ones_like(lightness), gains))
 
 
 def _light_to_ycbcr(light: Tensor, weights: LumaWeights, primaries: int, transfer: int) -> tuple[Tensor, Tensor]:
-    """Linear sRGB (3, H, W), diffuse white as 1, to Y' (H, W) and Cb, Cr (2, H, W)."""
+    """Convert linear sRGB (3, H, W), with 1 as diffuse white, to Y' (H, W) and Cb, Cr (2, H, W)."""
     if primaries in FROM_BT709:
         light = torch.einsum("ij,jhw->ihw", light.new_tensor(FROM_BT709[primaries]), light)
     red, green, blue = light_to_signal(light, transfer) if is_hdr(transfer) else color.linear_to_srgb(light)
@@ -177,11 +207,18 @@ def _light_to_ycbcr(light: Tensor, weights: LumaWeights, primaries: int, transfe
     return luma, torch.stack(((blue - luma) / (2 - 2 * weights.kb), (red - luma) / (2 - 2 * weights.kr)))
 
 
-def _read_off(luma: Tensor, chroma: Tensor, wanted: Tensor) -> Tensor:
-    """The chroma (2, N, W) at the ``wanted`` (W,) luma, linearly from rows of rising ``luma`` (N, S) and ``chroma``
-    (2, N, S).
+def _interpolate_rows(luma: Tensor, chroma: Tensor, targets: Tensor) -> Tensor:
+    """Interpolate chroma linearly at given luma, row by row.
+
+    Args:
+        luma: (N, S), ascending in each row.
+        chroma: (2, N, S).
+        targets: (W,) luma.
+
+    Returns:
+        (2, N, W).
     """
-    after = torch.searchsorted(luma, wanted.expand(len(luma), -1).contiguous()).clamp(1, luma.shape[1] - 1)
+    after = torch.searchsorted(luma, targets.expand(len(luma), -1).contiguous()).clamp(1, luma.shape[1] - 1)
     low, high = luma.gather(1, after - 1), luma.gather(1, after)
-    weight = ((wanted - low) / (high - low)).clamp(0, 1)
+    weight = ((targets - low) / (high - low)).clamp(0, 1)
     return torch.stack([torch.lerp(plane.gather(1, after - 1), plane.gather(1, after), weight) for plane in chroma])

@@ -1,8 +1,9 @@
-"""Names for the code points of ITU-T H.273, as FFmpeg and its users say them."""
+"""The code points of ITU-T H.273 (matrix, primaries, transfer) and their names in FFmpeg."""
 
 from __future__ import annotations
 
 UNSPECIFIED = 2
+"""Code point of all three."""
 
 MATRICES = {
     0: "gbr",
@@ -56,7 +57,7 @@ TRANSFERS = {
 
 
 def name_of(code: int, names: dict[int, str]) -> str | None:
-    """The name of a code point; None for an unspecified one, ``reserved (N)`` for one without a name."""
+    """Return the name of a code point in ``names``: None if it is unspecified, ``reserved (N)`` if it has no name."""
     if code in (UNSPECIFIED, 0) and code not in names:
         return None
     return names.get(code, f"reserved ({code})")

@@ -1,4 +1,4 @@
-"""What a film's matrix says: how much of R', G' and B' its luma is made of."""
+"""The weights of R', G' and B' in luma, by the matrix of a film."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from vidcolor.frames import VideoSpec
 
 
 class LumaWeights(NamedTuple):
-    """Y' = kr R' + (1 - kr - kb) G' + kb B'; with them Cb = (B' - Y') / (2 - 2 kb) and Cr = (R' - Y') / (2 - 2 kr)."""
+    """Weights of R' and B' in luma: Y' = kr R' + (1 − kr − kb) G' + kb B'.
+
+    Then Cb = (B' − Y') / (2 − 2 kb) and Cr = (R' − Y') / (2 − 2 kr).
+    """
 
     kr: float
     kb: float
@@ -26,13 +29,17 @@ WEIGHTS_BY_MATRIX = {
     7: LumaWeights(0.212, 0.087),  # SMPTE 240M
     9: LumaWeights(0.2627, 0.0593),  # BT.2020, non-constant luminance
 }
-"""By ITU-T H.273 MatrixCoefficients."""
+"""ITU-T H.273 MatrixCoefficients to weights."""
 
 
 def luma_weights(spec: VideoSpec) -> LumaWeights:
-    """The weights of R', G' and B' in the film's luma. Raises InputError where its matrix has none.
+    """Return the weights of a film's matrix.
 
-    Unspecified ones go by size as in mpv: BT.709 from 1280 wide or above 576 high, else BT.601.
+    If the matrix is unspecified, the size decides as in mpv: BT.709 from 1280 columns or above 576 rows, otherwise
+    BT.601.
+
+    Raises:
+        InputError: the matrix has no constant weights.
     """
     if spec.matrix == UNSPECIFIED:
         return BT709 if spec.width >= 1280 or spec.height > 576 else BT601

@@ -1,11 +1,11 @@
-"""From light to signal and back in HDR films, PQ and HLG; and what of it a network trained on sRGB is shown.
+"""The transfer functions PQ and HLG of HDR films, and tone mapping of HDR luma for networks trained on sRGB.
 
-Light is that of the display, with diffuse white as 1: :data:`DIFFUSE_WHITE` cd/m², which ITU-R BT.2408 (2.1, table 1)
-puts at 58 % of PQ and at 75 % of HLG. SDR film that is brought into HDR by that report has its white there.
+Light is display light in units of diffuse white, :data:`DIFFUSE_WHITE` cd/m², which ITU-R BT.2408 (2.1, table 1) puts
+at 58 % of PQ and at 75 % of HLG. SDR film that is converted to HDR by that report has its white there.
 
-*Grey* is what a black-and-white picture of sRGB would hold. Up to :data:`KNEE`, which is 60 % of diffuse white, it has
-the very light of the film. Above, brighter light comes ever closer to 1: diffuse white is .9, 1000 cd/m² are .97. So
-what stands in diffuse light looks to the network as in SDR, and highlights keep their order.
+Grey is the level that a black-and-white sRGB picture would store. Up to :data:`KNEE`, 60 % of diffuse white, it has
+the same light as the film. Above it approaches 1 asymptotically: 0.9 for diffuse white, 0.97 for 1000 cd/m². So
+diffusely lit areas look to the network as in SDR, and highlights keep their order.
 
 Sources: SMPTE ST 2084 and ITU-R BT.2100-2, table 4 (PQ); BT.2100-2, table 5 (HLG with its display of 1000 cd/m² and its
 system gamma of 1.2); IEC 61966-2-1 (sRGB).
@@ -24,11 +24,12 @@ from vidcolor.color.lab import linear_to_srgb
 from vidcolor.frames import FloatArray
 
 PQ, HLG = 16, 18
-"""ITU-T H.273, TransferCharacteristics."""
+"""ITU-T H.273 TransferCharacteristics."""
 HDR_NAMES = {PQ: "PQ", HLG: "HLG"}
-DIFFUSE_WHITE = 203.0  # cd/m²
+DIFFUSE_WHITE = 203.0
+"""Light of diffuse white, cd/m²."""
 PEAKS = {PQ: 10_000.0, HLG: 1000.0}
-"""The light of signal 1, cd/m²."""
+"""Light of signal 1, cd/m²."""
 
 PQ_M1, PQ_M2 = 2610 / 16384, 2523 / 4096 * 128
 PQ_C1, PQ_C2, PQ_C3 = 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
@@ -36,20 +37,22 @@ HLG_A, HLG_B, HLG_C = 0.17883277, 0.28466892, 0.55991073
 HLG_GAMMA = 1.2
 BT2020_LUMINANCE = (0.2627, 0.6780, 0.0593)
 
-KNEE = 0.8  # of grey
-STEPS = 4096  # of signal, in the table that pictures are read off from
+KNEE = 0.8
+"""Grey level above which highlights are compressed."""
+TONE_CURVE_STEPS = 4096
+"""Intervals of the table of the tone curve."""
 
 
 def is_hdr(transfer: int) -> bool:
-    """Whether a film of this H.273 transfer is PQ or HLG; every other one is taken for sRGB's."""
+    """Return whether an H.273 transfer code is PQ or HLG; all others are treated as sRGB's."""
     return transfer in HDR_NAMES
 
 
 def light_to_signal(light: Tensor, transfer: int) -> Tensor:
-    """Linear R, G, B (3, ...) to R', G', B' of PQ or HLG.
+    """Convert linear R, G, B (3, ...), with 1 as diffuse white, to R', G', B' of PQ or HLG.
 
-    A color out of gamut has negative light, for which neither has a signal. It goes on along sRGB's curve, so that
-    it lies out of gamut about as far as in SDR: the curves of HDR rise without bound at zero.
+    Colors outside the gamut have negative light, for which PQ and HLG are undefined and infinitely steep at zero.
+    sRGB's function is used there, so that such colors are about as far outside the gamut as in SDR.
     """
     if transfer == PQ:
         ratio = (light.clamp(min=0) * (DIFFUSE_WHITE / PEAKS[PQ])) ** PQ_M1
@@ -64,12 +67,13 @@ def light_to_signal(light: Tensor, transfer: int) -> Tensor:
 
 
 def _pq_of_white() -> float:
+    """Return the PQ signal of diffuse white."""
     ratio = (DIFFUSE_WHITE / PEAKS[PQ]) ** PQ_M1
     return float(((PQ_C1 + PQ_C2 * ratio) / (1 + PQ_C3 * ratio)) ** PQ_M2)
 
 
 def _display_to_scene(light: Tensor) -> Tensor:
-    """The OOTF of HLG backwards: it raises luminance to the power of gamma, and keeps chromaticity."""
+    """Apply the inverse OOTF of HLG to display light (3, ...): a power of luminance at constant chromaticity."""
     display = light * (DIFFUSE_WHITE / PEAKS[HLG])
     luminance = sum(weight * channel for weight, channel in zip(BT2020_LUMINANCE, display, strict=True))
     assert isinstance(luminance, Tensor)
@@ -77,7 +81,7 @@ def _display_to_scene(light: Tensor) -> Tensor:
 
 
 def neutral_signal_to_light(signal: Tensor, transfer: int) -> Tensor:
-    """Equal R', G' and B' of PQ or HLG, in [0, 1], any shape, to their light."""
+    """Convert neutral signals of PQ or HLG, R' = G' = B' in [0, 1], any shape, to light, with 1 as diffuse white."""
     if transfer == PQ:
         root = signal ** (1 / PQ_M2)
         light = ((root - PQ_C1).clamp(min=0) / (PQ_C2 - PQ_C3 * root)) ** (1 / PQ_M1)
@@ -88,7 +92,7 @@ def neutral_signal_to_light(signal: Tensor, transfer: int) -> Tensor:
 
 
 def signal_to_grey(signal: FloatArray, transfer: int) -> FloatArray:
-    """What the network sees of range-expanded luma in [0, 1], any shape: of SDR the luma itself."""
+    """Tone-map luma in [0, 1], any shape, to grey in [0, 1]; SDR luma is returned as it is."""
     if not is_hdr(transfer):
         return signal
     signals, greys = _tone_curve(transfer)
@@ -96,7 +100,7 @@ def signal_to_grey(signal: FloatArray, transfer: int) -> FloatArray:
 
 
 def grey_to_signal(grey: FloatArray, transfer: int) -> FloatArray:
-    """The other way round as :func:`signal_to_grey`."""
+    """Convert grey to luma, both in [0, 1], any shape; the inverse of :func:`signal_to_grey`."""
     if not is_hdr(transfer):
         return grey
     signals, greys = _tone_curve(transfer)
@@ -105,8 +109,8 @@ def grey_to_signal(grey: FloatArray, transfer: int) -> FloatArray:
 
 @lru_cache(maxsize=2)
 def _tone_curve(transfer: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Signals from 0 to 1 and the grey of each, both rising."""
-    signals = torch.linspace(0, 1, STEPS + 1, dtype=torch.float64)
+    """Return signals from 0 to 1 and the grey of each, both ascending."""
+    signals = torch.linspace(0, 1, TONE_CURVE_STEPS + 1, dtype=torch.float64)
     encoded = linear_to_srgb(neutral_signal_to_light(signals, transfer))
     above = (encoded - KNEE).clamp(min=0) / (1 - KNEE)
     greys = torch.where(encoded <= KNEE, encoded, KNEE + (1 - KNEE) * above / (1 + above))

@@ -1,1 +1,1 @@
-"""Files and paths: atomic and durable writes, suffixes, the cache folder."""
+"""Files and paths: atomic and durable writes, checks of paths, suffixes, the cache folder."""

@@ -1,4 +1,4 @@
-"""A file that appears under its name only when it is whole."""
+"""Write files that appear under their name only when they are complete."""
 
 from __future__ import annotations
 
@@ -14,27 +14,38 @@ from vidcolor.files.paths import check_destination
 
 
 class AtomicFile:
-    """A hidden file beside its destination, until :meth:`publish` gives it its name or :meth:`discard` removes it.
+    """A hidden temporary file, until :meth:`publish` gives it its name or :meth:`discard` removes it.
 
-    ``folder``: where it is hidden instead, on the same disk.
+    Args:
+        destination: the final path.
+        overwrite: whether an existing file is replaced.
+        folder: of the temporary file, on the same disk as the destination; None: the folder of the destination.
 
-    Raises :class:`OutputError` at once where the destination cannot be written: before any work is done.
+    Attributes:
+        path: of the temporary file.
+
+    Raises:
+        OutputError: the destination cannot be written; raised before any work is done.
     """
 
     def __init__(self, destination: Path, *, overwrite: bool, folder: Path | None = None) -> None:
         self.destination = destination
         self.overwrite = overwrite
         check_destination(destination, overwrite=overwrite)
-        # Short, because a hidden variant of a long name may be longer than the file system allows.
+        # A short name, because a prefix could make a long one exceed the file system's limit.
         self.path = (folder or destination.parent) / f".vidcolor-{secrets.token_hex(6)}.part"
         try:
-            # Not tempfile: its files are private to the user (mode 600), and would stay so under their new name.
+            # Not tempfile, whose files have mode 600 and would keep it under their final name.
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         except OSError as exc:
             raise OutputError(f"{destination}: its folder takes no files ({exc.strerror}); choose another") from exc
 
     def publish(self) -> None:
-        """Give the file its name. Without ``overwrite`` a file that has appeared meanwhile is left as it is."""
+        """Give the file its name; without ``overwrite``, a file that exists by now is left as it is.
+
+        Raises:
+            OutputError: the name exists by now, or cannot be given. The temporary file is removed then.
+        """
         try:
             if self.overwrite:
                 self.path.replace(self.destination)
@@ -49,13 +60,14 @@ class AtomicFile:
             raise OutputError(f"{self.destination}: {message}") from exc
 
     def _publish_new(self) -> None:
+        """Give the file its name; raise FileExistsError if the name exists."""
         try:
-            # Unlike rename, link fails where the name is taken.
+            # Unlike rename, link fails if the name exists.
             os.link(self.path, self.destination)
         except FileExistsError:
             raise
         except OSError as exc:
-            # FAT and some network shares know no hard links: there a race of a few microseconds remains.
+            # FAT and some network file systems have no hard links; a race of a few microseconds remains there.
             if os.path.lexists(self.destination):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from exc
             self.path.rename(self.destination)
@@ -63,16 +75,21 @@ class AtomicFile:
             self.path.unlink()
 
     def discard(self) -> None:
-        """Remove the file; safe to call twice."""
+        """Remove the temporary file, if it still exists."""
         with contextlib.suppress(FileNotFoundError):
             self.path.unlink()
 
 
 @contextlib.contextmanager
 def atomic_file(destination: Path, *, overwrite: bool) -> Iterator[Path]:
-    """A path to write to, which becomes ``destination`` if the block ends well, and is removed otherwise.
+    """Yield a temporary path that becomes ``destination`` when the block ends, and is removed if it raises.
 
-    Raises :class:`OutputError` for any OSError on the way.
+    Args:
+        destination: the final path.
+        overwrite: whether an existing file is replaced.
+
+    Raises:
+        OutputError: the destination cannot be written, or the block raised an OSError.
     """
     file = AtomicFile(destination, overwrite=overwrite)
     try:

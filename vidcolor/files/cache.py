@@ -1,9 +1,8 @@
-"""What is measured or made once and kept for the next time, in the user's cache folder."""
+"""Keep arrays and measurements that take long to compute in the user's cache folder."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -11,46 +10,50 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+from platformdirs import user_cache_path
 
 from vidcolor.frames import FloatArray
 
 
 def cache_folder() -> Path:
-    """Where vidcolor keeps what can be had again; ``XDG_CACHE_HOME`` is respected."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "vidcolor"
+    """Return vidcolor's folder among the user's caches; on Linux ``$XDG_CACHE_HOME/vidcolor`` or ``~/.cache/vidcolor``.
+
+    It may not exist.
+    """
+    return user_cache_path("vidcolor", appauthor=False)
 
 
-def remembered(
-    name: str, sources: Iterable[ModuleType], shape: tuple[int, ...], make: Callable[[], FloatArray]
+def load_or_compute(
+    name: str, sources: Iterable[ModuleType], shape: tuple[int, ...], compute: Callable[[], FloatArray]
 ) -> FloatArray:
-    """An array that takes long to make: read where it was kept, or made and kept.
+    """Load an array from the cache folder, or compute and store it.
 
-    Where it cannot be kept, it is made every time, and nothing is said.
+    If it cannot be stored, it is computed every time.
 
     Args:
-        name: of the file; what is kept for the same name and other code is removed.
-        sources: the code that it depends on: as soon as a byte of it changes, the array is made anew.
-        shape: that it must have.
-        make: gives it, float32.
+        name: beginning of the file name; files of the same name and other code are removed.
+        sources: the modules that the result depends on. When their code changes, the array is computed again.
+        shape: of the array; a stored array of another shape is ignored.
+        compute: returns the array, float32.
     """
     try:
         digest = hashlib.blake2b(b"".join(Path(str(module.__file__)).read_bytes() for module in sources), digest_size=8)
         path = cache_folder() / f"{name}-{digest.hexdigest()}.npy"
-    except OSError:  # code in an archive
-        return make()
+    except OSError:  # the code is in an archive
+        return compute()
     try:
-        kept: FloatArray = np.load(path, allow_pickle=False)
-        if kept.shape == shape and kept.dtype == np.float32:
-            return kept
+        stored: FloatArray = np.load(path, allow_pickle=False)
+        if stored.shape == shape and stored.dtype == np.float32:
+            return stored
     except (OSError, ValueError, EOFError):
         pass
-    made = make()
-    _keep(made, path, name)
-    return made
+    array = compute()
+    _store(array, path, name)
+    return array
 
 
-def _keep(array: FloatArray, path: Path, name: str) -> None:
+def _store(array: FloatArray, path: Path, name: str) -> None:
+    """Write an array and remove those of the same name and other code; an OSError is ignored."""
     part = path.with_name(f".{secrets.token_hex(6)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

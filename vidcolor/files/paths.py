@@ -1,6 +1,7 @@
-"""What stands under a name, asked without surprises.
+"""Query paths and check destinations, without PermissionError.
 
-``Path.exists`` and ``Path.is_dir`` raise PermissionError inside a folder that may not be searched. Nothing here does.
+``Path.exists`` and ``Path.is_dir`` raise PermissionError for a path in a folder without search permission; the
+functions here return False.
 """
 
 from __future__ import annotations
@@ -13,33 +14,41 @@ from vidcolor.errors import OutputError
 
 
 def is_folder(path: Path) -> bool:
-    """Whether a folder stands there, or a link to one."""
+    """Return whether a path is a folder or a link to one."""
     return stat.S_ISDIR(_mode(path))
 
 
 def is_file(path: Path) -> bool:
-    """Whether a regular file stands there, or a link to one."""
+    """Return whether a path is a regular file or a link to one."""
     return stat.S_ISREG(_mode(path))
 
 
-def is_anything(path: Path) -> bool:
-    """Whether something can be reached there: not a broken link, nor what may not be looked at."""
+def path_exists(path: Path) -> bool:
+    """Return whether a path exists and is accessible; a broken link does not exist."""
     return _mode(path) != 0
 
 
-def resolved(path: Path) -> Path:
-    """The absolute path without links and ``..``; links that lead round in circles are left as they are.
+def resolve_path(path: Path) -> Path:
+    """Return the absolute path without links and ``..``; links that form a loop stay as they are.
 
-    For these ``Path.resolve`` raises RuntimeError before Python 3.13.
+    ``Path.resolve`` raises RuntimeError for a loop before Python 3.13.
     """
     return Path(os.path.realpath(path))
 
 
 def check_destination(dest: Path, *, source: Path | None = None, overwrite: bool) -> None:
-    """Say before any work is done why a file cannot be written to ``dest``.
+    """Check, before any work is done, that a file can be written to ``dest``.
 
-    Raises :class:`OutputError` where its folder does not exist, or it is a folder, ``source`` itself, or (without
-    ``overwrite``) there already. That its folder takes files is found out when the file is begun.
+    Whether its folder is writable is not checked.
+
+    Args:
+        dest: path of the output.
+        source: path of the input; None: there is none.
+        overwrite: whether ``dest`` may exist.
+
+    Raises:
+        OutputError: the folder of ``dest`` does not exist; ``dest`` is a folder, or ``source`` itself, or exists
+            although ``overwrite`` is False.
     """
     if not is_folder(dest.parent):
         raise OutputError(f"{dest}: its folder does not exist; create it first")
@@ -51,14 +60,14 @@ def check_destination(dest: Path, *, source: Path | None = None, overwrite: bool
         return
     except OSError as exc:
         raise OutputError(f"{dest}: cannot be written ({exc.strerror}); choose another name") from exc
-    if source is not None and is_anything(dest) and is_anything(source) and dest.samefile(source):
+    if source is not None and path_exists(dest) and path_exists(source) and dest.samefile(source):
         raise OutputError(f"{dest}: is the input itself; choose another name")
     if not overwrite:
         raise OutputError(f"{dest}: exists already; choose another name, or replace it with `overwrite`")
 
 
 def _mode(path: Path) -> int:
-    """Type and permissions of what the path leads to (``st_mode``, never 0), and 0 where it leads nowhere."""
+    """Return ``st_mode``, type and permissions, of a path; 0 if it does not exist or is not accessible."""
     try:
         return path.stat().st_mode
     except OSError:

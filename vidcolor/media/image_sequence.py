@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from vidcolor.errors import InputError, OutputError
-from vidcolor.files.paths import is_anything, is_folder
+from vidcolor.files.paths import is_folder, path_exists
 
 DEFAULT_RATE = Fraction(25)
 """Frames per second of numbered pictures, as in ffmpeg."""
@@ -119,4 +119,4 @@ def check_numbered(pattern: PicturePattern, *, first: int, overwrite: bool) -> N
 
 def given_pattern(path: Path) -> PicturePattern | None:
     """The pattern that a source's name is, unless a file is really called so."""
-    return None if is_anything(path) else PicturePattern.parse(path)
+    return None if path_exists(path) else PicturePattern.parse(path)

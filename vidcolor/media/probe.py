@@ -17,7 +17,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vidcolor.errors import InputError
-from vidcolor.files.paths import is_anything, is_file, is_folder
+from vidcolor.files.paths import is_file, is_folder, path_exists
 from vidcolor.frames import HdrMetadata, VideoSpec
 from vidcolor.media.hdr_metadata import parse_hdr_metadata
 from vidcolor.media.mp4_tables import check_announced_samples
@@ -45,7 +45,7 @@ def open_film(path: Path, accelerator: HWAccel | None = None) -> InputContainer:
     Raises:
         InputError: it is missing, a folder, empty, not to be read, or no media.
     """
-    if not is_anything(path):
+    if not path_exists(path):
         raise InputError(f"{path}: no such file, or its folder may not be looked into; check the name")
     if is_folder(path):
         raise InputError(f"{path}: is a folder; expected a film")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from vidcolor.errors import InputError
 from vidcolor.files.atomic import atomic_file
-from vidcolor.files.paths import check_destination, is_anything
+from vidcolor.files.paths import check_destination, path_exists
 from vidcolor.frames import Frame
 
 HEADER = "# When each shot begins, from the film's first picture. Add, move or remove lines, and use the file again.\n"
@@ -62,7 +62,7 @@ class SceneFile:
 
     def __init__(self, path: str | Path | None) -> None:
         self.path = None if path is None else Path(path)
-        self.given = read_scenes(self.path) if self.path is not None and is_anything(self.path) else None
+        self.given = read_scenes(self.path) if self.path is not None and path_exists(self.path) else None
         if self.path is not None and self.given is None:
             check_destination(self.path, overwrite=False)
 
