@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,9 @@ import numpy as np
 import pytest
 from av.codec import Codec
 from av.codec.hwaccel import HWAccel
+from av.container import InputContainer
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 from click.testing import CliRunner
 from PIL import Image
 
@@ -21,9 +25,12 @@ from tests.test_pipeline import LOSSLESS, Painter
 from vidcolor.cli.arguments import resolve_arguments
 from vidcolor.cli.commands import main
 from vidcolor.errors import InputError, OptionError
+from vidcolor.media import probe
+from vidcolor.media.decoding import decode
 from vidcolor.media.hwaccel import UnacceleratedError, find_device, read_film
+from vidcolor.media.items import Item
 from vidcolor.media.pixel_formats import PLANAR_KIN, plane_view
-from vidcolor.media.reader import VideoReader
+from vidcolor.media.reader import FilmFacts, OpenFilm, PictureItem, VideoReader, start_reading
 from vidcolor.options import ColorizeOptions
 from vidcolor.pipeline import colorize_video
 from vidcolor.progress import Report
@@ -32,21 +39,35 @@ from vidcolor.resume.identity import Identity
 SEMI_PLANAR = {planar: name for name, planar in PLANAR_KIN.items()}
 
 
-class Chip(VideoReader):
-    """Decodes as hardware would."""
+class Chip:
+    """Decodes as hardware would. Its methods stand in for those of PyAV and the stages of reading."""
 
-    is_accelerated = True
-    pictures_decoded = 0
+    takes_the_film = True
 
-    def __init__(self, film: Any, *, accelerator: HWAccel, **how: Any) -> None:
-        super().__init__(film, **how)
+    def __init__(self) -> None:
+        self.pictures_decoded = 0
 
-    def _decode_packet(self, packet: Any) -> list[VideoFrame]:
-        return [self.fetched(frame) for frame in super()._decode_packet(packet)]
+    def open(self, path: Path, accelerator: HWAccel | None) -> InputContainer:
+        """Open a film in software, whatever decodes it."""
+        return probe.open_film(path)
+
+    def start_reading(self, film: OpenFilm) -> tuple[FilmFacts, Iterator[PictureItem]]:
+        """Read a film with this device, if it was opened for one."""
+        if not film.is_accelerated:
+            return start_reading(film)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("vidcolor.media.reader.decode", self.decode)
+            facts, items = start_reading(film)
+        return replace(facts, is_accelerated=self.takes_the_film), items
+
+    def decode(self, items: Iterator[Item], stream: VideoStream, **how: Any) -> Iterator[Item]:
+        """Fetch every frame."""
+        for item in decode(items, stream, **how):
+            yield self.fetched(item) if isinstance(item, VideoFrame) else item
 
     def fetched(self, frame: VideoFrame) -> VideoFrame:
         """As it is taken out of the device's memory, with all that is known of it."""
-        type(self).pictures_decoded += 1
+        self.pictures_decoded += 1
         name = SEMI_PLANAR[frame.format.name.replace("yuvj", "yuv")]
         fetched = frame.reformat(format=name, src_color_range=1, dst_color_range=1, threads=1)
         content = semi_planar_frame(frame, name)
@@ -74,7 +95,7 @@ class Coarse(Chip):
 class Idle(Chip):
     """Leaves the work to the processor."""
 
-    is_accelerated = False
+    takes_the_film = False
 
     def fetched(self, frame: VideoFrame) -> VideoFrame:
         return frame
@@ -83,21 +104,22 @@ class Idle(Chip):
 class Broken(Chip):
     """Fails."""
 
-    def __init__(self, film: Any, *, accelerator: HWAccel, **how: Any) -> None:
-        raise InputError(f"{film}: no picture in it can be decoded")
+    def open(self, path: Path, accelerator: HWAccel | None) -> InputContainer:
+        if accelerator is not None:
+            raise InputError(f"{path}: no picture in it can be decoded")
+        return super().open(path, accelerator)
 
 
 @pytest.fixture
 def plug_in(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Make a class of :class:`Chip` the machine's one device, called ``chip``."""
+    """Make a :class:`Chip` the machine's one device, called ``chip``."""
 
-    def plug(kind: type[Chip]) -> None:
-        def read(film: Any, *, accelerator: HWAccel | None = None, **how: Any) -> VideoReader:
-            return VideoReader(film, **how) if accelerator is None else kind(film, accelerator=accelerator, **how)
-
-        kind.pictures_decoded = 0
-        monkeypatch.setattr("vidcolor.pipeline.VideoReader", read)
+    def plug(kind: type[Chip]) -> Chip:
+        chip = kind()
+        monkeypatch.setattr("vidcolor.media.sources.open_film", chip.open)
+        monkeypatch.setattr("vidcolor.media.reader.start_reading", chip.start_reading)
         monkeypatch.setattr("vidcolor.media.hwaccel.find_device", lambda name, codec: ("chip", HWAccel("cuda")))
+        return chip
 
     return plug
 
@@ -128,9 +150,9 @@ def test_the_film_does_not_show_what_decoded_it(name: str, hwaccel: str, plug_in
     clip, options = FILMS[name]
     source = make_clip(tmp_path / "in.mkv", clip)
     usual = color(source, tmp_path / "software.mkv", **options)
-    plug_in(Chip)
+    chip = plug_in(Chip)
     report = color(source, tmp_path / "hardware.mkv", hwaccel=hwaccel, **options)
-    assert Chip.pictures_decoded >= 12
+    assert chip.pictures_decoded >= 12
     assert (tmp_path / "hardware.mkv").read_bytes() == (tmp_path / "software.mkv").read_bytes()
     assert report.warnings == usual.warnings
 
@@ -165,10 +187,10 @@ def test_hardware_that_does_not_do(kind: type[Chip], pix_fmt: str, reason: str, 
 def test_codecs_that_are_not_exact(plug_in: Any, tmp_path: Path) -> None:
     """MPEG-4 is not asked of hardware: decoders round as they like."""
     source = make_clip(tmp_path / "in.mkv", Clip(codec="mpeg4", options={}))
-    plug_in(Chip)
+    chip = plug_in(Chip)
     with pytest.raises(OptionError, match="--hwaccel chip: decoders of mpeg4 may differ in single bits of the luma"):
         color(source, tmp_path / "out.mkv", hwaccel="chip")
-    assert Chip.pictures_decoded == 0
+    assert chip.pictures_decoded == 0
 
 
 def test_films_that_are_no_files(plug_in: Any, tmp_path: Path) -> None:
@@ -186,16 +208,11 @@ def test_films_that_are_no_files(plug_in: Any, tmp_path: Path) -> None:
 def test_damage_on_the_way(plug_in: Any, tmp_path: Path) -> None:
     """Where hardware fails in the midst of a film, software may not: the line says so."""
 
-    class Remembered(Chip):
-        def __init__(self, film: Any, *, accelerator: HWAccel, **how: Any) -> None:
-            super().__init__(film, accelerator=accelerator, **how)
-            self._accelerator = accelerator
-
     source = make_clip(tmp_path / "in.mkv", Clip(frames=20))
     with av.open(str(source)) as film:
         payload = [bytes(packet) for packet in film.demux(video=0)][15]
     source.write_bytes(source.read_bytes().replace(payload, b"\xff" * len(payload)))
-    plug_in(Remembered)
+    plug_in(Chip)
     with pytest.raises(InputError, match=r"in\.mkv: damaged after .* s \(.*\); try it without --hwaccel"):
         color(source, tmp_path / "out.mkv", hwaccel="chip")
 

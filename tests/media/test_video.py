@@ -17,8 +17,9 @@ from av.stream import Disposition
 
 from tests.support.clips import Clip, decoded, make_clip, timeline
 from vidcolor.errors import InputError, OptionError, OutputError, VidcolorError
-from vidcolor.media.reader import VideoReader, _Clock
 from vidcolor.media.frame_encoder import at_depth
+from vidcolor.media.reader import VideoReader
+from vidcolor.media.timestamps import Clock
 from vidcolor.media.writer import VideoWriter
 from vidcolor.options import EncodeOptions
 
@@ -147,7 +148,7 @@ class TestReading:
     )
     def test_clock_only_goes_forward(self, stamps: list[tuple[int | None, int | None]], expected: list[int]) -> None:
         """Whatever a file says, the times of its pictures strictly increase."""
-        clock = _Clock()
+        clock = Clock()
         found = []
         for pts, dts in stamps:
             frame = av.VideoFrame(16, 16, "yuv420p")
@@ -691,4 +692,4 @@ def test_transparency_beside_the_pictures(shared_clips: Path, tmp_path: Path) ->
     (line,) = copy_film(shared_clips / "odd" / "v_alpha_vp9.webm", tmp_path / "out.mkv")
     assert line == "the film has transparency, which is left out"
     with VideoReader(tmp_path / "out.mkv") as copy:
-        assert copy.outcomes == []
+        assert copy.outcomes == ()

@@ -17,24 +17,31 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import av
 import numpy as np
 from av.codec.hwaccel import HWAccel
+from av.container import InputContainer
+from av.packet import Packet
 from av.stream import AttachmentStream, Disposition
+from av.video.stream import VideoStream
 
 from vidcolor.color.luma import quarter_turns, stored_render_size
 from vidcolor.film_run import FilmRun
-from vidcolor.frames import ChromaFormat, Picture, VideoSpec
+from vidcolor.frames import ChromaFormat, VideoSpec
 from vidcolor.inference.colorizer import Predictor
 from vidcolor.inference.multi_device import predictors_of
 from vidcolor.inspect.film import Timing
+from vidcolor.media.demuxing import end_of
 from vidcolor.media.hwaccel import read_film
-from vidcolor.media.interlacing import Deinterlacing
+from vidcolor.media.items import Jump
 from vidcolor.media.probe import choose_video, open_film
 from vidcolor.media.reader import VideoReader
+from vidcolor.media.sources import FileSource
 from vidcolor.media.writer import VideoWriter
 from vidcolor.motion.scene_list import SceneFile
 from vidcolor.options import ColorizeOptions
@@ -94,76 +101,66 @@ class Sizes:
         return picture + self.copied / frames
 
 
-class Excerpts(VideoReader):
-    """Short pieces of a film, spread over it, read as if they were a film."""
+class Excerpts(FileSource):
+    """Short pieces of a film in a file, spread over it, as one source of packets.
 
-    firsts: list[int]
-    """The number of each piece's first picture, counted from 0 over all pieces; grows while they are read."""
-    whole_film: bool
-    """Whether every picture of the film was read."""
+    Each piece begins at a keyframe. The first is the beginning of the film. There are no more pieces where the film has
+    no later keyframe.
+    """
 
-    def __init__(
-        self,
-        path: Path,
-        timing: Timing,
-        *,
-        deinterlace: Deinterlacing | None,
-        accelerator: HWAccel | None = None,
-    ) -> None:
-        super().__init__(path, deinterlace=deinterlace, accelerator=accelerator)
-        self._starts, self._length = spread(timing, self.spec)
-        self.firsts = []
-        self.whole_film = False
+    def __init__(self, path: Path, timing: Timing, accelerator: HWAccel | None = None) -> None:
+        super().__init__(path, accelerator)
+        self.reaches_end = False
+        """Whether the packets up to the end of the film were read."""
+        self._timing = timing
+        self._piece_seconds = TRIAL_SECONDS
+        self._deadline = inf
 
-    def pictures(self) -> Iterator[Picture]:
-        """The pictures of all pieces; to be called once. It ends where the film has no later key frame."""
-        read = 0
-        for start in (None, *self._starts):
-            if start is not None and not self._jump(start):
+    def start_clock(self) -> None:
+        """Limit the wall-clock time of the first piece from now on; later pieces start the clock themselves."""
+        self._deadline = time.perf_counter() + self._piece_seconds
+
+    def packets(self, container: InputContainer, stream: VideoStream) -> Iterator[Packet[Any] | Jump]:
+        """Yield the packets of all streams in each piece, with a :class:`Jump` between two pieces."""
+        starts, length = spread(self._timing, stream)
+        self._piece_seconds = TRIAL_SECONDS / (1 + len(starts))
+        yield from self._piece(container.demux(), stream, length)
+        for start in starts:
+            if self.reaches_end:
                 return
-            for number, picture in enumerate(self._piece(with_first=start is None)):
-                if number == 0:
-                    self.firsts.append(read)
-                read += 1
-                yield picture
+            try:
+                container.seek(start, stream=stream, backward=False)
+            except av.FFmpegError:
+                return  # there is no later keyframe
+            yield Jump()
+            self.start_clock()
+            yield from self._piece(container.demux(), stream, length)
 
-    def _piece(self, *, with_first: bool) -> Iterator[Picture]:
-        """One piece, up to its length or as far as it comes in its share of :data:`TRIAL_SECONDS`."""
-        deadline = time.perf_counter() + TRIAL_SECONDS / (1 + len(self._starts))
-        if with_first:
-            yield self.first
-        for number in range(with_first, self._length):
-            if number >= MIN_FRAMES and time.perf_counter() > deadline:
+    def _piece(self, packets: Iterator[Packet[Any]], stream: VideoStream, length: int) -> Iterator[Packet[Any]]:
+        """Yield packets until there are ``length`` frames, or fewer when the time is over; flush the decoder then."""
+        frames = 0
+        for packet in packets:
+            yield packet
+            frames += packet.stream.index == stream.index and packet.size > 0 and not packet.is_discard
+            if frames >= length or (frames >= MIN_FRAMES and time.perf_counter() > self._deadline):
+                yield end_of(stream)
                 return
-            following = next(self._frames, None)
-            if following is None:
-                self.whole_film = not self._starts
-                return
-            yield self._picture(*following)
-
-    def _jump(self, start: int) -> bool:
-        """Go on at the first key frame from ``start``, in ticks. False where there is none, or no way to it."""
-        try:
-            self.container.seek(start, stream=self.stream, backward=False)
-        except av.FFmpegError:
-            return False  # and what the decoder still holds belongs to the piece before
-        self._frames.close()
-        self._frames = self._read()
-        return True
+        self.reaches_end = True
 
 
-def spread(timing: Timing, spec: VideoSpec) -> tuple[list[int], int]:
-    """Where the pieces after the first begin, in ticks, and how many frames each has.
+def spread(timing: Timing, stream: VideoStream) -> tuple[list[int], int]:
+    """Return where the pieces after the first begin, in units of the stream's time base, and the frames of each piece.
 
     A film that is no longer than all pieces, or of unknown length, gets one long piece.
     """
-    rate = float(spec.frame_rate or PIECE_FRAMES / PIECE_SECONDS)
+    assert stream.time_base is not None  # choose_video
+    rate = float(stream.average_rate or stream.guessed_rate or PIECE_FRAMES / PIECE_SECONDS)
     length = max(MIN_FRAMES, min(round(PIECE_SECONDS * rate), PIECE_FRAMES))
     if timing.duration_seconds is None or timing.frames is None or timing.frames <= PIECES * length:
         return [], PIECES * length + 1  # one more than there are, so that the end is reached
     begin = timing.start_seconds or 0.0
     seconds = [begin + timing.duration_seconds * piece / PIECES for piece in range(1, PIECES)]
-    return [round(second / spec.time_base) for second in seconds], length
+    return [round(second / stream.time_base) for second in seconds], length
 
 
 def try_film(path: Path, timing: Timing, suffix: str, *, colorizer: Predictor, options: ColorizeOptions) -> Trial:
@@ -178,8 +175,9 @@ def try_film(path: Path, timing: Timing, suffix: str, *, colorizer: Predictor, o
         VidcolorError: whatever coloring the film would raise in these pieces.
     """
 
-    def read(accelerator: HWAccel | None) -> Excerpts:
-        return Excerpts(path, timing, deinterlace=options.deinterlace, accelerator=accelerator)
+    def read(accelerator: HWAccel | None) -> VideoReader:
+        excerpts = Excerpts(path, timing, accelerator)
+        return VideoReader(excerpts, deinterlace=options.deinterlace, accelerator=accelerator)
 
     with tempfile.TemporaryDirectory(prefix="vidcolor-") as folder:
         output = Path(folder) / f"trial{suffix}"
@@ -187,14 +185,19 @@ def try_film(path: Path, timing: Timing, suffix: str, *, colorizer: Predictor, o
             read_film(read, options.hwaccel) as reader,
             VideoWriter(output, like=reader, options=options.encode, overwrite=False) as writer,
         ):
+            excerpts = reader.source
+            assert isinstance(excerpts, Excerpts)
             warm_up(colorizer, reader.spec, writer.chroma, options)
             cuts = _Cuts()
+            excerpts.start_clock()
             run = FilmRun(cuts.note)
             color_pictures(reader, writer, colorizer=colorizer, options=options, scenes=SceneFile(None), run=run)
         seconds, frames = run.seconds, run.frames  # with what the encoder held back
-        sizes = measure(output, reader.firsts)
+        firsts = [0, *(jump for jump in reader.jumps if jump < frames)]
+        sizes = measure(output, firsts)
         output_bytes = output.stat().st_size
-    pieces, whole_film = len(reader.firsts), reader.whole_film
+    pieces = len(firsts)
+    whole_film = pieces == 1 and excerpts.reaches_end
     total = frames if whole_film else timing.frames
     per_frame = sizes.per_frame(pieces)
     estimated_bytes = output_bytes if whole_film else total and round(sizes.once + total * per_frame)
@@ -206,7 +209,7 @@ def try_film(path: Path, timing: Timing, suffix: str, *, colorizer: Predictor, o
         bytes_per_frame=per_frame,
         estimated_seconds=total and total * seconds / frames,
         estimated_bytes=estimated_bytes,
-        estimated_shots=estimate_shots(cuts.inside(reader.firsts), pieces, frames, total, whole_film=whole_film),
+        estimated_shots=estimate_shots(cuts.inside(firsts), pieces, frames, total, whole_film=whole_film),
     )
 
 

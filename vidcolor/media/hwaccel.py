@@ -11,7 +11,6 @@ by ``vaapi`` or ``d3d11va`` only, and AV1 not at all where libav has dav1d.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
 
 import av
 import numpy as np
@@ -22,8 +21,6 @@ from vidcolor.errors import InputError, OptionError
 from vidcolor.files.paths import is_file
 from vidcolor.media.reader import VideoReader
 
-Reader = TypeVar("Reader", bound=VideoReader)
-
 NONE, AUTO = "none", "auto"
 EXACT = frozenset({"h264", "hevc", "vvc", "vp8", "vp9", "av1"})
 """Codecs whose standards say every bit of a picture. In older ones, MPEG-2 for one, decoders round as they like."""
@@ -33,7 +30,7 @@ class UnacceleratedError(Exception):
     """Why hardware does not decode a film."""
 
 
-def read_film(read: Callable[[HWAccel | None], Reader], hwaccel: str) -> Reader:
+def read_film(read: Callable[[HWAccel | None], VideoReader], hwaccel: str) -> VideoReader:
     """Open a film, to be decoded by hardware if that is asked for.
 
     Args:
@@ -52,7 +49,7 @@ def read_film(read: Callable[[HWAccel | None], Reader], hwaccel: str) -> Reader:
         reader = _accelerated(read, hwaccel, software)
     except UnacceleratedError as exc:
         if hwaccel == AUTO:
-            software.warnings.append(f"--hwaccel auto: {exc}; the film is decoded in software")
+            software.add_warning(f"--hwaccel auto: {exc}; the film is decoded in software")
             return software
         software.close()
         raise OptionError(f"--hwaccel {hwaccel}: {exc}; leave it out to decode in software") from exc
@@ -63,7 +60,7 @@ def read_film(read: Callable[[HWAccel | None], Reader], hwaccel: str) -> Reader:
     return reader
 
 
-def _accelerated(read: Callable[[HWAccel | None], Reader], hwaccel: str, software: VideoReader) -> Reader:
+def _accelerated(read: Callable[[HWAccel | None], VideoReader], hwaccel: str, software: VideoReader) -> VideoReader:
     path, codec = software.source.path, software.stream.codec_context.codec
     if path is None or not is_file(path):
         raise UnacceleratedError("only films in files are decoded by hardware")

@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 
 from vidcolor.errors import InputError
 from vidcolor.media.image_sequence import PictureSequence
+from vidcolor.media.items import Jump
 from vidcolor.media.pipes import PipeInput, needs_seeking
 from vidcolor.media.probe import open_film, open_picture
 
@@ -43,7 +44,7 @@ class Source(Protocol):
     def interrupt(self) -> None:
         """Let a read that waits in another thread find the end."""
 
-    def packets(self, container: InputContainer, stream: VideoStream) -> Iterator[Packet[Any]]:
+    def packets(self, container: InputContainer, stream: VideoStream) -> Iterator[Packet[Any] | Jump]:
         """The packets of all streams of ``container``, what :meth:`open` gave, with an empty one at each stream's end.
 
         Raises InputError and ``av.FFmpegError``.
@@ -70,7 +71,7 @@ class FileSource:
     def open(self) -> InputContainer:
         return open_film(self._file, self._accelerator)
 
-    def packets(self, container: InputContainer, stream: VideoStream) -> Iterator[Packet[Any]]:
+    def packets(self, container: InputContainer, stream: VideoStream) -> Iterator[Packet[Any] | Jump]:
         return container.demux()
 
 
@@ -103,7 +104,7 @@ class PipeSource:
             hint = "expected Matroska, MPEG-TS, NUT, YUV4MPEG2 or another that needs no seeking"
             raise InputError(f"{self.name}: what comes through the pipe is no film ({exc.strerror}); {hint}") from exc
 
-    def packets(self, container: InputContainer, stream: VideoStream) -> Iterator[Packet[Any]]:
+    def packets(self, container: InputContainer, stream: VideoStream) -> Iterator[Packet[Any] | Jump]:
         return container.demux()
 
 
@@ -158,10 +159,12 @@ class SequenceSource:
         return content
 
 
-def source_of(film: FilmInput, accelerator: HWAccel | None = None) -> Source:
-    """What to open; ``accelerator`` is for films in files."""
+def source_of(film: FilmInput | Source, accelerator: HWAccel | None = None) -> Source:
+    """Return the source for a film, or the source itself; ``accelerator`` is for films in files."""
     if isinstance(film, PipeInput):
         return PipeSource(film)
     if isinstance(film, PictureSequence):
         return SequenceSource(film)
-    return FileSource(Path(film), accelerator)
+    if isinstance(film, str | Path):
+        return FileSource(Path(film), accelerator)
+    return film

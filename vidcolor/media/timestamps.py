@@ -1,43 +1,104 @@
-"""Which times the pictures get in the output: their own, or none, where a container only counts them."""
+"""The times of pictures: repaired on the way in, and on the way out their own or counted."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Protocol
 
-from vidcolor.frames import Picture
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
-TOLERANCE = Fraction(1, 2)  # frames: Matroska's milliseconds are no more than this away at up to 500 frames per second
+from vidcolor.frames import Picture
+from vidcolor.media.items import Item, LostPicture, Note
+
+TOLERANCE = Fraction(1, 2)
+"""How many frames a counted time may be off without a warning. Matroska's rounding to milliseconds stays below at up to
+500 frames per second."""
+
+
+def repair_timestamps(items: Iterable[Item], stream: VideoStream) -> Iterator[Item]:
+    """Give every frame a pts that is larger than the one before.
+
+    A frame without a pts gets its dts, or else the end of the frame before. Where a pts is not larger than the one
+    before, dts are used from there on, and a :class:`Note` says so. A :class:`LostPicture` that is not later than the
+    frame before is left out.
+
+    Args:
+        items: the decoded frames in the order in which they are shown, and everything else.
+        stream: the film.
+    """
+    assert stream.time_base is not None  # choose_video
+    clock = Clock()
+    for item in items:
+        if isinstance(item, VideoFrame):
+            was_faulty = clock.is_faulty
+            item.pts = clock.stamp(item)
+            if clock.is_faulty and not was_faulty:
+                seconds = float(item.pts * stream.time_base)
+                yield Note(f"timestamps go back at {seconds:.2f} s; decoding times are used from there")
+        elif isinstance(item, LostPicture) and not clock.add(item.pts):
+            continue
+        yield item
+
+
+class Clock:
+    """Computes times that strictly increase."""
+
+    def __init__(self) -> None:
+        self.is_faulty = False
+        """Whether a pts was not larger than the one before."""
+        self._last: int | None = None
+        self._duration = 0
+
+    def stamp(self, frame: VideoFrame) -> int:
+        """Return the time of the next frame."""
+        last = self._last
+        if frame.pts is not None and last is not None and frame.pts <= last:
+            self.is_faulty = True
+        times = (frame.dts, frame.pts) if self.is_faulty else (frame.pts, frame.dts)
+        estimate = 0 if last is None else last + max(self._duration, 1)
+        self._last = next((time for time in times if time is not None and (last is None or time > last)), estimate)
+        self._duration = frame.duration
+        return self._last
+
+    def add(self, pts: int) -> bool:
+        """Use this time between two frames; return False where it is not after a frame's."""
+        if self._last is None or pts <= self._last:
+            return False
+        self._last = pts
+        return True
 
 
 class Times(Protocol):
-    """Gives times to the pictures of a film; is asked once for each, in order."""
+    """The times of the output's pictures; called once for each picture, in order."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """One line if pictures have moved in time."""
 
     def stamp(self, picture: Picture) -> tuple[int, int]:
-        """Time and duration, in units of the output's time base."""
+        """Return pts and duration in units of the output's time base."""
 
     def skip(self, count: int) -> None:
-        """Go on behind so many pictures."""
+        """Continue after ``count`` more pictures."""
 
 
 class OwnTimes:
-    """Those of the source."""
+    """The times of the source."""
 
     warnings: tuple[str, ...] = ()
 
     def stamp(self, picture: Picture) -> tuple[int, int]:
+        """Return the picture's own pts and duration."""
         return picture.pts, picture.duration
 
     def skip(self, count: int) -> None:
-        """Every picture knows its own."""
+        """Do nothing: every picture has its own time."""
 
 
 class CountedTimes:
-    """One frame after the other from zero, for a container without times.
+    """The numbers of the pictures from 0, for a container without times.
 
     Args:
         source_base: seconds per unit of the pictures' times.
@@ -54,15 +115,17 @@ class CountedTimes:
         self.warnings = ()
 
     def skip(self, count: int) -> None:
+        """Continue after ``count`` more pictures."""
         self._count += count
 
     def stamp(self, picture: Picture) -> tuple[int, int]:
+        """Return the next number, and a duration of 1."""
         number = self._count
         self._count += 1
-        true = picture.pts * self._frames_per_unit
-        if not self.warnings and abs(true - number) > TOLERANCE:
-            was, comes = float(true * self._frame_seconds), float(number * self._frame_seconds)
-            where = f"the picture at {was:.2f} s comes at {comes:.2f} s"
+        exact = picture.pts * self._frames_per_unit
+        if not self.warnings and abs(exact - number) > TOLERANCE:
+            before, after = float(exact * self._frame_seconds), float(number * self._frame_seconds)
+            where = f"the picture at {before:.2f} s comes at {after:.2f} s"
             rate = f"{float(1 / self._frame_seconds):g} frames per second"
             self.warnings = (f"the output holds no times, only {rate}: {where}, and so others",)
         return number, 1

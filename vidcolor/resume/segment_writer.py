@@ -239,7 +239,7 @@ class SegmentWriter:
         self._check_segments()
         output = self._destination(overwrite=self._overwrite)
         # Opened again, because what a source says of itself can grow while it is read.
-        with self._like.again() as like, Muxer(output, like=like, encoder=self._encoder) as muxer:
+        with self._like.reopened() as like, Muxer(output, like=like, encoder=self._encoder) as muxer:
             muxer.join(self._packets(), like.other_packets())
             if self._like.damage is not None and like.damage is not None:
                 self._like.damage.also(like.damage)

@@ -1,0 +1,125 @@
+"""Decode the packets of a film, and find out which pictures are lost."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from typing import Any
+
+import av
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from vidcolor.media.damage import DamageError
+from vidcolor.media.items import Item, Jump, LostPicture, Note
+
+
+def decode(items: Iterable[Item], stream: VideoStream, *, keep_going: bool, is_scan: bool) -> Iterator[Item]:
+    """Replace the packets of ``stream`` with the frames that they decode to.
+
+    Packets before the first frame that cannot be decoded are left out with a warning, since a recording may begin
+    between two keyframes.
+
+    Args:
+        items: the packets of all streams.
+        stream: the film.
+        keep_going: yield a :class:`LostPicture` for each picture that cannot be decoded; otherwise raise an error.
+        is_scan: each packet is a still image, so the first one must decode, too.
+
+    Raises:
+        DamageError: a packet cannot be decoded.
+    """
+    assert stream.time_base is not None  # choose_video
+    lost = LostPictures(stream.time_base)
+    has_begun, skipped = False, 0
+    for item in items:
+        if not isinstance(item, Packet) or item.stream.index != stream.index:
+            has_begun = has_begun and not isinstance(item, Jump)
+            if not isinstance(item, Packet) or item.size > 0:  # an empty packet only flushes the decoder of its stream
+                yield item
+            continue
+        if keep_going:
+            lost.expect(item)
+        try:
+            frames = item.decode()
+        except av.FFmpegError as exc:
+            if has_begun and keep_going:
+                lost.add_failure(str(exc.strerror))
+            elif has_begun or is_scan:
+                raise DamageError(str(exc.strerror)) from exc
+            else:
+                skipped += 1
+            continue
+        for frame in frames:
+            if skipped:
+                yield Note(f"{skipped} damaged packets before the first picture were skipped")
+            has_begun, skipped = True, 0
+            if frame.pts is not None:
+                yield from lost.before(frame.pts)
+            yield frame
+    yield from lost.at_end()
+
+
+class LostPictures:
+    """The pictures that a decoder has failed on: those whose times went into it and have not come out.
+
+    A failure does not say which picture it is about. So it is assigned to the first one that is missing from then on.
+    """
+
+    def __init__(self, time_base: Fraction) -> None:
+        self._time_base = time_base
+        self._failures: list[str] = []  # not yet assigned to a picture
+        self._expected: list[int] = []  # a heap of times
+
+    def expect(self, packet: Packet[Any]) -> None:
+        """Note the time of a packet that goes into the decoder."""
+        if packet.size and packet.pts is not None and not packet.is_discard:
+            heapq.heappush(self._expected, packet.pts)
+
+    def add_failure(self, reason: str) -> None:
+        """Note that the decoder has refused a packet."""
+        self._failures.append(reason)
+
+    def before(self, pts: int | None) -> Iterator[Item]:
+        """Yield a :class:`Note` and a :class:`LostPicture` for each picture that is lost before this time."""
+        missing = []
+        while self._expected and (pts is None or self._expected[0] <= pts):
+            expected = heapq.heappop(self._expected)
+            if expected != pts:
+                missing.append(expected)
+        for lost in missing[: len(self._failures)]:
+            what = f"the picture at {float(lost * self._time_base):.2f} s cannot be decoded ({self._failures.pop(0)})"
+            yield Note(f"{what}; the one before is repeated", is_damage=True)
+            yield LostPicture(lost)
+
+    def at_end(self) -> Iterator[Item]:
+        """Yield what is lost up to the end of the film, and a :class:`Note` for each failure without a picture."""
+        yield from self.before(None)
+        for reason in self._failures:
+            line = f"a packet of the film cannot be decoded ({reason}); no picture is known to be missing"
+            yield Note(line, is_damage=True)
+        self._failures.clear()
+
+
+def note_concealment(items: Iterable[Item], stream: VideoStream, *, keep_going: bool) -> Iterator[Item]:
+    """Pass everything on; yield a :class:`Note` for frames with damage that the decoder has concealed.
+
+    Args:
+        items: the decoded frames and everything else.
+        stream: the film.
+        keep_going: note each frame as damage; otherwise yield one warning at the end.
+    """
+    assert stream.time_base is not None  # choose_video
+    concealed: list[float] = []
+    for item in items:
+        if isinstance(item, VideoFrame) and item.is_corrupt:
+            concealed.append(float((item.pts or 0) * stream.time_base))
+            if keep_going:
+                line = f"the picture at {concealed[-1]:.2f} s is damaged, the decoder has concealed parts of it"
+                yield Note(line, is_damage=True)
+        yield item
+    if concealed and not keep_going:
+        which = "a damaged picture" if len(concealed) == 1 else f"{len(concealed)} damaged pictures, the first"
+        yield Note(f"{which} at {concealed[0]:.2f} s: the decoder has concealed the damaged parts")

@@ -1,0 +1,81 @@
+"""Check the packets of a film: stop at damage, or note it and continue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from typing import Any
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from vidcolor.media.damage import DamageError
+from vidcolor.media.items import Item, Jump, Note
+from vidcolor.media.passthrough import describe
+
+INDEXED_FORMATS = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"})
+"""Containers in which an incomplete packet means an incomplete file (in a broadcast it means bad reception), and whose
+header holds the duration (other demuxers estimate it from the bit rate)."""
+MAX_MISSING_SECONDS = 1
+"""How much shorter than its header says a film may be without a warning."""
+
+
+def note_damage(
+    packets: Iterable[Packet[Any] | Jump],
+    container: InputContainer,
+    stream: VideoStream,
+    *,
+    name: str,
+    keep_going: bool,
+) -> Iterator[Item]:
+    """Pass packets on; yield a :class:`Note` for every incomplete one, and where the file cannot be read any further.
+
+    An incomplete packet of the film goes to the decoder all the same; one of another stream is left out. At the end, a
+    film that is shorter than its header says gets a warning.
+
+    Args:
+        packets: the packets of all streams of ``container``.
+        container: the open file.
+        stream: the film in it.
+        name: what messages call the film.
+        keep_going: note damage; otherwise raise an error.
+
+    Raises:
+        DamageError: a packet is incomplete or cannot be read, and ``keep_going`` is false.
+    """
+    is_indexed = container.format.name in INDEXED_FORMATS
+    end = Fraction(0)  # of the packets so far, in seconds
+    try:
+        for packet in packets:
+            if isinstance(packet, Jump):
+                yield packet
+                continue
+            if packet.is_corrupt and is_indexed:
+                if not keep_going:
+                    raise DamageError("a packet is cut off")
+                line = f"{describe(packet.stream)}: a packet after {float(end):.2f} s is cut off"
+                yield Note(line, is_damage=True)
+                if packet.stream.index != stream.index:
+                    continue
+            if packet.pts is not None:
+                end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
+            yield packet
+    except av.FFmpegError as exc:
+        if not keep_going:
+            raise DamageError(str(exc.strerror)) from exc
+        yield Note(f"the file cannot be read beyond {float(end):.2f} s ({exc.strerror})", is_damage=True)
+        yield end_of(stream)
+    if is_indexed and container.duration is not None:
+        announced = Fraction(container.duration, av.time_base)
+        if announced - end > MAX_MISSING_SECONDS:
+            what = f"ends at {float(end):.2f} s, its header announces {float(announced):.2f} s"
+            yield Note(f"{name} {what}: it may be cut short")
+
+
+def end_of(stream: VideoStream) -> Packet[Any]:
+    """Return an empty packet, for which the decoder of ``stream`` gives out the frames that it still holds."""
+    end: Packet[Any] = Packet()
+    end.stream = stream
+    return end

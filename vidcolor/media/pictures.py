@@ -1,0 +1,66 @@
+"""Make pictures of decoded frames: their luma, and the packets of other streams that precede them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import av
+from av.packet import Packet
+from av.video.frame import VideoFrame
+
+from vidcolor.frames import FirstField, Picture, Plane, VideoSpec
+from vidcolor.media.damage import UnreadableError
+from vidcolor.media.interlacing import FirstFields
+from vidcolor.media.items import Item, Jump, Note
+from vidcolor.media.pixel_formats import LumaLayout, luma_layout, read_luma
+
+
+def make_pictures(
+    items: Iterable[Item], spec: VideoSpec, first: FirstField | None
+) -> Iterator[Picture | Packet[Any] | Note | Jump]:
+    """Replace every frame, and the packets of other streams before it, with a :class:`~vidcolor.frames.Picture`.
+
+    Packets that follow the last frame are passed on one by one.
+
+    Args:
+        items: the decoded frames, with increasing pts, and everything else.
+        spec: the constants of the film.
+        first: the field that is first in frames of a codec without flags; None: the frames carry the flag.
+
+    Raises:
+        UnreadableError: a frame differs from ``spec`` in size or bit depth, or its luma cannot be converted.
+    """
+    first_fields = FirstFields()
+    layouts: dict[str, LumaLayout] = {}  # by pixel format
+    packets: list[Packet[Any]] = []
+    for item in items:
+        if isinstance(item, Packet):
+            packets.append(item)
+        elif isinstance(item, VideoFrame):
+            assert item.pts is not None  # repair_timestamps
+            if item.format.name not in layouts:
+                layouts[item.format.name] = luma_layout(item.format)
+            luma = _luma(item, layouts[item.format.name], spec)
+            yield Picture(item.pts, item.duration, luma, tuple(packets), first_fields.of(item) or first)
+            packets = []
+        elif isinstance(item, Note | Jump):
+            yield item
+    yield from packets
+
+
+def _luma(frame: VideoFrame, layout: LumaLayout, spec: VideoSpec) -> Plane:
+    if (frame.width, frame.height) != (spec.width, spec.height):
+        raise _changed(frame, spec, f"{spec.width}×{spec.height}", f"{frame.width}×{frame.height}")
+    if layout.bit_depth != spec.bit_depth:
+        raise _changed(frame, spec, f"{spec.bit_depth}", f"{layout.bit_depth} bits")
+    try:
+        return read_luma(frame, layout)
+    except av.FFmpegError as exc:
+        raise UnreadableError(f"the pixel format {frame.format.name} cannot be converted") from exc
+
+
+def _changed(frame: VideoFrame, spec: VideoSpec, expected: str, found: str) -> UnreadableError:
+    seconds = float((frame.pts or 0) * spec.time_base)
+    what = f"the picture changes from {expected} to {found} after {seconds:.2f} s"
+    return UnreadableError(f"{what}; cut the film there, color the parts")
