@@ -1,0 +1,1 @@
+"""Programs for developers: the fuzzer, the table of formats, pictures of the documentation."""

@@ -1,7 +1,11 @@
-"""The matrix of what is kept: ``python -m tools.formats`` colors a film of each kind and writes docs/formats.md.
+"""Measure what of a film is kept, and write the tables of docs/formats.md.
 
-The judges are ffprobe and ffmpeg, which must be on the PATH; vidcolor uses neither. With ``--odd FOLDER`` every file in
-that folder goes through the command line as well, with the default weights, and the second table is measured anew.
+    python -m tools.formats
+    python -m tools.formats --odd FOLDER
+
+The first command colors a small film of each kind and compares output and source by ffprobe and ffmpeg, which must be
+on the PATH; vidcolor uses neither. With ``--odd``, every file in the folder is also colored on the command line with
+the default weights, and the second table is measured again; without, that table stays as it is.
 """
 
 from __future__ import annotations
@@ -12,18 +16,18 @@ import re
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
 from click.testing import CliRunner
 
 from tests.support.clips import Clip, make_clip
-from vidcolor.cli.commands import main
-from vidcolor.frames import FloatArray
+from tests.support.painter import Painter
+from vidcolor.cli.commands import main as vidcolor
 from vidcolor.media.image_sequence import PicturePattern, PictureSequence
 from vidcolor.options import ColorizeOptions, EncodeOptions
 from vidcolor.pipeline import colorize_video
@@ -31,10 +35,10 @@ from vidcolor.pipeline import colorize_video
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "formats.md"
 COLUMNS = ("frames", "timestamps", "luma exact", "tags", "audio", "subtitles", "chapters", "metadata", "other streams")
 TAGS = ("color_range", "color_space", "color_primaries", "color_transfer", "sample_aspect_ratio")
-UNSAID = (None, "unknown", "unspecified", "0:1", "1:1")
-"""How ffprobe shows that a film does not say it; 1:1 is what is meant where nothing is said."""
+UNTAGGED = (None, "unknown", "unspecified", "0:1", "1:1")
+"""What ffprobe prints for a tag that is not set; 1:1 is the default pixel shape."""
 WORD = {column: column for column in COLUMNS} | {"other streams": "attachment", "tags": "pixel shape"}
-"""What a warning about a column has in it."""
+"""The word that a warning about a column contains."""
 KEPT, ABSENT = "yes", "–"
 FFV1 = EncodeOptions(codec="ffv1")
 X264 = EncodeOptions(preset="ultrafast", encoder_options={"qp": "0"})
@@ -42,13 +46,12 @@ WORDS = {"title": "A Trip", "comment": "found in the attic"}
 RGB = "becomes Y'CbCr, greys exact"
 MILLISECONDS = "to the ms"
 LIMIT_SECONDS = 10  # for a file that is refused
-OPTION_REFUSED = 2  # the highest exit code of a refusal; beyond it, somebody has ended the command
-RAW = {"codec": "ffv1", "options": {}}
+MAX_EXIT_CODE = 2  # of a refusal; a higher one means that the command was interrupted
 
 
 @dataclass(frozen=True)
 class Case:
-    """One row: a film, what it is written to, and what is not simply kept."""
+    """One row: a film, the container it is written to, and the reasons for what is not kept."""
 
     name: str
     clip: Clip
@@ -56,12 +59,12 @@ class Case:
     dest: str = ".mkv"
     encode: EncodeOptions = FFV1
     reasons: dict[str, str] = field(default_factory=dict)
-    """What stands in a column instead of :data:`KEPT`, and why."""
-    deinterlace: str | None = None
+    """By column: the text that stands there instead of :data:`KEPT`."""
+    deinterlace: Literal["frame", "field"] | None = None
 
 
 def tagged(matrix: int, primaries: int, transfer: int) -> dict[str, int]:
-    """Color tags of H.273."""
+    """Return the color tags of a clip by their codes of H.273."""
     return {"colorspace": matrix, "color_primaries": primaries, "color_trc": transfer}
 
 
@@ -83,12 +86,12 @@ CASES = (
     Case("B-frames and negative dts", Clip(frames=20, options=B_FRAMES, audio=("eng",)), ".mp4", ".mp4", X264),
     Case("30000/1001 fps", Clip(rate=Fraction(30000, 1001), options=B_FRAMES), ".mp4", ".mp4", X264),
     Case("10 bits", Clip(pix_fmt="yuv420p10le")),
-    Case("12 bits", Clip(pix_fmt="yuv420p12le", **RAW)),  # type: ignore[arg-type]
+    Case("12 bits", Clip(pix_fmt="yuv420p12le", codec="ffv1", options={})),
     Case("4:2:2", Clip(pix_fmt="yuv422p")),
     Case("4:4:4", Clip(pix_fmt="yuv444p")),
     Case("grey, 8 bits", Clip(pix_fmt="gray")),
     Case("grey, 10 bits", Clip(pix_fmt="gray10le")),
-    Case("R'G'B' (FFV1)", Clip(pix_fmt="bgr0", **RAW), reasons={"luma exact": RGB}),  # type: ignore[arg-type]
+    Case("R'G'B' (FFV1)", Clip(pix_fmt="bgr0", codec="ffv1", options={}), reasons={"luma exact": RGB}),
     Case("full range", Clip(tags={"color_range": 2})),
     Case("BT.601", Clip(tags=tagged(6, 6, 6))),
     Case("BT.709", Clip(tags=tagged(1, 1, 1))),
@@ -112,13 +115,13 @@ CASES = (
         reasons={"tags": "not said by this encoder there: warned"},
     ),
     Case("odd size, 51×37", Clip(size=(51, 37), pix_fmt="yuv444p")),
-    Case("1×1", Clip(size=(1, 1), **RAW)),  # type: ignore[arg-type]
-    Case("8192 wide", Clip(size=(8192, 16), frames=2, **RAW)),  # type: ignore[arg-type]
+    Case("1×1", Clip(size=(1, 1), codec="ffv1", options={})),
+    Case("8192 wide", Clip(size=(8192, 16), frames=2, codec="ffv1", options={})),
     Case("one frame", Clip(frames=1)),
     Case("no times at all (H.264 alone)", Clip(), ".h264"),
     Case(
         "two pictures of one time",
-        Clip(frames=6, time_base=MILLISECOND, pts=[0, 40, 80, 80, 120, 160], **RAW),  # type: ignore[arg-type]
+        Clip(frames=6, time_base=MILLISECOND, pts=[0, 40, 80, 80, 120, 160], codec="ffv1", options={}),
         reasons={"timestamps": "the later one is moved on: warned"},
     ),
     Case("GIF", Clip(codec="gif", pix_fmt="rgb8", options={}), ".gif", reasons={"luma exact": RGB}),
@@ -159,48 +162,44 @@ CASES = (
             "metadata": "no place for it: warned",
         },
     ),
-)  # fmt: skip
-
-
-class Painter:
-    """Colors by brightness."""
-
-    batch_size = 4
-
-    def predict(self, grey: FloatArray) -> FloatArray:
-        """Bright is yellow, dark is blue."""
-        return np.stack((10 * (grey - 0.5), 60 * (grey - 0.5)), axis=1)
+)
 
 
 def run(case: Case, folder: Path) -> dict[str, str]:
-    """Color the film and let the judges look: what stands in each column."""
+    """Color the film of a case, and return the text of each column."""
     source, dest = make_clip(folder / f"in{case.source}", case.clip), folder / f"out{case.dest}"
     pattern = PicturePattern.parse(source)
     film = source if pattern is None else PictureSequence.find(pattern, case.clip.rate)
-    options = ColorizeOptions(render_size=48, encode=case.encode, deinterlace=case.deinterlace)  # type: ignore[arg-type]
+    options = ColorizeOptions(render_size=48, encode=case.encode, deinterlace=case.deinterlace)
     report = colorize_video(film, dest, colorizer=Painter(), options=options)
     before, after = (probe(path) for path in (source, dest))
     cells = {
-        column: verdict(before[column], after[column], more_is_fine=column in {"tags", "other streams"})
+        column: compare(before.columns[column], after.columns[column], more_is_fine=column in {"tags", "other streams"})
         for column in COLUMNS
         if column != "timestamps"
     }
-    cells["timestamps"] = times_verdict(before["timestamps"], after["timestamps"])
+    cells["timestamps"] = compare_times(before.seconds, after.seconds)
     for column, reason in case.reasons.items():
         if cells[column] != KEPT and (not reason.endswith("warned") or any(WORD[column] in w for w in report.warnings)):
             cells[column] = reason
     return {column: cells[column] for column in COLUMNS}
 
 
-def verdict(before: list[object], after: list[object], *, more_is_fine: bool) -> str:
-    """One cell. Of tags and tracks more is no loss, such as a range that the film left to be guessed."""
+def compare(before: Sequence[object], after: Sequence[object], *, more_is_fine: bool) -> str:
+    """Return the text of one cell.
+
+    Args:
+        before: what was found in the source.
+        after: what was found in the output.
+        more_is_fine: whether the output may have more, such as a range that the source does not state.
+    """
     if not before:
         return ABSENT
     return KEPT if before == after or (more_is_fine and set(before) < set(after)) else "LOST"
 
 
-def times_verdict(before: list[float], after: list[float]) -> str:
-    """That of the times: the same, the same to the millisecond in which Matroska counts, or all moved alike."""
+def compare_times(before: Sequence[float], after: Sequence[float]) -> str:
+    """Return the text for timestamps in seconds: equal, equal to the millisecond of Matroska, or all shifted alike."""
     if not before:
         return ABSENT
     if len(before) != len(after):
@@ -212,8 +211,18 @@ def times_verdict(before: list[float], after: list[float]) -> str:
     return f"all {1000 * moves[0]:.0f} ms later" if max(moves) - min(moves) <= 0.00051 else "LOST"
 
 
-def probe(path: Path) -> dict[str, list[object]]:
-    """What ffprobe and ffmpeg say of a file, by column."""
+@dataclass(frozen=True)
+class Contents:
+    """What ffprobe and ffmpeg find in a file."""
+
+    seconds: list[float]
+    """The time of each frame."""
+    columns: dict[str, Sequence[object]]
+    """What the other columns compare."""
+
+
+def probe(path: Path) -> Contents:
+    """Read a file by ffprobe and ffmpeg."""
     entries = (
         "packet=codec_type,stream_index,pts_time,data_hash"
         ":frame=stream_index,pts_time,interlaced_frame,top_field_first"
@@ -221,42 +230,42 @@ def probe(path: Path) -> dict[str, list[object]]:
         ":chapter_tags=title:format_tags"
     )
     command = ["ffprobe", "-v", "error", "-of", "json", "-show_data_hash", "md5", "-show_entries", entries, str(path)]
-    told = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
-    covers = {stream["index"] for stream in told["streams"] if stream["disposition"]["attached_pic"]}
-    items = told["packets_and_frames"]
+    found = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    covers = {stream["index"] for stream in found["streams"] if stream["disposition"]["attached_pic"]}
+    items = found["packets_and_frames"]
     packets = [item for item in items if item["type"] == "packet"]
     film = min(p["stream_index"] for p in packets if p["codec_type"] == "video" and p["stream_index"] not in covers)
-    tags = {key.lower(): value for key, value in told["format"].get("tags", {}).items()}
+    tags = {key.lower(): value for key, value in found["format"].get("tags", {}).items()}
     frames = [item for item in items if item["type"] == "frame" and item["stream_index"] == film]
-    return {
+    columns: dict[str, Sequence[object]] = {
         "frames": [len(frames)],
-        "timestamps": [float(item["pts_time"]) for item in frames if "pts_time" in item],
         "luma exact": luma_hashes(path),
-        "tags": said(next(s for s in told["streams"] if s["index"] == film), frames[0]),
-        "audio": contents(packets, "audio"),
-        "subtitles": contents(packets, "subtitle"),
-        "chapters": [(round(float(c["start_time"]), 3), c["tags"]["title"]) for c in told.get("chapters", [])],
+        "tags": tags_of(next(s for s in found["streams"] if s["index"] == film), frames[0]),
+        "audio": packets_of(packets, "audio"),
+        "subtitles": packets_of(packets, "subtitle"),
+        "chapters": [(round(float(c["start_time"]), 3), c["tags"]["title"]) for c in found.get("chapters", [])],
         "metadata": [(key, tags[key]) for key in WORDS if key in tags],
-        "other streams": [*others(told["streams"]), *(p["data_hash"] for p in packets if p["stream_index"] in covers)],
+        "other streams": [*others(found["streams"]), *(p["data_hash"] for p in packets if p["stream_index"] in covers)],
     }
+    return Contents([float(item["pts_time"]) for item in frames if "pts_time" in item], columns)
 
 
-def said(stream: dict[str, Any], frame: dict[str, Any]) -> list[object]:
-    """Range, matrix, primaries, transfer, pixel shape, rotation and fields, as far as the film says them."""
-    tags = [(tag, stream[tag]) for tag in TAGS if stream.get(tag) not in UNSAID]
+def tags_of(stream: dict[str, Any], frame: dict[str, Any]) -> list[object]:
+    """Return range, matrix, primaries, transfer, pixel shape, rotation and field order, where they are set."""
+    tags = [(tag, stream[tag]) for tag in TAGS if stream.get(tag) not in UNTAGGED]
     turns = [("rotation", note["rotation"]) for note in stream.get("side_data_list", []) if "rotation" in note]
     fields = [("first field", frame["top_field_first"])] if frame["interlaced_frame"] else []
     return [*tags, *turns, *fields]
 
 
 def others(streams: list[dict[str, Any]]) -> list[object]:
-    """Attached files, by name and hash, and timecodes."""
+    """Return attached files, by name and hash, and timecodes."""
     attached = [(s["tags"]["filename"], s["extradata_hash"]) for s in streams if s["codec_type"] == "attachment"]
     return [*attached, *(s["tags"]["timecode"] for s in streams if "timecode" in s.get("tags", {}))]
 
 
-def contents(packets: list[dict[str, str]], kind: str) -> list[object]:
-    """Stream and hash of every packet of a kind, and its time to 11 ms, which is half a packet of AAC."""
+def packets_of(packets: list[dict[str, Any]], kind: str) -> Sequence[object]:
+    """Return stream, hash and time of every packet of a kind; the time in units of 11 ms, half a packet of AAC."""
     found = [packet for packet in packets if packet["codec_type"] == kind]
     streams = sorted({packet["stream_index"] for packet in found})
     return sorted(
@@ -265,7 +274,7 @@ def contents(packets: list[dict[str, str]], kind: str) -> list[object]:
 
 
 def luma_hashes(path: Path) -> list[str]:
-    """The hash of each picture's luma, as decoded; none of R'G'B', which has no luma of its own."""
+    """Return the hash of each decoded luma plane; R'G'B' has none."""
     command = ["ffmpeg", "-v", "error", "-noautorotate", "-i", str(path), "-map", "0:V:0", "-vf", "extractplanes=y"]
     command += ["-fps_mode", "passthrough", "-f", "framemd5", "-"]
     printed = subprocess.run(command, capture_output=True, text=True).stdout
@@ -273,30 +282,30 @@ def luma_hashes(path: Path) -> list[str]:
 
 
 def run_odd(path: Path, folder: Path) -> str:
-    """Send a file through the command line: what became of it, in a few words."""
+    """Color a file on the command line, and return the outcome in a few words."""
     dest = folder / ("out.png" if path.name.startswith("i_") else "out.mkv")
     began = time.perf_counter()
-    done = CliRunner().invoke(main, [str(path), "-o", str(dest), "--json"])
+    done = CliRunner().invoke(vidcolor, [str(path), "-o", str(dest), "--json"])
     seconds = time.perf_counter() - began
-    told = json.loads(done.stdout.splitlines()[-1])
+    summary = json.loads(done.stdout.splitlines()[-1])
     expected = {dest} if done.exit_code == 0 else set()
     if (
         "Traceback" in done.output
         or set(folder.iterdir()) != expected
         or "unexpected " in done.stderr
-        or done.exit_code > OPTION_REFUSED
+        or done.exit_code > MAX_EXIT_CODE
     ):
-        return f"WRONG: exit code {done.exit_code}, {told}"
+        return f"WRONG: exit code {done.exit_code}, {summary}"
     if done.exit_code == 0:
-        frames = f", {told['frames']} frames" if "frames" in told else ""
-        return "; ".join([f"colored{frames}", *told.get("warnings", ())]).replace(f"{path} ", "")
+        frames = f", {summary['frames']} frames" if "frames" in summary else ""
+        return "; ".join([f"colored{frames}", *summary.get("warnings", ())]).replace(f"{path} ", "")
     if seconds > LIMIT_SECONDS:
         return f"SLOW: refused after {seconds:.0f} s"
-    return f"refused: {told['message'].removeprefix(str(path)).lstrip(': ')}"
+    return f"refused: {summary['message'].removeprefix(str(path)).lstrip(': ')}"
 
 
 def table(heading: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    """As Markdown."""
+    """Return a table in Markdown."""
     lines = [heading, tuple("---" for _ in heading), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
@@ -322,7 +331,7 @@ Measured by `python -m tools.formats --odd FOLDER`.
 
 
 def page(rows: list[tuple[str, ...]], odd: list[tuple[str, ...]]) -> str:
-    """The whole of docs/formats.md."""
+    """Return the whole of docs/formats.md."""
     return (
         HEAD
         + table(("film", *COLUMNS), rows)
@@ -333,7 +342,7 @@ def page(rows: list[tuple[str, ...]], odd: list[tuple[str, ...]]) -> str:
 
 
 def rows_of(text: str) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
-    """The rows of the two tables of a page."""
+    """Return the rows of the two tables of a page."""
     tables: list[list[tuple[str, ...]]] = []
     lines = text.splitlines()
     for line, following in zip_longest(lines, lines[1:], fillvalue=""):
@@ -345,9 +354,9 @@ def rows_of(text: str) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
     return first, second
 
 
-def renew() -> None:
-    """Make the page anew."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def main() -> None:
+    """Measure the tables and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--odd", type=Path, help="a folder of odd files")
     folder = parser.parse_args().odd
     rows, odd = [], []
@@ -364,4 +373,4 @@ def renew() -> None:
 
 
 if __name__ == "__main__":
-    renew()
+    main()

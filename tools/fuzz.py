@@ -1,20 +1,21 @@
-"""Fuzzing: spoiled films, pictures, weights and unfinished work, each read in a process that may die of it.
+"""Fuzz the readers: corrupt films, pictures, weights or unfinished work, and read each in a process of its own.
 
     python -m tools.fuzz --kind films --cases 20000 --seed 1
     python -m tools.fuzz --kind pictures --seed 1 --first 1234 --cases 1 --keep found
 
-Films are read in every way that the options have: deinterlaced or not, stopping at damage or going over it; some are
-copied, some colored. Of unfinished work one file is spoiled (:mod:`tools.fuzz_work`).
+Films are read with random options: deinterlaced or not, stopping at damage or not; some are copied, some colored. In
+unfinished work one file is corrupted (:mod:`tools.fuzz_work`).
 
-The promise that is tested: a file is read, or refused by a :class:`~vidcolor.errors.VidcolorError` of one line that
-names the file, or the option that does not suit it. No other exception, no crash, no Python warning; no case takes
-longer than ``--seconds`` or more memory than ``--megabytes`` beyond what the process had before. What the C libraries
-for TIFF and PNG say there by themselves is counted, but no finding. A case is made from its kind, the seed and its
-number alone, so that ``--first`` makes it again, and ``--keep`` writes its file. What was found goes to standard
-output, one JSON object a line, and a summary at the end.
+Each file must be read, or refused by a :class:`~vidcolor.errors.VidcolorError` of one line that names the file or the
+unsuitable option. A finding is: another exception, a crash, a Python warning, more than ``--seconds`` of time, or more
+than ``--megabytes`` of memory beyond what the process had before. Output of the C libraries on standard error is
+counted, but is not a finding. A case depends on its kind, the seed and its number alone: ``--first`` makes it again,
+and ``--keep`` writes its file. Findings go to standard output, one JSON object a line, and a summary at the end.
 
-Pictures may have 40 million pixels here, instead of 500 million, so that reading the largest that is allowed stays far
-below both limits.
+The limit for pictures is 40 million pixels here instead of 500 million, so that the largest one that is allowed stays
+far below the limits of time and memory.
+
+Needs Linux: memory is read from ``/proc``.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import select
 import shutil
 import signal
@@ -38,27 +38,29 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import tools.fuzz_mutations
+from tests.support.painter import Painter
 from tools.fuzz_seeds import SEEDS
-from tools.fuzz_work import Painter, short_segments, work_reader
+from tools.fuzz_work import short_segments, work_reader
 from vidcolor.errors import OptionError, VidcolorError
 
 SUFFIXES = {"films": "", "pictures": ".png", "weights": ".safetensors", "work": ".part", "faults": ""}
 COPY_SUFFIXES = (".mkv", ".mp4", ".mov", ".avi", ".ts")
 ADDRESS_SPACE = 12 << 30
-"""Above what the process has: a case that takes this much dies alone, not the machine."""
+"""Bytes beyond what the process has at the start; a case that needs more fails alone."""
 MAX_PIXELS = 40_000_000
 MAX_FRAMES = 200
-"""Of a film that is colored: a long one is left there."""
+"""Frames after which coloring a film is stopped."""
 START_SECONDS = 120
-CASES_OF_PROCESS = 1000
+"""Limit for the first answer of a process."""
+CASES_PER_PROCESS = 1000
 
 
 @dataclass(frozen=True)
 class CaseOutcome:
-    """What became of one case."""
+    """The outcome of one case."""
 
     case: int
     seed_file: str
@@ -72,13 +74,13 @@ class CaseOutcome:
 
     @property
     def is_finding(self) -> bool:
-        """Whether the promise was broken."""
+        """Return whether the file was neither read nor refused properly."""
         return self.verdict not in ("read", "refused")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to run, and within which limits."""
+    """Which cases to run, and their limits."""
 
     kind: str
     seed: int
@@ -90,8 +92,16 @@ class Plan:
 
 
 def fuzz(plan: Plan, *, workers: int = 1, on_finding: Callable[[CaseOutcome], None] | None = None) -> list[CaseOutcome]:
-    """Run all cases of the plan in processes that are started anew after each crash or hang; outcomes in order."""
-    starts = range(plan.first, plan.first + plan.cases, CASES_OF_PROCESS)
+    """Run all cases of a plan, and return their outcomes in order.
+
+    A process reads many cases; after a crash or a timeout a new one continues with the next case.
+
+    Args:
+        plan: the cases.
+        workers: how many processes run at a time.
+        on_finding: is called with each finding as soon as it is known.
+    """
+    starts = range(plan.first, plan.first + plan.cases, CASES_PER_PROCESS)
     with TemporaryDirectory() as folder, ThreadPoolExecutor(workers) as pool:
         seeds = Path(folder) / "seeds"
         seeds.mkdir()
@@ -99,7 +109,7 @@ def fuzz(plan: Plan, *, workers: int = 1, on_finding: Callable[[CaseOutcome], No
             (seeds / name).write_bytes(data)
         end = plan.first + plan.cases
         runs = pool.map(
-            lambda start: _run_cases(plan, start, min(start + CASES_OF_PROCESS, end), seeds, on_finding), starts
+            lambda start: _run_cases(plan, start, min(start + CASES_PER_PROCESS, end), seeds, on_finding), starts
         )
         return [outcome for outcomes in runs for outcome in outcomes]
 
@@ -118,7 +128,7 @@ def _run_cases(
 
 
 def _one_process(plan: Plan, start: int, stop: int, seeds: Path) -> Iterator[CaseOutcome]:
-    """The outcomes until the process ends; the last one says why, if that was too early."""
+    """Yield the outcomes of one process; if it ends early, the last one says why."""
     reading, writing = os.pipe()
     job = json.dumps({**asdict(plan), "start": start, "stop": stop, "seeds": str(seeds), "answers": writing})
     environment = {
@@ -159,7 +169,11 @@ def _one_process(plan: Plan, start: int, stop: int, seeds: Path) -> Iterator[Cas
 
 
 def _lines(answers: IO[bytes], *, first_limit: float, limit: float) -> Iterator[dict[str, Any]]:
-    """JSON objects until the pipe ends. Raises TimeoutError where none comes within the limit, in seconds."""
+    """Yield JSON objects until the pipe ends.
+
+    Raises:
+        TimeoutError: none comes within the limit in seconds; the first object has a limit of its own.
+    """
     pending, patience = b"", first_limit
     while True:
         if not select.select([answers], [], [], patience)[0]:
@@ -181,19 +195,19 @@ def _last_of(noise: IO[bytes]) -> str:
 
 
 def work(answers: int, start: int, stop: int, seeds: str, **settings: Any) -> None:
-    """Read the cases one by one and write an answer for each."""
+    """Read the cases one by one and write the outcome of each as a line of JSON to the descriptor ``answers``."""
     plan = Plan(**settings)
     read = READERS[plan.kind]()
-    sound = {path.name: path.read_bytes() for path in Path(seeds).iterdir()}
+    seed_files = {path.name: path.read_bytes() for path in Path(seeds).iterdir()}
     warnings.simplefilter("always")
     _limit_address_space()
     with os.fdopen(answers, "w") as out:
         for case in range(start, stop):
             chance = Random(f"{plan.kind} {plan.seed} {case}")
-            name, data = tools.fuzz_mutations.mutate(chance, sound, plan.kind)
+            name, data = tools.fuzz_mutations.mutate(chance, seed_files, plan.kind)
             path = Path(f"case{SUFFIXES[plan.kind]}")
             path.write_bytes(data)
-            outcome = _judge(plan, CaseOutcome(case, name, "read"), path, read, chance)
+            outcome = _run_case(plan, CaseOutcome(case, name, "read"), path, read, chance)
             if plan.keep and (outcome.is_finding or plan.cases == 1):
                 Path(plan.keep, f"{plan.kind}-{plan.seed}-{case}-{name}").write_bytes(data)
             out.write(json.dumps(asdict(outcome)) + "\n")
@@ -201,15 +215,17 @@ def work(answers: int, start: int, stop: int, seeds: str, **settings: Any) -> No
 
 
 def _limit_address_space() -> None:
+    import resource
+
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + ADDRESS_SPACE, resource.RLIM_INFINITY))
 
 
-def _judge(
+def _run_case(
     plan: Plan, outcome: CaseOutcome, path: Path, read: Callable[[Path, Random], None], chance: Random
 ) -> CaseOutcome:
     facts = asdict(outcome)
-    before, said = _start_of_peak(), os.fstat(2).st_size
+    before, noise_bytes = _start_of_peak(), os.fstat(2).st_size
     started = time.perf_counter()
     try:
         with warnings.catch_warnings(record=True) as warned:
@@ -222,7 +238,7 @@ def _judge(
     except BaseException as exc:  # whatever it is, it is a finding
         facts |= {"verdict": "exception", "detail": f"{type(exc).__name__}: {str(exc)[:300]} ({_origin(exc)})"}
     facts |= {"seconds": time.perf_counter() - started, "megabytes": _peak() - before}
-    facts["chatter"] = os.fstat(2).st_size > said
+    facts["chatter"] = os.fstat(2).st_size > noise_bytes
     if facts["megabytes"] > plan.megabytes:
         facts["verdict"] = "memory"
     elif facts["seconds"] > plan.seconds:
@@ -243,7 +259,7 @@ def _origin(exc: BaseException) -> str:
 
 
 def _start_of_peak() -> float:
-    """Let the kernel count the peak of memory from here; returns what the process has now, in megabytes."""
+    """Reset the kernel's peak of memory, and return the memory of the process in megabytes."""
     Path("/proc/self/clear_refs").write_text("5")
     return _peak()
 
@@ -254,7 +270,7 @@ def _peak() -> float:
 
 
 class _EnoughError(Exception):
-    """Ends a film that is long."""
+    """Stops the coloring of a long film."""
 
 
 def _film_reader() -> Callable[[Path, Random], None]:
@@ -268,7 +284,7 @@ def _film_reader() -> Callable[[Path, Random], None]:
     from vidcolor.resume.unfinished import folder_of
 
     def color(path: Path, dest: Path, options: ColorizeOptions) -> None:
-        """The whole way, in segments that are joined."""
+        """Color a film in segments and join them."""
 
         def on_progress(progress: Progress) -> None:
             if progress.frames >= MAX_FRAMES:
@@ -281,11 +297,11 @@ def _film_reader() -> Callable[[Path, Random], None]:
             shutil.rmtree(folder_of(dest), ignore_errors=True)
 
     def read(path: Path, chance: Random) -> None:
-        """Every picture and packet, up to many pixels; two films in five are also copied, or colored and joined."""
+        """Read every picture and packet, up to :data:`MAX_PIXELS`; copy or color two films in five."""
         dest = path.with_suffix(chance.choice(COPY_SUFFIXES))
         options = EncodeOptions(preset="ultrafast")
-        deinterlace = chance.choice((None, None, "frame", "field"))
-        on_error = chance.choice(("stop", "keep-grey"))
+        deinterlace: Literal["frame", "field"] | None = chance.choice((None, None, "frame", "field"))
+        on_error: Literal["stop", "keep-grey"] = chance.choice(("stop", "keep-grey"))
         way = chance.choice(("read", "read", "read", "copy", "color"))
         with VideoReader(path, deinterlace=deinterlace, on_error=on_error) as reader:
             is_large = reader.spec.width * reader.spec.height > 1 << 20
@@ -319,7 +335,7 @@ def _picture_reader() -> Callable[[Path, Random], None]:
     picture_reader.MAX_PIXELS = MAX_PIXELS
 
     def read(path: Path, chance: Random) -> None:
-        """Read, and shown as the network would see it."""
+        """Read a picture and convert it to what the network gets."""
         shown = at_render_size(picture_reader.read_picture(path).grey, chance.choice((32, 512)))
         assert shown.min() >= 0
         assert shown.max() <= 1
@@ -338,7 +354,7 @@ def _weights_reader() -> Callable[[Path, Random], None]:
         build("residual", {})  # the first network without memory imports much of torch
 
     def read(path: Path, chance: Random) -> None:
-        """Loaded, with parameters that are numbers."""
+        """Load weights and check that all parameters are finite."""
         assert all(torch.isfinite(tensor).all() for tensor in load_generator(path).state_dict().values())
 
     return read
@@ -346,7 +362,7 @@ def _weights_reader() -> Callable[[Path, Random], None]:
 
 def _fault_reader() -> Callable[[Path, Random], None]:
     def read(path: Path, chance: Random) -> None:
-        """Break the promise in the way that the file names."""
+        """Fail in the way that the file names."""
         fault = path.read_text()
         if fault == "crash":
             os.kill(os.getpid(), signal.SIGSEGV)
@@ -374,7 +390,7 @@ READERS = {
 
 
 def main() -> None:
-    """The command."""
+    """Run the cases of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kind", choices=("films", "pictures", "weights", "work"), default="films")
     parser.add_argument("--cases", type=int, default=1000)
@@ -394,7 +410,7 @@ def main() -> None:
         Path(given["keep"]).mkdir(parents=True, exist_ok=True)
         given["keep"] = str(Path(given["keep"]).resolve())
     started = time.perf_counter()
-    outcomes = fuzz(Plan(**given), workers=workers, on_finding=_tell)
+    outcomes = fuzz(Plan(**given), workers=workers, on_finding=_print_outcome)
     summary = {
         "verdicts": dict(Counter(outcome.verdict for outcome in outcomes)),
         "wall_seconds": round(time.perf_counter() - started, 1),
@@ -405,7 +421,7 @@ def main() -> None:
     sys.stdout.write(json.dumps(summary) + "\n")
 
 
-def _tell(outcome: CaseOutcome) -> None:
+def _print_outcome(outcome: CaseOutcome) -> None:
     sys.stdout.write(json.dumps(asdict(outcome)) + "\n")
     sys.stdout.flush()
 

@@ -1,4 +1,4 @@
-"""How fuzzing spoils a sound file: each way takes a source of chance and bytes, and gives other bytes."""
+"""The ways in which the fuzzer corrupts a valid file: each takes a random generator and bytes, and returns bytes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ import numpy as np
 from PIL import Image
 
 from tools.fuzz_seeds import join_weights, split_weights
-from tools.fuzz_work import spoil_record
+from tools.fuzz_work import corrupt_record
 
 Way = Callable[[Random, bytes], bytes]
 
-EXTREMES = (
+EXTREMES: tuple[int, ...] = (
     0,
     1,
     2,
@@ -36,8 +36,12 @@ EXTREMES = (
     0x40000000,
     0x7FFFFFFF,
     0x80000000,
+    0xFFFFFFFF,
+    0x100000000,
+    0x7FFFFFFFFFFFFFFF,
+    0x8000000000000000,
 )
-EXTREMES += (0xFFFFFFFF, 0x100000000, 0x7FFFFFFFFFFFFFFF, 0x8000000000000000)
+"""Numbers at the limits of integer types, at which readers overflow or allocate too much."""
 FIELDS = tuple(
     # boxes of MP4 and MOV
     b"ftyp mvhd tkhd mdhd hdlr elst stsd avc1 avcC hvcC mp4a esds stts ctts stsc stsz stco stss colr pasp tx3g chpl"
@@ -49,22 +53,33 @@ FIELDS = tuple(
     # markers of Y4M, GIF, FLV, JPEG 2000, AVIF, ICC profiles
     b" YUV4 FRAM GIF8 FLV jP ihdr ispe iloc iinf pixi av1C acsp rTRC kTRC rXYZ A2B0 curv para mft1 Exif".split()
 )
-BINARY_FIELDS = (
-    # EBML: DocType, TimestampScale, Duration, tracks and their sizes, rates, codecs; clusters, blocks, cues, chapters
-    b"\x42\x82", b"\x2a\xd7\xb1", b"\x44\x89", b"\xae", b"\xb0", b"\xba", b"\x23\xe3\x83", b"\x86", b"\x63\xa2",
-    b"\x1f\x43\xb6\x75", b"\xa3", b"\xa1", b"\xe7", b"\x1c\x53\xbb\x6b", b"\x10\x43\xa7\x70", b"\x54\xb0", b"\x54\xba",
-    # MPEG: sequence, picture, pack; H.264 NAL units; transport packets
-    b"\0\0\1\xb3", b"\0\0\1\xb5", b"\0\0\1\xba", b"\0\0\1\xe0", b"\0\0\0\1", b"\0\0\1", b"\x47\x40",
-    b"\x06\x0e\x2b\x34",
-    # JPEG: frame, tables, scan, EXIF; TIFF's little-endian tags of size, depth, strips, compression
-    b"\xff\xc0", b"\xff\xc2", b"\xff\xc4", b"\xff\xdb", b"\xff\xda", b"\xff\xe1", b"\xff\xe2", b"II*\0",
-    b"\0\1\3\0", b"\0\1\4\0", b"\1\1\3\0", b"\1\1\4\0", b"\2\1\3\0", b"\3\1\3\0", b"\6\1\3\0", b"\x11\1\4\0",
-    b"\x15\1\3\0", b"\x16\1\3\0", b"\x17\1\4\0", b"\x3d\1\3\0", b"\x69\x87",
-)  # fmt: skip
+"""Names of fields, after which extreme numbers are written."""
+BINARY_FIELD_CODES = {
+    # DocType, TimestampScale, Duration, tracks and their sizes, rates, codecs; clusters, blocks, cues, chapters
+    "EBML": "4282 2ad7b1 4489 ae b0 ba 23e383 86 63a2 1f43b675 a3 a1 e7 1c53bb6b 1043a770 54b0 54ba",
+    # sequence, picture, pack; H.264 NAL units; transport packets; keys of MXF
+    "MPEG": "000001b3 000001b5 000001ba 000001e0 00000001 000001 4740 060e2b34",
+    # frame, tables, scan, EXIF
+    "JPEG": "ffc0 ffc2 ffc4 ffdb ffda ffe1 ffe2",
+    # little-endian: the magic number; tags of size, depth, strips, compression
+    "TIFF": "49492a00 00010300 00010400 01010300 01010400 02010300 03010300 06010300 11010400 15010300 16010300"
+    " 17010400 3d010300 6987",
+}
+"""The same for fields without a readable name, in hexadecimal digits."""
+BINARY_FIELDS = tuple(bytes.fromhex(code) for codes in BINARY_FIELD_CODES.values() for code in codes.split())
 
 
 def mutate(chance: Random, seeds: Mapping[str, bytes], kind: str) -> tuple[str, bytes]:
-    """One case: the name of the file that it started from, and its bytes."""
+    """Make one case.
+
+    Args:
+        chance: the random generator of the case.
+        seeds: valid files by name.
+        kind: a key of :data:`WAYS_OF_KIND`.
+
+    Returns:
+        The name of the file that was corrupted, and its bytes.
+    """
     name = chance.choice(sorted(seeds))
     data = seeds[name]
     if not WAYS_OF_KIND[kind]:
@@ -83,11 +98,11 @@ def truncate(chance: Random, data: bytes) -> bytes:
 
 
 def flip_bits(chance: Random, data: bytes) -> bytes:
-    """Turn single bits over, few or many."""
-    spoiled = bytearray(data)
+    """Flip single bits, few or many."""
+    corrupted = bytearray(data)
     for _ in range(chance.choice((1, 2, 8, 64)) if data else 0):
-        spoiled[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
-    return bytes(spoiled)
+        corrupted[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+    return bytes(corrupted)
 
 
 def add_noise(chance: Random, data: bytes) -> bytes:
@@ -98,31 +113,31 @@ def add_noise(chance: Random, data: bytes) -> bytes:
 
 
 def remove_block(chance: Random, data: bytes) -> bytes:
-    """Close up over a missing block."""
+    """Remove a block."""
     start, stop = _span(chance, data)
     return data[:start] + data[stop:]
 
 
 def repeat_block(chance: Random, data: bytes) -> bytes:
-    """A block several times over, there or elsewhere."""
+    """Insert a copy of a block, up to fifty times, next to it or elsewhere."""
     start, stop = _span(chance, data)
     place = chance.choice((stop, chance.randrange(len(data) + 1)))
     return data[:place] + data[start:stop] * chance.choice((1, 2, 50)) + data[place:]
 
 
 def splice(chance: Random, data: bytes, other: bytes = b"") -> bytes:
-    """The beginning of one file and the end of another."""
+    """Join the start of one file and the end of another."""
     return data[: chance.randrange(len(data) + 1)] + other[chance.randrange(len(other) + 1) :]
 
 
 def write_extreme(chance: Random, data: bytes) -> bytes:
-    """An extreme number somewhere, more often near the beginning, where headers are."""
+    """Write an extreme number somewhere, more often near the start, where headers are."""
     near = chance.choice((64, 512, len(data)))
     return _put_number(chance, data, chance.randrange(min(near, len(data)) + 1))
 
 
-def spoil_field(chance: Random, data: bytes) -> bytes:
-    """An extreme number a little after the name of a known field: sizes, time bases, counts, durations."""
+def corrupt_field(chance: Random, data: bytes) -> bytes:
+    """Write an extreme number just after the name of a known field: sizes, time bases, counts, durations."""
     present = [field for field in (*FIELDS, *BINARY_FIELDS) if field in data]
     if not present:
         return write_extreme(chance, data)
@@ -144,7 +159,7 @@ def _put_number(chance: Random, data: bytes, place: int) -> bytes:
 
 
 def with_checksums(png: bytes) -> bytes:
-    """A PNG whose chunks have right check sums, so that what is wrong inside them is looked at."""
+    """Return a PNG whose chunks have valid checksums, so that readers do not stop at the checksum."""
     parts, place = [png[:8]], 8
     while place + 12 <= len(png):
         (length,) = struct.unpack_from(">I", png, place)
@@ -156,11 +171,11 @@ def with_checksums(png: bytes) -> bytes:
     return b"".join(parts) + png[place:]
 
 
-# Films and pictures that promise far more than they hold
+# Films and pictures whose headers announce far more than they contain
 
 
 def film_bomb(chance: Random, data: bytes) -> bytes:
-    """Tables that agree on millions of samples, or pictures of absurd size."""
+    """Write tables that agree on millions of samples, or huge picture sizes."""
     many = struct.pack(">I", chance.choice((1000, 100_000, 50_000_000, 0x7FFFFFFF)))
     one = struct.pack(">I", 1)
     for name, fields in ((b"stsz", one + many), (b"stts", one + many + one), (b"stsc", one + one + many + one)):
@@ -179,7 +194,7 @@ def film_bomb(chance: Random, data: bytes) -> bytes:
 
 
 def bomb(chance: Random, data: bytes) -> bytes:
-    """A small file that asks for much memory, in place of ``data``."""
+    """Return a small file that needs much memory to decode, in place of ``data``."""
     return chance.choice((_png_bomb, _text_bomb, _tiff_bomb, _gif_bomb, _bmp_bomb, _plain_bomb, _webp_bomb))(chance)
 
 
@@ -205,9 +220,9 @@ def _png_bomb(chance: Random) -> bytes:
 
 
 def _text_bomb(chance: Random) -> bytes:
-    """A PNG of one pixel with a note that unpacks to 40 MB, several times."""
+    """Return a PNG of one pixel with text chunks that unpack to 40 MB each."""
     packed = _packed_zeros(40_000_000)
-    notes = (_chunk(b"zTXt", b"note\0\0" + packed), _chunk(b"iCCP", b"profile\0\0" + packed))
+    notes: tuple[bytes, ...] = (_chunk(b"zTXt", b"note\0\0" + packed), _chunk(b"iCCP", b"profile\0\0" + packed))
     notes += (_chunk(b"iTXt", b"note\0\1\0\0\0" + packed),)
     header = _chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0))
     pixels = _chunk(b"IDAT", zlib.compress(bytes(2)))
@@ -216,22 +231,27 @@ def _text_bomb(chance: Random) -> bytes:
 
 
 def _tiff_bomb(chance: Random) -> bytes:
-    """Strips of absurd size, number and place."""
+    """Return a TIFF whose strips have extreme sizes, counts and offsets."""
     channels = chance.choice((1, 3, 65535))
     depth = chance.choice((1, 8, 16))
     entries = {
-        256: (4, 1, _side(chance)), 257: (4, 1, _side(chance)), 258: (3, 1, depth),
-        259: (3, 1, chance.choice((1, 5, 7, 8, 32773, 34712, 34925))), 262: (3, 1, 1 if channels == 1 else 2),
-        273: (4, chance.choice((1, 1000, 0x3FFFFFFF)), chance.choice((8, 0xFFFFFFFF))), 277: (3, 1, channels),
-        278: (4, 1, _side(chance)), 279: (4, chance.choice((1, 0x3FFFFFFF)), chance.choice((0, 16, 0xFFFFFFFF))),
-    }  # fmt: skip
+        256: (4, 1, _side(chance)),
+        257: (4, 1, _side(chance)),
+        258: (3, 1, depth),
+        259: (3, 1, chance.choice((1, 5, 7, 8, 32773, 34712, 34925))),
+        262: (3, 1, 1 if channels == 1 else 2),
+        273: (4, chance.choice((1, 1000, 0x3FFFFFFF)), chance.choice((8, 0xFFFFFFFF))),
+        277: (3, 1, channels),
+        278: (4, 1, _side(chance)),
+        279: (4, chance.choice((1, 0x3FFFFFFF)), chance.choice((0, 16, 0xFFFFFFFF))),
+    }
     table = b"".join(struct.pack("<HHII", tag, *entry) for tag, entry in sorted(entries.items()))
     following = chance.choice((0, 8))  # 8: a directory that is its own successor
     return b"II*\0" + struct.pack("<IH", 8, len(entries)) + table + struct.pack("<I", following) + bytes(64)
 
 
 def _gif_bomb(chance: Random) -> bytes:
-    """Thousands of frames, or a screen of 65535 by 65535."""
+    """Return a GIF of thousands of frames, or of 65535 by 65535 pixels."""
     sizes = [chance.choice((1, 1, 65535)) for _ in range(4)]
     frame = b"\x2c\0\0\0\0" + struct.pack("<HH", *sizes[2:]) + b"\0\2\2\x44\1\0"
     screen = b"GIF89a" + struct.pack("<HH", *sizes[:2]) + b"\x80\0\0" + bytes(6)
@@ -259,11 +279,11 @@ def _webp_bomb(chance: Random) -> bytes:
     return bytes(body)
 
 
-# Weights: what their header says
+# Weights: their header and parameters
 
 
-def spoil_header(chance: Random, data: bytes) -> bytes:
-    """Change what the header says of one tensor: its type, shape, place or name; or the header's own size."""
+def corrupt_header(chance: Random, data: bytes) -> bytes:
+    """Change one tensor in the header: its type, shape, offsets or name; or the size of the header."""
     header, numbers = _split(data)
     tensors = sorted(name for name in header if name != "__metadata__")
     if not tensors:
@@ -275,7 +295,7 @@ def spoil_header(chance: Random, data: bytes) -> bytes:
             ("F64", "I64", "I8", "BOOL", "BF16", "F8_E4M3", "C64", "F4", "x", None, 3)
         )
     elif change in ("shape", "data_offsets"):
-        header[name][change] = _spoiled_list(chance, header[name][change])
+        header[name][change] = _corrupted_list(chance, header[name][change])
     elif change == "rename":
         header[chance.choice(("", "x", name + "\n", "é" * 1000))] = header.pop(name)
     elif change == "remove":
@@ -290,8 +310,8 @@ def spoil_header(chance: Random, data: bytes) -> bytes:
     return struct.pack("<Q", chance.choice(EXTREMES) % 2**64) + joined[8:] if change == "length" else joined
 
 
-def spoil_about(chance: Random, data: bytes) -> bytes:
-    """Change the network's name or its configuration."""
+def corrupt_about(chance: Random, data: bytes) -> bytes:
+    """Change the name or the configuration of the network."""
     header, numbers = _split(data)
     about = header.get("__metadata__")
     if not isinstance(about, dict) or "config" not in about:
@@ -301,7 +321,7 @@ def spoil_about(chance: Random, data: bytes) -> bytes:
         names = ("multiscale_unet", "pretrained_unet", "eccv16", "siggraph17", "unet", "residual", "x", "", "__init__")
         about["network"] = chance.choice(names)
     elif field == "config" and chance.random() < 0.8:
-        about["config"] = _spoiled_config(chance, about["config"])
+        about["config"] = _corrupted_config(chance, about["config"])
     elif chance.random() < 0.3:
         about.pop(field, None)
     else:
@@ -321,8 +341,8 @@ def spoil_about(chance: Random, data: bytes) -> bytes:
     return join_weights(header, numbers)
 
 
-def spoil_numbers(chance: Random, data: bytes) -> bytes:
-    """Parameters that are no numbers, or endless."""
+def corrupt_numbers(chance: Random, data: bytes) -> bytes:
+    """Write parameters that are not finite."""
     header, numbers = _split(data)
     place = 2 * chance.randrange(len(numbers) // 2 + 1)
     value = chance.choice((b"\0\x7c", b"\0\x7e", b"\xff\xff", b"\0\0\xc0\x7f")) * chance.choice((1, 1000))
@@ -337,20 +357,44 @@ def _split(data: bytes) -> tuple[dict[str, Any], bytes]:
     return (header, numbers) if isinstance(header, dict) else ({}, data)
 
 
-def _spoiled_list(chance: Random, numbers: list[int]) -> list[Any]:
-    spoiled: list[Any] = list(numbers)
-    value = chance.choice((*EXTREMES, 1.5, "x", None, [], 10**30))
-    if spoiled and chance.random() < 0.7:
-        spoiled[chance.randrange(len(spoiled))] = value
+def _corrupted_list(chance: Random, numbers: list[int]) -> list[Any]:
+    corrupted: list[Any] = list(numbers)
+    value: Any = chance.choice((*EXTREMES, 1.5, "x", None, [], 10**30))
+    if corrupted and chance.random() < 0.7:
+        corrupted[chance.randrange(len(corrupted))] = value
     else:
-        spoiled += [value] * chance.choice((1, 1000))
-    return spoiled
+        corrupted += [value] * chance.choice((1, 1000))
+    return corrupted
 
 
 CONFIG_VALUES: tuple[Any, ...] = (
-    0, 1, 3, -1, 1000, 10**6, 10**9, 2**62, 10**30, 1.5, 1e308, float("nan"), float("inf"), "x", "", "9" * 1000, None,
-    True, [], {}, [1], [10**9] * 5, [[]], [None] * 5, list(range(1000)), [10**6] * 10_000,
-)  # fmt: skip
+    0,
+    1,
+    3,
+    -1,
+    1000,
+    10**6,
+    10**9,
+    2**62,
+    10**30,
+    1.5,
+    1e308,
+    float("nan"),
+    float("inf"),
+    "x",
+    "",
+    "9" * 1000,
+    None,
+    True,
+    [],
+    {},
+    [1],
+    [10**9] * 5,
+    [[]],
+    [None] * 5,
+    list(range(1000)),
+    [10**6] * 10_000,
+)
 CONFIG_KEYS = (
     "width",
     "attention_layers",
@@ -364,7 +408,7 @@ CONFIG_KEYS = (
 )
 
 
-def _spoiled_config(chance: Random, text: str) -> str:
+def _corrupted_config(chance: Random, text: str) -> str:
     try:
         config = json.loads(text)
     except (ValueError, RecursionError):
@@ -379,9 +423,9 @@ def _spoiled_config(chance: Random, text: str) -> str:
 
 BYTE_WAYS: tuple[Way, ...] = (truncate, flip_bits, flip_bits, add_noise, remove_block, repeat_block, write_extreme)
 WAYS_OF_KIND: dict[str, tuple[Way, ...]] = {
-    "films": (*(spoil_field,) * 5, film_bomb),
-    "pictures": (spoil_field, spoil_field, spoil_field, bomb),
-    "weights": (spoil_header, spoil_header, spoil_about, spoil_about, spoil_about, spoil_numbers),
-    "work": (*(spoil_record,) * 5,),
+    "films": (*(corrupt_field,) * 5, film_bomb),
+    "pictures": (corrupt_field, corrupt_field, corrupt_field, bomb),
+    "weights": (corrupt_header, corrupt_header, corrupt_about, corrupt_about, corrupt_about, corrupt_numbers),
+    "work": (*(corrupt_record,) * 5,),
     "faults": (),
 }

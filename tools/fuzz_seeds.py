@@ -1,4 +1,4 @@
-"""The sound files that fuzzing starts from: small, of many kinds, and the same bytes at every run."""
+"""The valid files that the fuzzer corrupts: small, of many kinds, and the same bytes at every run."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ FILMS: dict[str, Clip] = {
 
 
 def film_seeds() -> dict[str, bytes]:
-    """Films in many containers and codecs, a few kilobytes each."""
+    """Make films in many containers and codecs, a few kilobytes each."""
     seeds = {}
     with TemporaryDirectory() as folder:
         for name, clip in FILMS.items():
@@ -76,7 +76,7 @@ def film_seeds() -> dict[str, bytes]:
 
 
 def remuxed(source: Path, dest: Path, options: dict[str, str]) -> Path:
-    """The packets of a film's picture in another file."""
+    """Copy the video packets of a film to another file."""
     with av.open(str(source)) as old, av.open(str(dest), "w", options={"fflags": "+bitexact", **options}) as new:
         stream = new.add_stream_from_template(old.streams.video[0])
         for packet in old.demux(video=0):
@@ -87,7 +87,7 @@ def remuxed(source: Path, dest: Path, options: dict[str, str]) -> Path:
 
 
 def picture_seeds() -> dict[str, bytes]:
-    """Pictures in every format that is read, with profiles, EXIF, pages and frames."""
+    """Make pictures in every format that is read, with profiles, EXIF, pages and frames."""
     rgb = Image.fromarray(np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8))
     seeds = dict(_plain_pictures(rgb))
     seeds |= dict(_pictures_with_notes(rgb))
@@ -171,7 +171,7 @@ def _deep_pictures() -> Iterator[tuple[str, bytes]]:
 
 
 def weights_seeds() -> dict[str, bytes]:
-    """Weights files of small networks of every kind that can be small."""
+    """Make weights files of small networks, of every architecture that can be small."""
     import torch
 
     from vidcolor.inference.weights import save_generator
@@ -190,26 +190,32 @@ def weights_seeds() -> dict[str, bytes]:
         for name, config in configs.items():
             torch.manual_seed(0)
             network = build(name, config)
-            about = {"network": name, "config": network.config, "recipe": "", "training": {"pictures_seen": 3}}
-            save_generator(path, network.state_dict(), **about)
+            save_generator(
+                path,
+                network.state_dict(),
+                network=name,
+                config=network.config,
+                recipe="",
+                training={"pictures_seen": 3},
+            )
             seeds[name] = join_weights(*split_weights(path.read_bytes()))
     return seeds
 
 
 def split_weights(file: bytes) -> tuple[dict[str, Any], bytes]:
-    """Header and numbers of a safetensors file: its length in eight bytes, JSON, and the tensors' bytes."""
+    """Split a safetensors file into its header, which follows its length in eight bytes, and the tensors' bytes."""
     (length,) = struct.unpack_from("<Q", file)
     return json.loads(file[8 : 8 + length]), file[8 + length :]
 
 
 def join_weights(header: dict[str, Any], numbers: bytes) -> bytes:
-    """The opposite, with the names in order: safetensors itself writes them in another order at every run."""
+    """Join header and tensors, with the names sorted: safetensors itself writes them in another order at every run."""
     text = json.dumps(header, sort_keys=True).encode()
     return struct.pack("<Q", len(text)) + text + numbers
 
 
 def fault_seeds() -> dict[str, bytes]:
-    """Files that are never spoiled: what reading them does wrong is their name, to see whether fuzzing notices."""
+    """Make files that are read wrongly on purpose, each in the way that it names, to test the fuzzer itself."""
     return {name: name.encode() for name in ("crash", "exception", "memory", "message", "read", "slow", "warning")}
 
 

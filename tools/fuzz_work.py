@@ -1,4 +1,4 @@
-"""What fuzzing does to unfinished work: one file of its folder is another one; it must not become another film."""
+"""Fuzz unfinished work: replace one file of the work folder, and check that resuming gives the same film or refuses."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
+from typing import Any
 from unittest.mock import patch
 
-import numpy as np
-
 from tests.support.clips import Clip, make_clip
+from tests.support.painter import Painter
 from vidcolor.errors import VidcolorError
 from vidcolor.files.paths import is_folder
-from vidcolor.frames import FloatArray
 from vidcolor.options import ColorizeOptions, EncodeOptions
 from vidcolor.pipeline import colorize_video
 from vidcolor.progress import Progress
@@ -37,33 +36,21 @@ FILM = Clip(
     options={"crf": "30", "preset": "ultrafast", "threads": "1"},
 )
 MODIFIED_SECONDS = 1_700_000_000
-"""When the film was last changed, always: that belongs to its identity."""
+"""The film's time of modification, which belongs to its identity."""
 DONE = 17
-"""Frames that are written when the work is interrupted."""
+"""Frames written before the interruption."""
 OPTIONS = ColorizeOptions(
     render_size=32, anchor_every=5, encode=EncodeOptions(preset="ultrafast", encoder_options={"threads": "1"})
 )
 
 
-class Painter:
-    """Colors by brightness, and says who it is."""
-
-    batch_size = 4
-    fingerprint = "paint"
-    runs_on = "paper"
-
-    def predict(self, grey: FloatArray) -> FloatArray:
-        """Bright is yellow, dark is blue."""
-        return np.stack((10 * (grey - 0.5), 60 * (grey - 0.5)), axis=1)
-
-
 class _InterruptedError(Exception):
-    """Ends the work."""
+    """Interrupts the coloring."""
 
 
 @contextmanager
 def short_segments() -> Iterator[None]:
-    """For as long as the context lasts a short film has several."""
+    """Make segments so short, within the context, that a short film has several."""
     with patch.object(segments, "MIN_FRAMES", 5), patch.object(segments, "MAX_FRAMES", 8):
         yield
 
@@ -92,7 +79,7 @@ def _whole(folder: Path) -> bytes:
 
 
 def work_seeds() -> dict[str, bytes]:
-    """The files of a folder that an interrupted run has left, and the one that it holds when the film is there."""
+    """Return the files that an interrupted run leaves, and the one that marks a published film."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         _film(folder)
@@ -106,29 +93,29 @@ def work_seeds() -> dict[str, bytes]:
 
 
 def work_reader() -> Callable[[Path, Random], None]:
-    """Goes on with work of which one file is the case's."""
+    """Return a function that resumes work in which one file is replaced by that of the case."""
     home = Path("home").absolute()
     home.mkdir()
     _film(home)
     whole = _whole(home)
-    sound = work_seeds()
+    seed_files = work_seeds()
     dest, work = home / "case.mkv", folder_of(home / "case.mkv")
 
     def read(path: Path, chance: Random) -> None:
-        """``--resume`` makes the whole film of it, or refuses in one line, and ``--overwrite`` makes it then."""
+        """Resume: the film must come out whole, or be refused in one line, and then be made by overwriting."""
         shutil.rmtree(work, ignore_errors=True)
         dest.unlink(missing_ok=True)
         work.mkdir()
-        for name, data in sound.items():
+        for name, data in seed_files.items():
             if chance.random() < 0.9:
                 (work / name).write_bytes(data)
-        names = (*sorted(sound), *sorted(sound), "000009.segment", LOCK, "000003.part")
+        names = (*sorted(seed_files), *sorted(seed_files), "000009.segment", LOCK, "000003.part")
         _put(chance, work / chance.choice(names), path)
         was_there = chance.random() < 0.2
         if was_there:
             dest.write_bytes(whole)
             os.utime(dest, (MODIFIED_SECONDS, MODIFIED_SECONDS))
-        is_forged = _has_its_checksum(path.read_bytes()) and path.read_bytes() not in sound.values()
+        is_forged = _has_its_checksum(path.read_bytes()) and path.read_bytes() not in seed_files.values()
         try:
             _color(home, replace(OPTIONS, resume=True))
         except VidcolorError:
@@ -144,7 +131,7 @@ def work_reader() -> Callable[[Path, Random], None]:
 
 
 def _put(chance: Random, place: Path, path: Path) -> None:
-    """The case's file under that name, or something that is no file."""
+    """Put the file of the case, or something that is not a file, at a place."""
     place.unlink(missing_ok=True)
     kind = chance.choice(("file",) * 12 + ("folder", "link", "pipe", "nowhere"))
     if kind == "file":
@@ -157,11 +144,11 @@ def _put(chance: Random, place: Path, path: Path) -> None:
         place.symlink_to(path.absolute() if kind == "link" else place.with_name(kind))
 
 
-# How a file is spoiled beside the ways of all files
+# How records are corrupted, besides the ways for all files
 
 
-def spoil_record(chance: Random, data: bytes) -> bytes:
-    """Another value, or another type, in what a file says in JSON; a segment's checksum is made right then."""
+def corrupt_record(chance: Random, data: bytes) -> bytes:
+    """Change a value or a type in the JSON of a file; a segment then gets a matching checksum."""
     body, text = (b"", data) if data.startswith(b"{") else _split(data)
     try:
         content = json.loads(text)
@@ -175,7 +162,7 @@ def spoil_record(chance: Random, data: bytes) -> bytes:
         name = chance.choice(sorted(holder))
     change = chance.choice(("value", "value", "value", "remove", "more", "depth"))
     if change == "value":
-        values = (
+        values: tuple[Any, ...] = (
             0,
             1,
             -1,
@@ -206,7 +193,7 @@ def spoil_record(chance: Random, data: bytes) -> bytes:
 
 
 def with_checksum(data: bytes) -> bytes:
-    """A segment that is as it was written, if its checksum were all there is to see."""
+    """Return the bytes of a segment with a checksum that matches them."""
     return data[:-32] + hashlib.sha256(data[:-32]).digest()
 
 
@@ -215,13 +202,13 @@ def _has_its_checksum(data: bytes) -> bool:
 
 
 def _split(data: bytes) -> tuple[bytes, bytes]:
-    """The packets of a segment, and the JSON behind them."""
+    """Return the packets of a segment, and the JSON after them."""
     end = max(len(data) - 40, 0)
     (length,) = struct.unpack("<Q", data[end : end + 8].ljust(8, b"\0"))
     return data[: max(end - length, 0)], data[max(end - length, 0) : end]
 
 
 def with_facts(packets: bytes, content: object) -> bytes:
-    """A segment of these packets; a string is what it says instead of JSON."""
+    """Return a segment of these packets and this content as JSON; a string is taken as it is."""
     text = (content if isinstance(content, str) else json.dumps(content)).encode()
     return with_checksum(packets + text + struct.pack("<Q", len(text)) + bytes(32))

@@ -177,11 +177,10 @@ def test_luma_that_propagation_accepts(difference: int, low: float, high: float)
 
 def test_where_no_anchor_matches_distance_counts() -> None:
     """A place that neither anchor shows gets the color of both, by their distances, and is never left empty."""
-    light, _ = opposite(0)
-    frames = [light, *[replace(light, grey=light.grey + PATCH * 0.5, ab=None) for _ in range(3)], replace(light)]
-    frames[-1] = replace(light, ab=-ab_of(light))
-    for index in range(1, 5):
-        frames[index] = replace(frames[index], opens_shot=False)
+    anchor, _ = opposite(0)
+    dark = replace(anchor, grey=anchor.grey * np.float32(0.1))
+    lit = replace(dark, opens_shot=False, is_anchor=False, grey=np.maximum(dark.grey, PATCH), ab=None)
+    frames = [dark, lit, lit, lit, replace(dark, opens_shot=False, ab=-ab_of(dark))]
     near = list(propagate(iter(frames)))[1]
     assert np.isfinite(ab_of(near)).all()
     assert share_kept(near) == pytest.approx(0.5, abs=0.05)  # three quarters less one quarter

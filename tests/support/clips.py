@@ -13,6 +13,7 @@ import av
 import av.filter
 import numpy as np
 import numpy.typing as npt
+from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Disposition
@@ -25,7 +26,7 @@ AUDIO_BIT_RATES = {"wmav2": 64_000}
 
 @dataclass(frozen=True, kw_only=True)
 class Clip:
-    """What a film shall be like. Only what matters to a test need be said."""
+    """The properties of a test film; each has a default."""
 
     size: tuple[int, int] = (64, 48)
     """(width, height)."""
@@ -73,11 +74,11 @@ class Clip:
 
     @property
     def ticks(self) -> Fraction:
-        """The time base."""
+        """Return the time base."""
         return self.time_base or 1 / self.rate
 
     def times(self) -> list[int]:
-        """The presentation time of every picture, in ticks."""
+        """Return the presentation time of every picture, in ticks."""
         if self.pts is not None:
             return list(self.pts)
         step = 1 / self.rate / self.ticks
@@ -85,28 +86,31 @@ class Clip:
 
 
 def luma_of(clip: Clip, index: int) -> npt.NDArray[Any]:
-    """(height, width): the luma that frame ``index`` is made of: a texture that drifts, another one after each cut."""
+    """Return the luma of frame ``index``, (height, width): a texture that drifts, another one after each cut."""
     width, height = clip.size
     shot = sum(cut <= index for cut in clip.cuts)
     texture = np.random.default_rng(shot).normal(size=(height + 40, width + 40))
-    smooth = sum(np.roll(texture, (dy, dx), (0, 1)) for dy in range(6) for dx in range(6)) / 6
+    rolled = (np.roll(texture, (dy, dx), (0, 1)) for dy in range(6) for dx in range(6))
+    smooth = sum(rolled, np.zeros_like(texture)) / 6
     drift = index % 40
     window = smooth[drift : drift + height, drift : drift + width]
     depth = bit_depth_of(clip.pix_fmt)
     level = 0.5 + 0.12 * window + 0.15 * np.cos(shot * 2.0)
     values = np.clip(level, 0.1, 0.9) * (2**depth - 1)
-    return values.astype(np.uint16 if depth > 8 else np.uint8)
+    return np.asarray(values, np.uint16 if depth > 8 else np.uint8)
 
 
 def bit_depth_of(pix_fmt: str) -> int:
-    """Bits of the first component."""
+    """Return the bits of the first component."""
     return av.VideoFormat(pix_fmt).components[0].bits
 
 
 def make_clip(path: Path, clip: Clip | None = None, *, bitexact: bool = False) -> Path:
-    """Write the film and return its path; the container follows from the name.
+    """Write the film and return its path.
 
     Args:
+        path: of the film; the suffix decides the container.
+        clip: what the film is like.
         bitexact: write the same bytes every time, without the muxer's random numbers and version.
     """
     clip = clip or Clip()
@@ -164,8 +168,8 @@ def _video_packets(stream: VideoStream, clip: Clip) -> Iterator[Packet[Any]]:
     for index, (pts, duration) in enumerate(zip(times, durations, strict=True)):
         frame = _frame(clip, index)
         if marks is not None and index not in clip.progressive:
-            marks.push(frame)
-            frame = marks.pull()
+            marks.vpush(frame)
+            frame = marks.vpull()
         frame.pts, frame.duration, frame.time_base = pts, duration, clip.ticks
         yield from stream.encode(frame)
     yield from stream.encode(None)
@@ -195,14 +199,15 @@ def _frame(clip: Clip, index: int) -> av.VideoFrame:
     return frame
 
 
-def _add_audio(container: OutputContainer, codec: str, language: str) -> Any:
+def _add_audio(container: OutputContainer, codec: str, language: str) -> AudioStream:
     track = container.add_stream(codec, rate=AUDIO_RATE, bit_rate=AUDIO_BIT_RATES.get(codec, 0))
+    assert isinstance(track, AudioStream)
     track.layout = "mono"
     track.metadata["language"] = language
     return track
 
 
-def _audio_packets(track: Any, clip: Clip) -> Iterator[Packet[Any]]:
+def _audio_packets(track: AudioStream, clip: Clip) -> Iterator[Packet[Any]]:
     seconds = clip.audio_seconds if clip.audio_seconds is not None else float(clip.frames / clip.rate)
     pitch = 220 * (1 + track.index)
     time = np.arange(1024) / AUDIO_RATE
@@ -229,7 +234,7 @@ def _subtitles(stream: Any, *, framed: bool) -> Iterable[Packet[Any]]:
 
 
 def _signs(stream: Any) -> Iterable[Packet[Any]]:
-    """Display sets that are empty: what is in them is nobody's business who copies them."""
+    """Yield empty display sets, which are enough for a stream that is copied."""
     for start in (40, 240):
         packet = Packet(b"\x80\x00\x00")
         packet.stream, packet.time_base = stream, Fraction(1, 1000)
@@ -259,25 +264,29 @@ def _add_cover(container: OutputContainer) -> list[Packet[Any]]:
 
 
 def timeline(path: Path, kind: str) -> dict[int, list[tuple[Fraction, bytes]]]:
-    """For each stream of a kind ("audio", "subtitle"), by order: the time in seconds and the bytes of every packet."""
+    """Return time in seconds and bytes of every packet, by stream number among the streams of a kind ("audio" …)."""
     tracks: dict[int, list[tuple[Fraction, bytes]]] = {}
     with av.open(str(path), metadata_errors="ignore") as container:
         streams = [stream.index for stream in container.streams if stream.type == kind]
         for packet in container.demux():
             if packet.size and packet.stream.type == kind:
                 track = tracks.setdefault(streams.index(packet.stream.index), [])
+                assert packet.pts is not None
                 track.append((packet.pts * packet.time_base, bytes(packet)))
     return tracks
 
 
 def decoded(path: Path) -> list[tuple[Fraction, npt.NDArray[Any]]]:
-    """Time in seconds and luma of every picture, by PyAV alone: the oracle for the reader and the writer."""
-    pictures = []
+    """Decode time in seconds and luma of every picture by PyAV alone: the oracle for the reader and the writer."""
+    pictures: list[tuple[Fraction, npt.NDArray[Any]]] = []
     with av.open(str(path), metadata_errors="ignore") as container:
         stream = container.streams.best("video")
+        assert isinstance(stream, VideoStream)
         for frame in container.decode(stream):
-            depth = frame.format.components[0].bits
-            dtype = np.uint16 if depth > 8 else np.uint8
-            rows = np.frombuffer(memoryview(frame.planes[0]), dtype).reshape(frame.planes[0].height, -1)
+            assert frame.pts is not None
+            assert stream.time_base is not None
+            plane = frame.planes[0]
+            dtype = np.uint16 if frame.format.components[0].bits > 8 else np.uint8
+            rows = np.frombuffer(memoryview(plane), dtype).reshape(plane.height, -1)
             pictures.append((frame.pts * stream.time_base, rows[:, : frame.width].copy()))
     return pictures

@@ -16,20 +16,20 @@ SIZE = (48, 64)
 
 
 def texture(seed: int, height: int = SIZE[0], width: int = SIZE[1]) -> FloatArray:
-    """Smooth noise in [0, 1]."""
+    """Return smooth noise in [0, 1]."""
     noise = np.random.default_rng(seed).standard_normal((height, width)).astype(np.float32)
     smooth = cv2.GaussianBlur(noise, (0, 0), 2)
-    return np.clip(0.5 + 0.15 * smooth / smooth.std(), 0, 1)
+    return np.asarray(np.clip(0.5 + 0.15 * smooth / smooth.std(), 0, 1), np.float32)
 
 
 def still_shot(seed: int, frames: int, tint: Sequence[float] = (1.0, 0.8, 0.6)) -> np.ndarray:
-    """uint8 (T, h, w, 3): a tinted texture that does not move."""
+    """Return uint8 (T, h, w, 3): a tinted texture that does not move."""
     picture = np.rint(255 * texture(seed)[..., None] * np.asarray(tint)).astype(np.uint8)
     return np.repeat(picture[None], frames, axis=0)
 
 
 def moving_square(frames: int) -> np.ndarray:
-    """uint8 (T, h, w, 3): a red textured square that goes right over a blue textured ground, a pixel a frame."""
+    """Return uint8 (T, h, w, 3): a red textured square that moves right over a blue ground, one pixel a frame."""
     ground, thing = still_shot(1, 1, (0.5, 0.6, 1.0))[0], still_shot(2, 1, (1.0, 0.4, 0.3))[0]
     film = np.repeat(ground[None], frames, axis=0)
     for t, picture in enumerate(film):
@@ -38,7 +38,7 @@ def moving_square(frames: int) -> np.ndarray:
 
 
 def write_film(path: Path, frames: np.ndarray, *, rate: Fraction = Fraction(25), pix_fmt: str = "yuv444p") -> Path:
-    """uint8 (T, h, w, 3) as a lossless film: BT.709, limited range, tagged."""
+    """Write uint8 (T, h, w, 3) as a lossless film: BT.709, limited range, tagged."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("ffv1", rate=rate)
         stream.height, stream.width = frames.shape[1:3]

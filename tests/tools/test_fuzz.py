@@ -22,10 +22,10 @@ from safetensors.torch import save_file
 
 from tests.support.clips import Clip, make_clip
 from tests.support.icc_profiles import grey_profile, parametric_curve, rgb_profile, table_curve
+from tests.support.painter import Painter
 from tools import fuzz_mutations
 from tools.fuzz import CaseOutcome, Plan, fuzz
 from tools.fuzz_seeds import SEEDS, join_weights, remuxed, split_weights
-from tools.fuzz_work import Painter
 from vidcolor.errors import InputError, OptionError, OutputError, WeightsError
 from vidcolor.inference.weights import load_generator, save_generator
 from vidcolor.media import probe
@@ -211,7 +211,7 @@ def test_postscript_under_a_pictures_name(tmp_path: Path) -> None:
 
 
 def test_warnings_of_pillow_stay_inside(tmp_path: Path) -> None:
-    """Tags that point outside the file are Pillow's to warn of, and not shown. (Here warnings are errors.)"""
+    """Pillow's warnings of tags that point outside the file are not shown (in the tests, warnings are errors)."""
     Image.fromarray(RAMP).save(tmp_path / "a.tif", description="A house by the sea")
     whole = (tmp_path / "a.tif").read_bytes()
     at = whole.index(struct.pack("<HH", 270, 2))
