@@ -232,7 +232,9 @@ def _run_case(
             read(path, chance)
     except VidcolorError as exc:
         facts |= {"verdict": "refused", "detail": str(exc)}
-        names_it = path.name.split(".")[0] in str(exc) or (isinstance(exc, OptionError) and str(exc).startswith("--"))
+        names_it = path.name.split(".")[0] in str(exc) or (
+            isinstance(exc, OptionError) and str(exc).startswith(("`", "--"))
+        )
         if len(str(exc).splitlines()) != 1 or not names_it:
             facts["verdict"] = "message"
     except BaseException as exc:  # whatever it is, it is a finding
