@@ -77,7 +77,7 @@ def colorize_video(
         film_sizes(reader.spec, writer.chroma, reader.picture_bytes, options.render_size),
         writer.bytes_written,
         warnings=(*reader.warnings, *writer.warnings, *fitted, *notes),
-        errors=reader.damage.lines if reader.damage else (),
+        errors=(*reader.errors, *writer.errors),
     )
 
 

@@ -17,7 +17,7 @@ from tests.media.test_interlacing import Blue
 from tests.media.test_video import _with_index_in_front as with_index_in_front
 from tests.support.clips import Clip, decoded, make_clip, timeline
 from vidcolor.errors import InputError, OutputError
-from vidcolor.media.damage import MAX_LINES, Damage
+from vidcolor.media.damage import MAX_LINES, DamageLog
 from vidcolor.media.interlacing import Deinterlacing
 from vidcolor.media.sources import FileSource
 from vidcolor.options import ColorizeOptions, EncodeOptions, OnError
@@ -155,9 +155,9 @@ def test_damaged_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_much_damage_is_counted() -> None:
     """A film that is damaged all over does not end in thousands of lines."""
-    damage = Damage()
+    damage = DamageLog()
     for number in range(MAX_LINES + 30):
-        damage.note(f"line {number}")
+        damage.add(f"line {number}")
     assert len(damage.lines) == MAX_LINES + 1
     assert damage.lines[-1] == "and 30 more like these"
 

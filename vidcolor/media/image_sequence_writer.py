@@ -44,6 +44,9 @@ class SequenceWriter:
         OptionError: options of encoders of films are given.
     """
 
+    errors: tuple[str, ...] = ()
+    """No packets of other streams are written that could be damaged."""
+
     def __init__(self, pattern: PicturePattern, *, like: VideoReader, options: EncodeOptions, overwrite: bool) -> None:
         self.bytes_written = 0
         self._pattern = pattern

@@ -64,7 +64,7 @@ class Muxer:
         try:
             options = container_options(destination.format_name, like.container, start)
             self._container = destination.open(options)
-            self._passthrough = Passthrough(self._container, destination.name, damage=like.damage)
+            self._passthrough = Passthrough(self._container, destination.name, keep_going=like.keep_going)
             self._add_streams(like, encoder)
             self._container.metadata.update(container_metadata(like.container.metadata, destination.format_name))
             copy_chapters(like.container, self._container)
@@ -92,6 +92,11 @@ class Muxer:
     def warnings(self) -> tuple[str, ...]:
         """One line for each change that was found while writing, beyond :attr:`outcomes`."""
         return self._passthrough.warnings
+
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """One line for each damaged packet of another stream that was left out so far."""
+        return self._passthrough.errors
 
     def write(self, pictures: Iterable[Packet[Any]] = (), *, others: Iterable[Packet[Any]] = ()) -> None:
         """Write packets of other streams, then packets of the encoder.

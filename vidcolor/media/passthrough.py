@@ -18,7 +18,7 @@ from av.video.frame import VideoFrame
 from vidcolor._version import __version__
 from vidcolor.errors import OutputError
 from vidcolor.frames import VideoSpec
-from vidcolor.media.damage import Damage
+from vidcolor.media.damage import DamageLog
 from vidcolor.media.outcomes import Outcome
 
 STALE_KEYS = frozenset({
@@ -114,8 +114,9 @@ def _movie_timescale(source: InputContainer, start: Fraction) -> int:
 class Passthrough:
     """The streams that are copied into ``target``, called ``name``; their packets keep their bytes and their times."""
 
-    def __init__(self, target: OutputContainer, name: str, *, damage: Damage | None = None) -> None:
-        self._damage = damage
+    def __init__(self, target: OutputContainer, name: str, *, keep_going: bool = False) -> None:
+        self._keep_going = keep_going
+        self._damage = DamageLog()
         self._target = target
         self._name = name
         self._format_name = target.format.name
@@ -134,6 +135,11 @@ class Passthrough:
     def warnings(self) -> tuple[str, ...]:
         """One line for each stream whose packets had to be moved in time so far."""
         return tuple(self._moved.values())
+
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """One line for each damaged packet that was left out so far."""
+        return self._damage.lines
 
     def add(self, template: Stream, first_packets: Iterable[Packet[Any]]) -> None:
         """Add a copy of a stream of the source, and an outcome that says how, or that the container cannot hold it.
@@ -192,10 +198,10 @@ class Passthrough:
     def mux(self, packet: Packet[Any]) -> None:
         """Write a packet of the source, if its stream is carried.
 
-        Where damage is put down instead of ending the work, a packet that the muxer refuses is left out.
+        With ``keep_going``, a packet that the muxer refuses is left out.
 
         Raises:
-            OutputError: the muxer refuses it.
+            OutputError: the muxer refuses it, without ``keep_going``.
         """
         index = packet.stream_index
         if index not in self._streams:
@@ -209,8 +215,8 @@ class Passthrough:
         try:
             self._target.mux_one(packet)
         except (av.ArgumentError, av.InvalidDataError) as exc:
-            if self._damage is not None:
-                self._damage.note(f"{describe(source)}: a packet at {seconds:.2f} s is damaged, left out")
+            if self._keep_going:
+                self._damage.add(f"{describe(source)}: a packet at {seconds:.2f} s is damaged, left out")
                 return
             hint = "another kind of file (.mkv takes nearly everything)"
             what = f"{self._format_name} refuses packets of {describe(source)}"

@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 
 from vidcolor.errors import InputError
 from vidcolor.frames import FirstField, Picture, VideoSpec
-from vidcolor.media.damage import Damage, DamageError, UnreadableError
+from vidcolor.media.damage import DamageError, DamageLog, UnreadableError
 from vidcolor.media.decoding import decode, note_concealment
 from vidcolor.media.demuxing import note_damage
 from vidcolor.media.gaps import fill_gaps
@@ -166,8 +166,8 @@ class VideoReader:
     """The size of one decoded picture, all planes, in the format that it is decoded to."""
     is_accelerated: bool
     """Whether hardware has decoded the first picture: then its format is not the decoder's."""
-    damage: Damage | None
-    """With ``keep-grey``: what was damaged so far."""
+    keep_going: bool
+    """Whether damage is noted in :attr:`errors`, and ends nothing."""
 
     def __init__(
         self,
@@ -185,7 +185,8 @@ class VideoReader:
         self._jumps: list[int] = []
         self._count = 0  # pictures that were read
         self._latest: int | None = None  # pts of the last of them
-        self.damage = Damage() if on_error == "keep-grey" else None
+        self._damage = DamageLog()
+        self.keep_going = on_error == "keep-grey"
         self.source = source_of(film, accelerator)
         self._warnings = list(self.source.warnings)
         self.container = self.source.open()
@@ -207,7 +208,7 @@ class VideoReader:
         decoder = self.stream.codec_context
         if self._accelerator is not None:
             decoder.thread_count = 1  # each thread holds pictures of the device, which has few
-        if self.source.is_scan or self.damage is not None:
+        if self.source.is_scan or self.keep_going:
             decoder.thread_type = "SLICE"  # with frame threads an error is reported some pictures late
 
     def _open_film(self) -> OpenFilm:
@@ -215,7 +216,7 @@ class VideoReader:
             source=self.source,
             container=self.container,
             stream=self.stream,
-            keep_going=self.damage is not None,
+            keep_going=self.keep_going,
             mode=self._mode,
             is_accelerated=self._accelerator is not None,
         )
@@ -245,6 +246,11 @@ class VideoReader:
     def warnings(self) -> tuple[str, ...]:
         """What is unusual about the film or will be lost, one line each; complete when all pictures are read."""
         return tuple(self._warnings)
+
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """What was damaged and is concealed or left out, one line each; complete when all pictures are read."""
+        return self._damage.lines
 
     def add_warning(self, line: str) -> None:
         """Add a line to :attr:`warnings`."""
@@ -310,8 +316,8 @@ class VideoReader:
             self._tail.append(item)
         elif isinstance(item, Jump):
             self._jumps.append(self._count)
-        elif item.is_damage and self.damage is not None:
-            self.damage.note(item.line)
+        elif item.is_damage:
+            self._damage.add(item.line)
         else:
             self._warnings.append(item.line)
 

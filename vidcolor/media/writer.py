@@ -72,6 +72,11 @@ class VideoWriter:
         return (*warnings_of(self.outcomes), *self.encoder.warnings, *self._muxer.warnings)
 
     @property
+    def errors(self) -> tuple[str, ...]:
+        """One line for each damaged packet of another stream that was left out so far."""
+        return self._muxer.errors
+
+    @property
     def bytes_written(self) -> int:
         """The size of the film in bytes; final once the ``with`` block has ended."""
         return self._destination.bytes_written

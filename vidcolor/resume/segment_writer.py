@@ -116,6 +116,11 @@ class SegmentWriter:
         static = (*self._work.warnings, *warnings_of(self._outcomes), *self._division_warnings())
         return tuple(dict.fromkeys((*static, *self._encoder.warnings, *self._joined_warnings)))
 
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """One line for each damaged part of the film that was concealed or left out; known when it is joined."""
+        return self._work.errors
+
     def _division_warnings(self) -> Iterator[str]:
         frames = self._like.spec.estimated_frames
         if self._encoder.shares_bits and (frames is None or frames > MAX_FRAMES):
@@ -217,7 +222,7 @@ class SegmentWriter:
             next_opens_shot=next_opens_shot,
             headers=self._encoder.headers.hex(),
             warnings=tuple(dict.fromkeys([*self.finished.warnings, *self._like.warnings, *self.warnings])),
-            errors=() if self._like.damage is None else tuple(self._like.damage.lines),
+            errors=self._like.errors,
         )
         with self._work.naming_errors():
             self._draft.finish(facts)
@@ -241,9 +246,7 @@ class SegmentWriter:
         # Opened again, because what a source says of itself can grow while it is read.
         with self._like.reopened() as like, Muxer(output, like=like, encoder=self._encoder) as muxer:
             muxer.join(self._packets(), like.other_packets())
-            if self._like.damage is not None and like.damage is not None:
-                self._like.damage.also(like.damage)
-                self._work.errors = tuple(self._like.damage.lines)
+            self._work.errors = tuple(dict.fromkeys((*self._like.errors, *like.errors, *muxer.errors)))
         self._joined_warnings = (*warnings_of(muxer.outcomes), *muxer.warnings)
 
     def _check_segments(self) -> None:
