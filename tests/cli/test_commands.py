@@ -314,7 +314,7 @@ def test_models(library: Library, folder: Path, monkeypatch: pytest.MonkeyPatch)
     shelf = folder / "shelf"
     (shelf / "recipes").mkdir(parents=True)
     (shelf / "default.safetensors").write_bytes(bytes(7))
-    (shelf / "recipes" / "gan.toml").touch()
+    (shelf / "recipes" / "gan.toml").write_text("# A U-Net against a PatchGAN.\n\nname = 'gan'\n")
     fake_module(monkeypatch, "vidcolor.networks", NETWORKS={"unet": Unet})
     for package in ("vidcolor_weights", "vidcolor_training"):
         fake_module(monkeypatch, package, __path__=[str(shelf)])
@@ -331,10 +331,18 @@ def test_models(library: Library, folder: Path, monkeypatch: pytest.MonkeyPatch)
                     "bytes": 7,
                 }
             },
-            "recipes": {"gan": {"path": str(shelf / "recipes" / "gan.toml")}},
+            "recipes": {"gan": {"path": str(shelf / "recipes" / "gan.toml"), "summary": "A U-Net against a PatchGAN."}},
         }
     ]
-    assert run("models").stdout.splitlines()[:3] == ["networks", "  unet", "    summary: A network."]
+    assert run("models").stdout.splitlines() == [
+        "networks",
+        "  unet  A network.",
+        "weights",
+        "  name                 network  size     trained on  on validation pictures",
+        "  default.safetensors  unet     7 bytes  ?           ?",
+        "recipes",
+        "  gan  A U-Net against a PatchGAN.",
+    ]
 
 
 def test_training_commands_are_imported_when_used(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -248,15 +249,28 @@ def test_text_folder_does_not_say_a_name_twice() -> None:
     assert stream.getvalue() == "error: in/bad.jpg: is empty\n"
 
 
-def test_text_listing(capsys: pytest.CaptureFixture[str]) -> None:
-    """A listing shows every section, entry and fact, nested facts on one line."""
+def test_text_models(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a weights file, the size, the pictures it was trained on and the figures of the last stage are shown."""
+    figures = {
+        "first": {"grey": {"psnr": 1.0}, "first": {"psnr": 2.0}, "truth": {"psnr": None}},
+        "last": {
+            "grey": {"psnr": 22.0, "colorfulness": 0.0},
+            "last": {"psnr": 24.13, "colorfulness": 30.26},
+            "truth": {"psnr": None, "colorfulness": 44.7},
+        },
+    }
+    training = {"data_pictures": 14522, "pictures_seen": 1000, "figures": figures}
+    weights = {"default": {"network": "unet", "bytes": 26_000_000, "training": training}}
     err, _ = err_console(terminal=False)
-    TextDisplay(err).listing({"weights": {"default": {"network": "unet", "figures": {"psnr": 24.1, "crf": 18}}}})
-    assert capsys.readouterr().out.splitlines() == [
-        "weights",
-        "  default",
-        "    network: unet",
-        "    figures: psnr 24.1, crf 18",
+    TextDisplay(err).models({"networks": {}, "weights": weights, "recipes": {}})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "networks"
+    assert re.split(r"\s{2,}", lines[3].strip()) == [
+        "default",
+        "unet",
+        "26.0 MB",
+        "14,522 pictures, 1,000 seen",
+        "PSNR 24.1 dB, colorfulness 30.3 (true colors: 44.7)",
     ]
 
 

@@ -1,7 +1,7 @@
-"""The command line: parse, check, call the library once, report.
+"""The commands: parse, check, call the library once, show the result.
 
 ``vidcolor FILE -o OUT`` means ``vidcolor colorize FILE -o OUT``. The library's modules are imported where they are
-used, because they load torch, PyAV and OpenCV, and ``--help`` must not wait for those.
+used, because they load torch, PyAV and OpenCV, which ``--help`` does not need.
 """
 
 from __future__ import annotations
@@ -61,9 +61,11 @@ class VidcolorGroup(click.Group):
         """Name to ``module:attribute`` and a line of help."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
         return [*self.commands, *self.lazy]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command by its name, importing it if it is lazy."""
         if cmd_name not in self.lazy:
             return super().get_command(ctx, cmd_name)
         module, _, attribute = self.lazy[cmd_name][0].partition(":")
@@ -71,6 +73,7 @@ class VidcolorGroup(click.Group):
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the default command before arguments that begin with no command."""
         own = {name for parameter in self.get_params(ctx) for name in parameter.opts}
         if args and args[0] not in own and args[0] not in self.list_commands(ctx):
             self._catch_typing_error(ctx, args[0])
@@ -83,12 +86,14 @@ class VidcolorGroup(click.Group):
             raise click.UsageError(f"There is no file or command {name!r}. Did you mean {close[0]!r}?", ctx)
 
     def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, with its messages, signals and exit codes."""
         session = ctx.obj = Session()
         os.environ.setdefault("SVT_LOG", "1")  # errors only: SVT-AV1 writes to the terminal past libav's log
         with console.logging_to(session.err), signals_raise(), exit_codes(session):
             return super().invoke(ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands in the help, without importing those that are lazy."""
         lines = {name: command.get_short_help_str(limit=100) for name, command in self.commands.items()}
         lines |= {name: line for name, (_, line) in self.lazy.items()}
         with formatter.section("Commands"):
@@ -107,7 +112,7 @@ class VidcolorGroup(click.Group):
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def main() -> None:
-    """Color black-and-white film. Luma, timing and sound stay as they are.
+    r"""Color black-and-white film. Luma, timing and sound stay as they are.
 
     \b
     vidcolor film.mp4 -o out.mp4       a film
@@ -148,9 +153,11 @@ def colorize(
     with loading_beside(session, network) as loading:
         if isinstance(arguments.source, Path) and is_file(arguments.source):
             check_film(session, arguments.source, options.deinterlace, options.on_error)
+    colorizer = loading.result()
     if arguments.paths is not None:
-        return colorize_path(session, *arguments.paths, loading.result(), options)
-    return colorize_film(session, arguments.source, arguments.dest, loading.result(), options)
+        source, dest = arguments.paths
+        return colorize_path(session, source, dest, colorizer=colorizer, options=options)
+    return colorize_film(session, arguments.source, arguments.dest, colorizer=colorizer, options=options)
 
 
 @main.command(cls=SectionCommand)
@@ -179,7 +186,7 @@ def demo(session: Session, dest: Path, *, options: ColorizeOptions, network: Net
         from vidcolor.demo import render_demo
 
         render_demo(grey)
-    colorize_film(session, grey, dest, colorizer, options)
+    colorize_film(session, grey, dest, colorizer=colorizer, options=options)
 
 
 @main.command(cls=SectionCommand)
@@ -199,7 +206,7 @@ def info(
     options: ColorizeOptions,
     network: NetworkChoice,
 ) -> None:
-    """Tell what is in a file, what is kept of it, how long it takes."""
+    """Show what is in a file, what is kept of it, and how long it takes."""
     with session.display.loading(f"Looking into {source.name}"):
         from vidcolor.inspect.report import PictureReport, inspect_file
 
@@ -216,16 +223,14 @@ def info(
 @debug_option
 @click.pass_obj
 def models(session: Session) -> None:
-    """List the networks, weights and recipes at hand."""
-    with session.display.loading("Looking around"):
+    """List the installed networks, weights and recipes."""
+    with session.display.loading("Looking for networks and weights"):
         from vidcolor.networks import NETWORKS
 
-        contents: dict[str, dict[str, dict[str, object]]] = {
-            "networks": {name: {"summary": first_line(network.__doc__)} for name, network in NETWORKS.items()},
-            "weights": {path.name: weights_facts(path) for path in files_in("vidcolor_weights", ".safetensors")},
-            "recipes": {path.stem: {"path": str(path)} for path in files_in("vidcolor_training", ".toml")},
-        }
-    session.display.listing(contents)
+        networks = {name: {"summary": first_line(network.__doc__)} for name, network in NETWORKS.items()}
+        weights = {path.name: weights_facts(path) for path in files_in("vidcolor_weights", ".safetensors")}
+        recipes = {path.stem: recipe_facts(path) for path in files_in("vidcolor_training", ".toml")}
+    session.display.models({"networks": networks, "weights": weights, "recipes": recipes})
 
 
 def check_film(session: Session, source: Path, deinterlace: Deinterlacing | None, on_error: OnError) -> None:
@@ -266,14 +271,16 @@ def _without_garbage_collection() -> Iterator[None]:
         gc.enable()
 
 
-def colorize_path(session: Session, source: Path, dest: Path, colorizer: Predictor, options: ColorizeOptions) -> None:
-    """Color a folder, a film, or a picture if the name says that it is one."""
+def colorize_path(
+    session: Session, source: Path, dest: Path, *, colorizer: Predictor, options: ColorizeOptions
+) -> None:
+    """Color a folder, or a picture or film, whichever the name says it is."""
     if is_folder(source):
-        return colorize_tree(session, source, dest, colorizer, options)
+        return colorize_tree(session, source, dest, colorizer=colorizer, options=options)
     from vidcolor.photograph import colorize_image, is_picture
 
     if not is_picture(source):
-        return colorize_film(session, source, dest, colorizer, options)
+        return colorize_film(session, source, dest, colorizer=colorizer, options=options)
     started = time.perf_counter()
     with session.display.loading(f"Coloring {source.name}"):
         notes = colorize_image(source, dest, colorizer=colorizer, options=options)
@@ -281,9 +288,9 @@ def colorize_path(session: Session, source: Path, dest: Path, colorizer: Predict
 
 
 def colorize_film(
-    session: Session, source: FilmInput, dest: FilmOutput, colorizer: Predictor, options: ColorizeOptions
+    session: Session, source: FilmInput, dest: FilmOutput, *, colorizer: Predictor, options: ColorizeOptions
 ) -> None:
-    """Color a film and say what became of it; ends the command with exit code 1 if damage in it was gone over."""
+    """Color a film and show the result; the command ends with exit code 1 if damage in the film was skipped."""
     from vidcolor.pipeline import colorize_video
 
     with session.display.film(name_of(source).name) as on_progress:
@@ -299,8 +306,10 @@ def colorize_film(
         raise click.exceptions.Exit(FAILED)
 
 
-def colorize_tree(session: Session, source: Path, dest: Path, colorizer: Predictor, options: ColorizeOptions) -> None:
-    """Color a folder; ends the command with exit code 1 if any file failed."""
+def colorize_tree(
+    session: Session, source: Path, dest: Path, *, colorizer: Predictor, options: ColorizeOptions
+) -> None:
+    """Color a folder and show the result; the command ends with exit code 1 if any file failed."""
     from vidcolor.folder import colorize_folder
 
     with session.display.folder() as (on_file, on_progress):
@@ -312,18 +321,24 @@ def colorize_tree(session: Session, source: Path, dest: Path, colorizer: Predict
         raise click.exceptions.Exit(FAILED)
 
 
-def weights_facts(path: Path) -> dict[str, object]:
-    """What a weights file says about itself, in a few words: without its recipe, which is a whole TOML file."""
+def weights_facts(path: Path) -> dict[str, Any]:
+    """Return what a weights file says about itself, without its recipe, which is a whole TOML file."""
     from vidcolor.inference.weights import describe
 
     return {"path": str(path), **{key: value for key, value in describe(path).items() if key != "recipe"}}
 
 
+def recipe_facts(path: Path) -> dict[str, Any]:
+    """Return the path of a recipe, and its first line, which is a comment."""
+    comment = first_line(path.read_text(encoding="utf-8")).removeprefix("#")
+    return {"path": str(path), "summary": comment.strip()}
+
+
 def files_in(package: str, suffix: str) -> list[Path]:
-    """The files with this suffix that come with an installed package, sorted."""
+    """Return the files with this suffix that come with an installed package, sorted."""
     return sorted(path for folder in import_module(package).__path__ for path in Path(folder).rglob(f"*{suffix}"))
 
 
 def first_line(text: str | None) -> str:
-    """The first line of a docstring."""
+    """Return the first line of a text."""
     return (text or "").strip().partition("\n")[0]

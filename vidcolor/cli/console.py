@@ -1,4 +1,4 @@
-"""All that a person or a script gets to see. Nothing else in the package writes to the terminal.
+"""Everything that is written to the terminal; no other module of the package prints.
 
 Results go to standard output; progress, warnings and errors to standard error. With ``--json``, standard output holds
 one JSON object a line and nothing else:
@@ -15,9 +15,8 @@ one JSON object a line and nothing else:
     error     message, exit_code                                                    the last line, if it went wrong
 
 Where the film itself goes to standard output (``-o -``), all this goes to standard error, with ``--json`` the objects
-and nothing else. In a folder, ``progress`` tells of the film that the last ``file`` named. A command line that cannot
-be understood is the one exception: that is said in plain text on standard error, with exit code 2, before anything of
-this begins.
+and nothing else. In a folder, ``progress`` is about the film that the last ``file`` named. Only an invalid command line
+is reported in plain text on standard error, with exit code 2, before any object.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
 from rich.filesize import decimal
@@ -44,49 +43,52 @@ if TYPE_CHECKING:
     from vidcolor.inspect.profile import Profile
     from vidcolor.inspect.report import FilmReport, PictureReport
 
+Models = Mapping[str, Mapping[str, Mapping[str, Any]]]
+"""``networks``, ``weights`` and ``recipes``: for each name, what is known of it."""
+
 JSON_SECONDS = 1.0  # between two objects of a running film
 LABEL_WIDTH = 12  # of the rows of ``vidcolor info``
 
 
 class Display(Protocol):
-    """How a job shows itself. One per run of the command."""
+    """Shows the progress and the results of one run of the command."""
 
     def loading(self, what: str) -> AbstractContextManager[object]:
-        """Show that ``what`` is going on, for as long as the context lasts."""
+        """Show ``what`` while the context lasts."""
 
     def film(self, name: str) -> AbstractContextManager[OnProgress]:
-        """Show the progress of one film, for as long as the context lasts."""
+        """Show the progress of one film while the context lasts."""
 
     def folder(self) -> AbstractContextManager[tuple[OnFile, OnProgress]]:
-        """Show the progress of a folder and of each film in it, for as long as the context lasts."""
+        """Show the progress of a folder and of each film in it while the context lasts."""
 
     def film_done(self, output: Path, report: Report, profile: Profile | None = None) -> None:
-        """Say what became of a film, and where its time went if that is asked for."""
+        """Show the result for a film, and its profile if there is one."""
 
     def picture_done(self, output: Path, seconds: float, warnings: Sequence[str] = ()) -> None:
-        """Say what became of a picture."""
+        """Show the result for a picture."""
 
     def finished_before(self, output: Path) -> None:
-        """Say that there was nothing left to do."""
+        """Show that the output was finished by an earlier run."""
 
     def folder_done(self, output: Path, report: FolderReport) -> None:
-        """Say what became of a folder, and what went wrong with which file."""
+        """Show the result for a folder, with a line for each file that failed."""
 
-    def listing(self, sections: Mapping[str, Mapping[str, Mapping[str, object]]]) -> None:
-        """Show a table of contents: section, entry, and what is known of the entry."""
+    def models(self, sections: Models) -> None:
+        """Show the networks, weights and recipes."""
 
     def film_info(self, report: FilmReport) -> None:
-        """Show what is in a film, and what would become of it."""
+        """Show what is in a film, and what is kept of it."""
 
     def picture_info(self, report: PictureReport) -> None:
-        """Show what is in a photograph, and what would become of it."""
+        """Show what is in a photograph, and what is kept of it."""
 
     def failed(self, message: str, exit_code: int) -> None:
-        """Say in one line why the command ends without success."""
+        """Show in one line why the command failed."""
 
 
 class TextDisplay:
-    """For people. Progress shows on a terminal only; ``quiet`` leaves nothing but errors."""
+    """Text for people. Progress is shown on a terminal only; with ``quiet``, only errors are shown."""
 
     def __init__(self, err: Console, *, quiet: bool = False, all_to_stderr: bool = False) -> None:
         self.out = plain_console(stderr=all_to_stderr, quiet=quiet)
@@ -164,13 +166,11 @@ class TextDisplay:
         )
         self._say(f"{output}: {', '.join(parts)}")
 
-    def listing(self, sections: Mapping[str, Mapping[str, Mapping[str, object]]]) -> None:
-        for section, entries in sections.items():
-            self._say(section)
-            for name, facts in entries.items():
-                self._say(name, indent=2)
-                for key, value in facts.items():
-                    self._say(f"{key}: {inline(value)}", indent=4)
+    def models(self, sections: Models) -> None:
+        from vidcolor.cli.models_text import models_lines
+
+        for line in models_lines(sections):
+            self.out.print(printable(line), markup=False, soft_wrap=True)
 
     def film_info(self, report: FilmReport) -> None:
         from vidcolor.cli.info_text import film_sections
@@ -201,13 +201,13 @@ class TextDisplay:
                     self.out.print(f"{begin:{LABEL_WIDTH}}{line.plain.rstrip()}", markup=False, soft_wrap=True)
 
     def _live(self, column: ProgressColumn) -> ProgressBar:
-        """The column and a text, redrawn in place until the context ends, and then gone."""
+        """Return a progress display of the column and a text, which is removed when its context ends."""
         hidden = self.quiet or not self.err.is_terminal
         text = TextColumn("{task.description}", markup=False)
         return ProgressBar(column, text, console=self.err, transient=True, disable=hidden)
 
-    def _say(self, line: str, *, indent: int = 0) -> None:
-        self.out.print(" " * indent + one_line(line), markup=False, soft_wrap=True)
+    def _say(self, line: str) -> None:
+        self.out.print(one_line(line), markup=False, soft_wrap=True)
 
     def _warn(self, line: str) -> None:
         if not self.quiet:
@@ -218,9 +218,11 @@ class TextDisplay:
 
 
 class JsonDisplay:
-    """For scripts: one JSON object a line on standard output; errors are also said on standard error.
+    """Text for scripts: one JSON object a line on standard output; errors are also shown on standard error.
 
-    ``all_to_stderr``: the objects go there, and nothing else does.
+    Args:
+        err: the console on standard error.
+        all_to_stderr: write the objects, and nothing else, to standard error.
     """
 
     def __init__(self, err: Console, *, all_to_stderr: bool = False) -> None:
@@ -236,7 +238,7 @@ class JsonDisplay:
         yield self._film_ticks()
 
     def _film_ticks(self) -> OnProgress:
-        """Tells of one film, at most once in :data:`JSON_SECONDS`."""
+        """Return a callback that writes the progress of one film, at most once in :data:`JSON_SECONDS`."""
         next_seconds = JSON_SECONDS
 
         def on_progress(progress: Progress) -> None:
@@ -299,7 +301,7 @@ class JsonDisplay:
         }
         self._emit("done", facts)
 
-    def listing(self, sections: Mapping[str, Mapping[str, Mapping[str, object]]]) -> None:
+    def models(self, sections: Models) -> None:
         self._emit("done", sections)
 
     def film_info(self, report: FilmReport) -> None:
@@ -322,7 +324,7 @@ class JsonDisplay:
 
 
 def film_line(progress: Progress) -> str:
-    """``120/240 frames  12.3 fps  0:00:10 left  slowest: generator``: what a person wants to know meanwhile."""
+    """Return the progress as text: ``120/240 frames  12.3 fps  0:00:10 left  slowest: generator``."""
     total = known_total(progress)
     parts = [
         counted(progress.frames, "frame") if total is None else f"{progress.frames}/{total} frames",
@@ -334,7 +336,7 @@ def film_line(progress: Progress) -> str:
 
 
 def film_facts(progress: Progress) -> dict[str, object]:
-    """The same for a script; seconds and rates with three decimals."""
+    """Return the progress as plain values; seconds and rates with three decimals."""
     eta_seconds = progress.eta_seconds
     return {
         "frames": progress.frames,
@@ -348,61 +350,59 @@ def film_facts(progress: Progress) -> dict[str, object]:
 
 
 def known_total(progress: Progress) -> int | None:
-    """The expected number of frames, unless the film has already proved it wrong."""
+    """Return the estimated number of frames, unless the film already has more."""
     if progress.total_frames is None or progress.frames > progress.total_frames:
         return None
     return progress.total_frames
 
 
 def mean_fps(report: Report) -> float:
-    """Frames per second of wall-clock time over the whole job."""
+    """Return the frames per second of wall-clock time over the whole run."""
     return report.frames / report.seconds if report.seconds > 0 else 0.0
 
 
 def rounded(value: float) -> float:
-    """To three decimals: milliseconds are as fine as any of these figures is true."""
+    """Round to three decimals: no figure here is more exact than a millisecond."""
     return round(value, 3)
 
 
 def counted(number: int, noun: str) -> str:
-    """``1 shot``, ``2 shots``."""
+    """Return a number with its noun: ``1 shot``, ``2 shots``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def one_line(text: str) -> str:
-    """The text without what breaks the line, steers the terminal, or cannot be encoded: file names can hold it all."""
-    return "".join(character if character.isprintable() else "?" for character in " ".join(text.split()))
+    """Return the text on one line, with single spaces, as :func:`printable` text."""
+    return printable(" ".join(text.split()))
+
+
+def printable(text: str) -> str:
+    """Replace control characters and what cannot be encoded, which file names may hold, with question marks."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def about(path: Path, message: str) -> str:
-    """The message with the file that it is about before it, unless it says so itself."""
+    """Put the path before a message that does not contain it."""
     return message if str(path) in message else f"{path}: {message}"
 
 
-def inline(value: object) -> str:
-    """A fact on one line; a dictionary as ``key value, key value``."""
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {inline(inner)}" for key, inner in value.items())
-    return str(value)
-
-
 def stderr_console() -> Console:
-    """The one console on standard error: progress, log and errors share it, so that none writes into another's line."""
+    """Return a console on standard error, for progress, log and errors, so that their lines do not mix."""
     return plain_console(stderr=True)
 
 
 def plain_console(*, stderr: bool = False, quiet: bool = False) -> Console:
-    """A console that shows text as it is: rich would color figures, and make a dog of ``:dog:`` in a file's name."""
+    """Return a console that shows text as it is: rich would color numbers, and replace ``:dog:`` in a file's name."""
     return Console(stderr=stderr, quiet=quiet, highlight=False, emoji=False)
 
 
 def show_traceback(err: Console, error: BaseException) -> None:
-    """The whole traceback, for ``--debug``."""
+    """Print the traceback, for ``--debug``."""
     err.print("".join(traceback.format_exception(error)), markup=False, soft_wrap=True, end="")
 
 
 class LogLines(logging.Handler):
-    """One line a record, as the other messages; a traceback, where the record has one, below it."""
+    """Prints a log record as one line, like other messages, and its traceback, if it has one, below."""
 
     def __init__(self, err: Console) -> None:
         super().__init__()
@@ -416,7 +416,7 @@ class LogLines(logging.Handler):
 
 @contextmanager
 def logging_to(err: Console) -> Iterator[None]:
-    """Show the library's log, warnings and above, for as long as the context lasts."""
+    """Show the library's log, warnings and above, while the context lasts."""
     logger = logging.getLogger("vidcolor")
     handler = LogLines(err)
     level = logger.level
@@ -430,5 +430,5 @@ def logging_to(err: Console) -> Iterator[None]:
 
 
 def set_log_level(level: int) -> None:
-    """Show less or more of the library's log than its warnings."""
+    """Set the level from which the library's log is shown."""
     logging.getLogger("vidcolor").setLevel(level)

@@ -1,4 +1,4 @@
-"""What ``vidcolor info`` says to people: headings, and rows of a label and a text below each."""
+"""What ``vidcolor info`` prints: headings, and rows of a label and a text below each."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Section = tuple[str, list[Row]]
 
 
 def film_sections(report: FilmReport) -> list[Section]:
-    """What is known of a film."""
+    """Return the sections about a film."""
     info = report.info
     sections = [
         (f"{info.path}: {info.container}, {decimal(info.bytes)}", list(_contents(info))),
@@ -37,7 +37,7 @@ def film_sections(report: FilmReport) -> list[Section]:
 
 
 def picture_sections(report: PictureReport) -> list[Section]:
-    """What is known of a photograph."""
+    """Return the sections about a photograph."""
     info = report.info
     return [
         (f"{info.path}: {info.format}, {decimal(info.bytes)}", list(_picture_file(info))),

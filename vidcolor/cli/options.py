@@ -1,4 +1,4 @@
-"""The options that commands share: declared once, checked at the edge, handed over as frozen records."""
+"""The options that commands share; commands get them as frozen records."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 PATH = click.Path(path_type=Path)
 PIPE = "-"
-"""What is typed for standard input or output; a file of that name is ``./-``."""
+"""Stands for standard input or output; a file of that name is ``./-``."""
 MAX_RATE = 1000  # pictures per second
 
 
 class SectionOption(click.Option):
-    """An option that is listed under a heading of its own in the help."""
+    """An option that is listed under a heading in the help."""
 
     def __init__(self, *args: Any, section: str, **settings: Any) -> None:
         super().__init__(*args, **settings)
@@ -40,6 +40,7 @@ class SectionCommand(click.Command):
     """A command whose help lists its options under their headings."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the options in the help, by section."""
         sections: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
@@ -51,7 +52,7 @@ class SectionCommand(click.Command):
 
 
 def key_values(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    """``KEY=VALUE``, many times, as one dictionary; of two values for a key the later counts."""
+    """Parse options of the form ``KEY=VALUE``; of two values for a key, the later one counts."""
     pairs = [value.partition("=") for value in values]
     for key, equals, text in pairs:
         if not (key and equals):
@@ -60,7 +61,7 @@ def key_values(ctx: click.Context, param: click.Parameter, values: tuple[str, ..
 
 
 def device_name(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    """The name of a device, or of several; whether there is one, only torch can say."""
+    """Check the form of the name of a device, or of several; whether it exists is for torch to find out."""
     if not re.fullmatch(r"auto|all|mps|(cpu|cuda(:\d+)?)(,(cpu|cuda(:\d+)?))*", value):
         several = "several such as cuda:0,cuda:1"
         raise click.BadParameter(f"expected auto, all, cpu, cuda, cuda:N, mps or {several}, got {value!r}", ctx, param)
@@ -69,14 +70,19 @@ def device_name(ctx: click.Context, param: click.Parameter, value: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkChoice:
-    """Which network is to run, and where."""
+    """The weights file and the device for the network."""
 
     weights: Path | None
     device: str
     batch_size: int | None
 
     def load(self) -> Predictor:
-        """The network, ready to run; takes seconds. Raises WeightsError and OptionError."""
+        """Load the network; takes seconds.
+
+        Raises:
+            WeightsError: the weights file is missing, damaged, or does not fit its network.
+            OptionError: the device does not exist on this machine.
+        """
         from vidcolor.inference.colorizer import Colorizer
         from vidcolor.inference.weights import load_generator
 
@@ -89,33 +95,25 @@ class NetworkChoice:
 
 
 def option(section: str, *names: str, **settings: Any) -> Decorator:
-    """A click option under a heading, with its default in the help."""
+    """Return the decorator for an option under a heading, with its default in the help."""
     return click.option(*names, cls=SectionOption, section=section, **{"show_default": True, **settings})
 
 
 def stacked(options: Sequence[Decorator]) -> Decorator:
-    """One decorator for many options; the help lists them in this order."""
+    """Return one decorator for many options; the help lists them in this order."""
     return lambda command: reduce(lambda decorated, decorate: decorate(decorated), reversed(options), command)
 
 
-def anchor_spacing(ctx: click.Context, parameter: click.Parameter, value: str) -> int | None:
-    """``auto`` or a whole number."""
-    if value == "auto":
-        return None
-    try:
-        return int(value)
-    except ValueError:
-        raise click.BadParameter(f"expected a number of frames or auto, got {value!r}") from None
+def number_or_auto(unit: str) -> Callable[[click.Context, click.Parameter, str], int | None]:
+    """Return a callback that parses a whole number, or ``auto`` as None."""
 
+    def parse(ctx: click.Context, param: click.Parameter, value: str) -> int | None:
+        try:
+            return None if value == "auto" else int(value)
+        except ValueError:
+            raise click.BadParameter(f"expected a number of {unit} or auto, got {value!r}", ctx, param) from None
 
-def render_size(ctx: click.Context, parameter: click.Parameter, value: str) -> int | None:
-    """``auto`` or a whole number."""
-    if value == "auto":
-        return None
-    try:
-        return int(value)
-    except ValueError:
-        raise click.BadParameter(f"expected a number of pixels or auto, got {value!r}") from None
+    return parse
 
 
 color = partial(option, "Color")
@@ -123,7 +121,7 @@ color_options = stacked(
     (
         color(
             "--render-size",
-            callback=render_size,
+            callback=number_or_auto("pixels"),
             default=str(ColorizeOptions.render_size),
             metavar="PIXELS|auto",
             help="Short side of what the network sees. auto: 256, or less if memory does not suffice.",
@@ -133,14 +131,14 @@ color_options = stacked(
             type=float,
             default=ColorizeOptions.smoothing,
             metavar="0..1",
-            help="Steadiness over time; 0 leaves every frame as the network colors it.",
+            help="Average colors over time; 0 leaves every frame as the network colors it.",
         ),
         color(
             "--anchor-every",
-            callback=anchor_spacing,
+            callback=number_or_auto("frames"),
             default="auto",
             metavar="N|auto",
-            help="Show the network every N-th frame of a shot; the others get their color along the motion. auto: as "
+            help="Let the network color every N-th frame of a shot; the others get theirs along the motion. auto: as "
             "far apart as the motion allows; every frame with --smoothing 0.",
         ),
         color(
@@ -188,7 +186,7 @@ reading_options = stacked(
             "--deinterlace",
             type=click.Choice(["frame", "field"]),
             show_default="fields stay as they are",
-            help="Make whole pictures of interlaced ones: one of each frame, or one of each field at twice the rate.",
+            help="Deinterlace: to one picture for each frame, or one for each field at twice the rate.",
         ),
         reading(
             "--on-error",
@@ -227,7 +225,7 @@ encode_options = stacked(
             type=float,
             metavar="NUMBER",
             show_default="18 where the encoder has it",
-            help="Constant rate factor: less is better and larger. For hardware, what it has in its place.",
+            help="Constant rate factor: lower is better and larger. For hardware, the nearest that it has.",
         ),
         encoding(
             "--preset",
@@ -255,9 +253,12 @@ encode_options = stacked(
 
 
 def records_from_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Hand the command ``options`` and ``network`` instead of the single values.
+    """Call the command with ``options`` and ``network`` instead of the single values.
 
-    Options are named as the fields of the records that they fill. Raises OptionError where values do not fit.
+    Options have the names of the fields that they fill.
+
+    Raises:
+        OptionError: a value is out of range.
     """
 
     @wraps(command)
@@ -274,10 +275,10 @@ def records_from_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_records
 
 
-def place(ctx: click.Context, param: click.Parameter, value: str) -> str | Path:
-    """A path; :data:`PIPE` stays a string, since as a path it could not be told from ``./-``.
+def path_or_pipe(ctx: click.Context, param: click.Parameter, value: str) -> str | Path:
+    """Parse a path; :data:`PIPE` stays a string, since as a path it would be equal to ``./-``.
 
-    Where the output is a pipe, it is noted, before anything is said, that standard output belongs to the film.
+    If the output is a pipe, the session is changed so that no message goes to standard output.
     """
     if param.name == "dest":
         ctx.ensure_object(Session).stdout_is_film = value == PIPE
@@ -285,7 +286,7 @@ def place(ctx: click.Context, param: click.Parameter, value: str) -> str | Path:
 
 
 def frame_rate(ctx: click.Context, param: click.Parameter, value: str | None) -> Fraction | None:
-    """Frames per second: ``18``, ``23.976`` or ``24000/1001``."""
+    """Parse frames per second: ``18``, ``23.976`` or ``24000/1001``."""
     try:
         rate = None if value is None else Fraction(value)
     except (ValueError, ZeroDivisionError):
@@ -295,14 +296,14 @@ def frame_rate(ctx: click.Context, param: click.Parameter, value: str | None) ->
     return rate
 
 
-source_argument = click.argument("source", callback=place)
+source_argument = click.argument("source", callback=path_or_pipe)
 output_option = click.option(
     "-o",
     "--output",
     "dest",
     required=True,
     metavar="PATH",
-    callback=place,
+    callback=path_or_pipe,
     help="Where the result goes; - is standard output.",
 )
 rate_option = click.option(
@@ -317,7 +318,7 @@ scenes_option = click.option(
     "--scenes",
     type=PATH,
     metavar="FILE",
-    help="When each shot of the film begins. A file that exists is obeyed; otherwise it is written, to be edited.",
+    help="File with the start of each shot of the film: read if it exists, else written, to be edited.",
 )
 resume_option = click.option(
     "--resume", is_flag=True, help="Go on with what an interrupted run has finished; a folder's finished files stay."
@@ -326,13 +327,13 @@ overwrite_option = click.option("--overwrite", is_flag=True, help="Replace an ou
 
 
 def colorize_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """All options on how to color; the command gets ``options: ColorizeOptions`` and ``network: NetworkChoice``."""
+    """Add all options on coloring; the command gets ``options: ColorizeOptions`` and ``network: NetworkChoice``."""
     groups = (overwrite_option, color_options, network_options, reading_options, encode_options)
     return stacked(groups)(records_from_options(command))
 
 
 def message_flag(name: str, help_line: str, *, log_level: int | None = None) -> Decorator:
-    """A flag that is kept in the session and not handed to the command."""
+    """Return the decorator for a flag that is kept in the session instead of passed to the command."""
 
     def keep(ctx: click.Context, param: click.Parameter, value: bool) -> None:
         if not value:
@@ -348,10 +349,10 @@ def message_flag(name: str, help_line: str, *, log_level: int | None = None) -> 
     return option("Messages", name, is_flag=True, expose_value=False, callback=keep, show_default=False, help=help_line)
 
 
-quiet_option = message_flag("--quiet", "Say nothing but errors.", log_level=logging.ERROR)
+quiet_option = message_flag("--quiet", "Show nothing but errors.", log_level=logging.ERROR)
 json_option = message_flag("--json", "For scripts: JSON objects on standard output, one a line.")
 debug_option = message_flag("--debug", "Log in detail, and show the traceback of an error.", log_level=logging.DEBUG)
 profile_option = message_flag(
-    "--profile", "After a film: where its time went, stage by stage, and what could not be less on this machine."
+    "--profile", "After a film: the time of each stage, and the least that it could be on this machine."
 )
 message_options = stacked((quiet_option, json_option, debug_option, profile_option))

@@ -1,4 +1,4 @@
-"""What ``--profile`` says to people: a table of the stages, and three lines below it."""
+"""What ``--profile`` prints: a table of the stages, and three lines below it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COLUMNS = "{:<9}  {:>7}  {:>7}  {:>6}  {:>8}  {:<13}  {}"
 
 
 def profile_lines(profile: Profile) -> Iterator[str]:
-    """No more than 100 characters each. Milliseconds are by the frame."""
+    """Yield the lines, with at most 100 characters each; milliseconds are per frame."""
     yield COLUMNS.format("stage", "busy ms", "CPU ms", "share", "floor ms", "to be done", "above the floor")
     for stage in profile.stages:
         yield COLUMNS.format(
@@ -34,14 +34,14 @@ def profile_lines(profile: Profile) -> Iterator[str]:
 
 
 def to_be_done(stage: StageProfile) -> str:
-    """``4.7 MB`` or ``1.2 GFLOP``."""
+    """Return the work of a stage for each frame: ``4.7 MB`` or ``1.2 GFLOP``."""
     if stage.floor_bytes is not None:
         return decimal(stage.floor_bytes)
     return "?" if stage.floor_operations is None else f"{stage.floor_operations / 1e9:.3g} GFLOP"
 
 
 def peaks_of(profile: Profile) -> Iterator[str]:
-    """What the machine can do."""
+    """Yield the measured peaks of the machine."""
     yield f"{profile.peaks.bytes_per_second / 1e9:.3g} GB/s"
     if profile.peaks.operations_per_second is not None:
         yield f"{profile.peaks.operations_per_second / 1e9:.0f} GFLOP/s on {profile.peaks.operations_on}"
