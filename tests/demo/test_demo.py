@@ -80,6 +80,7 @@ def test_failure_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scene", [lambda rng: Landscape(rng, 90, 160, 1.0), lambda rng: Seashore(rng, 90, 160)])
 def test_same_seed_same_pictures(scene: object) -> None:
     """A shot depends on its seed and on nothing else, and a frame on its time and on no frame before it."""

@@ -12,6 +12,8 @@ from vidcolor.inference.packing import PackedConv2d, PackedLinear, PackedSameCon
 from vidcolor.networks import NETWORKS, build
 from vidcolor.networks.efficientnet_lite import SameConv2d
 
+QUICK = {"autoencoder", "multiscale_unet", "pretrained_unet", "residual"}
+"""Networks that are small or the default; the others are tested with ``-m slow``."""
 pytestmark = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this build of torch has no oneDNN")
 
 
@@ -20,7 +22,9 @@ def same(ours: Tensor, theirs: Tensor) -> bool:
     return torch.allclose(ours, theirs, rtol=1e-4, atol=1e-4 * float(theirs.abs().max()))
 
 
-@pytest.mark.parametrize("name", sorted(NETWORKS))
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in sorted(NETWORKS)]
+)
 def test_every_network_predicts_as_before(name):
     torch.manual_seed(1)
     network = fold_batch_norm(build(name, {}).eval()).to(memory_format=torch.channels_last)

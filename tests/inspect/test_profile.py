@@ -156,6 +156,7 @@ def test_operations_of_a_packed_convolution() -> None:
     assert peaks.operations_of(colorizer, (40, 30)) == 2 * 9 * 2 * 40 * 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, None])
 def test_operations_of_a_packed_network_are_those_of_the_plain_one(
     monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype | None
@@ -212,6 +213,7 @@ def test_the_command_shows_the_table(film: Path, tiny_weights: Path, tmp_path: P
     assert [line.split()[0] for line in done.stderr.splitlines()[:6]] == ["stage", *NAMES]
 
 
+@pytest.mark.slow
 def test_the_command_tells_scripts(film: Path, tiny_weights: Path, tmp_path: Path) -> None:
     """In the last object, and without a word elsewhere."""
     line = [sys.executable, "-m", "vidcolor", *command(film, tmp_path / "out.mp4", tiny_weights), "--json"]

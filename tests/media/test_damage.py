@@ -92,6 +92,7 @@ def test_damage_in_a_deinterlaced_film(tmp_path: Path, mode: Deinterlacing, pict
     assert second.startswith("the picture at 0.32 s cannot be decoded")
 
 
+@pytest.mark.slow
 def test_the_exit_code_tells(tiny_weights: Path, tmp_path: Path) -> None:
     """The film is there, the exit code is 1, and a line for each damaged picture is on standard error."""
     source = damaged(make_clip(tmp_path / "in.mov", WHOLE), 3)

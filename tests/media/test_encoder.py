@@ -215,6 +215,7 @@ print(hashlib.sha256(b"".join(map(bytes, packets))).hexdigest())
 """
 
 
+@pytest.mark.slow
 def test_the_same_pictures_give_the_same_bytes() -> None:
     """Whatever memory holds before it is written: glibc fills it with other bytes each time."""
     found = set()

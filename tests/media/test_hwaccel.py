@@ -207,7 +207,6 @@ def test_films_that_are_no_files(plug_in: Any, tmp_path: Path) -> None:
 
 def test_damage_on_the_way(plug_in: Any, tmp_path: Path) -> None:
     """Where hardware fails in the midst of a film, software may not: the line says so."""
-
     source = make_clip(tmp_path / "in.mkv", Clip(frames=20))
     with av.open(str(source)) as film:
         payload = [bytes(packet) for packet in film.demux(video=0)][15]

@@ -98,6 +98,7 @@ def greys(path: Path) -> list[np.ndarray]:
         return [cv2.resize(plane, (160, 120), interpolation=cv2.INTER_AREA) / np.float32(255) for plane in planes]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (CLIPS / "cuts.json").exists(), reason="no ../shared/clips: real clips with known cuts")
 def test_real_cuts():
     """No false cut, and F1 of at least 0.95, on edited films; one jump cut inside a scene is expected to be missed."""

@@ -694,6 +694,7 @@ def test_an_empty_folder_behind_a_finished_film_is_removed(tmp_path: Path) -> No
     assert (folder_of(dest) / "notes.txt").read_text() == "mine"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
 def test_kill_minus_nine(film: Path, tiny_weights: Path, tmp_path: Path) -> None:
     """Killed at random moments, again and again, the film comes out as if nothing had been."""

@@ -45,6 +45,7 @@ FAULTY_SEED = 26
 RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
 
 
+@pytest.mark.fuzz
 @pytest.mark.parametrize(("kind", "cases"), [("films", 140), ("pictures", 120), ("weights", 40), ("work", 40)])
 def test_short_run(kind: str, cases: int) -> None:
     """Every spoiled file is read, or refused in one line that names it, within ten seconds and 2 GiB."""
@@ -54,6 +55,7 @@ def test_short_run(kind: str, cases: int) -> None:
     assert sum(outcome.verdict == "refused" for outcome in outcomes) > cases // 5
 
 
+@pytest.mark.fuzz
 def test_every_fault_is_noticed() -> None:
     """A crash, a hang, too much memory and the rest are put down to their case, and the next cases are run."""
     plan = Plan(kind="faults", seed=FAULTY_SEED, cases=10, seconds=1.0, megabytes=100.0)

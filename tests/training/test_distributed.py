@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 from tests.support.training_samples import TINY
@@ -16,6 +17,7 @@ from vidcolor_training.distributed import World
 WORKER = Path(__file__).with_name("distributed_worker.py")
 
 
+@pytest.mark.slow
 def test_two_processes_stay_equal(photographs: Path, tmp_path: Path) -> None:
     """Two gloo processes end with the same parameters, one run folder, and count the pictures of both."""
     recipe = tmp_path / "tiny.toml"

@@ -44,6 +44,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "runs"
 
 
+@pytest.mark.slow
 def test_table(runs: Path, tmp_path: Path) -> None:
     """The marked part is replaced: a row for grey, each recipe and the truth, and the published figures."""
     path = tmp_path / "RESULTS.md"
@@ -62,6 +63,7 @@ def test_table(runs: Path, tmp_path: Path) -> None:
     assert "Trained on 4 pictures" in text
 
 
+@pytest.mark.slow
 def test_different_data_do_not_mix(runs: Path, tmp_path: Path) -> None:
     """Reports of other pictures are not put into one table."""
     report = runs / "cnn4-rgb" / results.REPORT / "report.json"
@@ -76,6 +78,7 @@ def test_different_data_do_not_mix(runs: Path, tmp_path: Path) -> None:
         report.write_text(whole, encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_marks_are_needed(runs: Path, tmp_path: Path) -> None:
     """A file without the marks is left as it is, with a message."""
     path = tmp_path / "RESULTS.md"

@@ -71,6 +71,7 @@ def test_a_run_learns_and_says_so(photographs: Path, tmp_path: Path) -> None:
         assert sheet.width > 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [5, 21])
 def test_stopped_and_resumed_is_never_stopped(
     photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
@@ -95,6 +96,7 @@ def test_stopped_and_resumed_is_never_stopped(
     assert [row["step"] for row in read_metrics(stopped)] == sorted(row["step"] for row in read_metrics(stopped))
 
 
+@pytest.mark.slow
 def test_a_time_budget_ends_the_run(photographs: Path, tmp_path: Path) -> None:
     """With a minute's fraction for millions of pictures the run ends early, after all stages, with weights."""
     text = TINY.replace("pictures = 40", "pictures = 4_000_000").replace("pictures = 4\n", "pictures = 4_000_000\n")
@@ -103,6 +105,7 @@ def test_a_time_budget_ends_the_run(photographs: Path, tmp_path: Path) -> None:
     assert 0 < describe(run / "gan.safetensors")["training"]["pictures_seen"] < 100_000
 
 
+@pytest.mark.slow
 def test_accumulated_batches_are_one_step(photographs: Path, tmp_path: Path) -> None:
     """Four batches of two pictures that are added up make one step of eight."""
     text = TINY.replace("ema_decay = 0.9", "ema_decay = 0.9\naccumulate = 4")
@@ -110,6 +113,7 @@ def test_accumulated_batches_are_one_step(photographs: Path, tmp_path: Path) -> 
     assert describe(tmp_path / "run" / "l1.safetensors")["training"]["steps"] == 5
 
 
+@pytest.mark.slow
 def test_a_run_is_not_overwritten(photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder with a run is refused without --resume or --overwrite, which takes the run and nothing else."""
     run = tmp_path / "run"
@@ -144,6 +148,7 @@ def test_resume_what_was_begun(photographs: Path, tmp_path: Path, monkeypatch: p
     assert run_train(*arguments(photographs, run), "--from-stage", "gan", "--resume").exit_code == 0
 
 
+@pytest.mark.slow
 def test_validation_that_fails_late_costs_no_training(photographs: Path, tmp_path: Path) -> None:
     """A damaged picture among those for validation is named, and the weights are there all the same."""
     validation = tmp_path / "validation"
@@ -157,6 +162,7 @@ def test_validation_that_fails_late_costs_no_training(photographs: Path, tmp_pat
     load_generator(run / "weights.safetensors")
 
 
+@pytest.mark.slow
 def test_a_random_encoder_is_heard(photographs: Path, tmp_path: Path) -> None:
     """An encoder that starts at random gets statistics for its batch norm: without them its maps are all but zero."""
     run = tmp_path / "run"
@@ -166,6 +172,7 @@ def test_a_random_encoder_is_heard(photographs: Path, tmp_path: Path) -> None:
     assert deepest.std() > 0.01
 
 
+@pytest.mark.slow
 def test_numbers_that_explode_end_the_run(photographs: Path, tmp_path: Path) -> None:
     """A learning rate that is far too large is reported as what it is."""
     text = TINY.replace("learning_rate = 1e-3", "learning_rate = 1e30").replace(
@@ -175,6 +182,7 @@ def test_numbers_that_explode_end_the_run(photographs: Path, tmp_path: Path) -> 
         run_train(*arguments(photographs, tmp_path / "run", text))
 
 
+@pytest.mark.slow
 def test_a_collapse_keeps_the_best(photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A discriminator that is never fooled ends the run; the best weights and a checkpoint are there."""
     monkeypatch.setattr("vidcolor_training.collapse.FINISHED_DISCRIMINATOR", 1e9)

@@ -183,7 +183,7 @@ def test_color_profiles_are_obeyed(tmp_path: Path) -> None:
 
 
 def test_targets_are_lab() -> None:
-    """ab is scikit-image's at full size, rounded; grey has its lightness."""
+    """Ab is scikit-image's at full size, rounded; grey has its lightness."""
     rgb = np.random.default_rng(0).integers(0, 256, (1, 8, 8, 3), np.uint8)
     grey, ab = rgb_to_training(rgb)
     lab = rgb2lab(rgb[0])

@@ -50,6 +50,7 @@ def test_stills(photographs: Path, weights: Path, tmp_path: Path) -> None:
         run_evaluate(photographs, "--weights", weights, "-o", folder)
 
 
+@pytest.mark.slow
 def test_conditions(photographs: Path, weights: Path, tmp_path: Path) -> None:
     """With --conditions there is a row for each, also in the file; hints of no confidence change nothing."""
     folder = tmp_path / "report"

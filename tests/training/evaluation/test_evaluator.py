@@ -94,7 +94,8 @@ def in_timm_names(encoder: EfficientNetLite) -> dict[str, torch.Tensor]:
 
 def test_grey_and_truth_stand_at_the_ends(random_pictures: Path) -> None:
     """Grey comes first and has no color; the truth comes last and is without error; a colorizer without color is
-    grey."""
+    grey.
+    """
     report = evaluate_stills([random_pictures], {"none": OneTint(0, 0)}, size=SIZE, quiet=True)
     assert list(report.rows) == ["grey", "none", "truth"]
     grey, none, truth = report.rows.values()
@@ -123,7 +124,8 @@ def test_who_knows_the_colors_is_right(photographs: Path) -> None:
 
 def test_hues_beside_grey_and_truth(photographs: Path) -> None:
     """Half of each picture is orange and half is blue: an orange tint finds all of the one, none of the other, and is
-    right in every second place; grey finds nothing, the truth everything."""
+    right in every second place; grey finds nothing, the truth everything.
+    """
     report = evaluate_stills([photographs], {"orange": OneTint(9, 24)}, size=SIZE, quiet=True)
     grey, orange, truth = report.rows.values()
     names = [f"{figure}_{hue}" for figure in ("share", "recall") for hue in ("orange", "blue")]

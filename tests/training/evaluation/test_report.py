@@ -124,7 +124,8 @@ def test_every_table_of_the_page_has_grey_and_truth(report: Report, tmp_path: Pa
 
 def test_only_weights_compete(report: Report) -> None:
     """The best figure is the smallest, the largest or the nearest to the truth, as the metric wants it; never grey's
-    or the truth's, and never of one alone."""
+    or the truth's, and never of one alone.
+    """
     assert best_rows(report.rows, "mse") == {EVIL}
     assert best_rows(report.rows, "psnr") == {EVIL}
     assert best_rows(report.rows, "colorfulness") == {"b"}
@@ -174,6 +175,7 @@ def test_weights_of_one_name_have_rows_of_their_own() -> None:
     assert list(names) == ["x/w.safetensors", "a/y/w.safetensors", "b/y/w.safetensors", "v.s"]
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_report(photographs: Path, tmp_path: Path) -> None:
     """The default weights on four pictures: all three parts of the report, and no second one in its place."""
     folder = tmp_path / "deep" / "report"

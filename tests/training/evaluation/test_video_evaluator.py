@@ -59,7 +59,8 @@ def test_truth_and_grey(report: Report) -> None:
 
 def test_hues_of_films(report: Report) -> None:
     """A film is counted as pictures are: the truth finds all of its hues, grey none, and yellow is all the painter
-    has for bright things."""
+    has for bright things.
+    """
     grey, painter, _, truth = report.rows.values()
     hues = {name for name in truth if name.startswith(("share_", "recall_", "precision_"))}
     assert {"share_red", "share_orange", "share_blue"} <= hues

@@ -55,7 +55,7 @@ def test_both_sides_pull_apart(mode: str) -> None:
 
 
 def linear_critic() -> tuple[nn.Linear, Tensor]:
-    """x ↦ w·x on 12 numbers, and ‖w‖."""
+    """X ↦ w·x on 12 numbers, and ‖w‖."""
     torch.manual_seed(0)
     critic = nn.Linear(12, 1, bias=False)
     return critic, critic.weight.detach().norm()

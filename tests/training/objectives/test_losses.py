@@ -93,7 +93,7 @@ def test_losses_on_ab(stride: int) -> None:
 
 
 def test_rgb_mse_agrees_with_scikit_image() -> None:
-    """ab goes to R'G'B' with the luma of the undamaged picture."""
+    """Ab goes to R'G'B' with the luma of the undamaged picture."""
     batch = pictures()
     prediction = guess(batch)
     ours, truth = (

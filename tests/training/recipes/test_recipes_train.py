@@ -19,6 +19,8 @@ from vidcolor_training.recipes.recipe import parse_recipe, recipe_names
 from vidcolor_training.run_log import read_metrics
 from vidcolor_training.train_command import train
 
+QUICK = {"autoencoder"}
+"""Recipes that train in two seconds; the others are tested with ``-m slow``."""
 SMALL = {  # what makes a network of the recipe's kind train in a second
     "unet": "filters = 4",
     "residual": "filters = 8\nblocks = 1",
@@ -51,7 +53,9 @@ def shrunk(name: str) -> str:
     return head + network + rest
 
 
-@pytest.mark.parametrize("name", recipe_names())
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in recipe_names()]
+)
 def test_recipe(name: str, photographs: Path, tmp_path: Path) -> None:
     """A few steps of every stage, with all of its losses; then the weights do what weights are for."""
     recipe = tmp_path / f"{name}.toml"
