@@ -25,6 +25,11 @@ def test_import_loads_nothing_heavy() -> None:
     assert not modules_after("import vidcolor") & (HEAVY | {"click", "rich"})
 
 
+def test_suffixes_load_nothing_heavy() -> None:
+    """What kind of file a name means is known without the libraries that read it."""
+    assert not modules_after("import vidcolor.files.suffixes") & HEAVY
+
+
 @pytest.mark.parametrize(
     "arguments", [["--help"], ["--version"], ["colorize", "--help"], ["demo", "--help"], ["info", "--help"]]
 )

@@ -1,4 +1,4 @@
-"""Which folder may import which: imports point down one list, and never in a circle."""
+"""Which folder may import which, and which may print, exit or use the libraries of the command line."""
 
 from __future__ import annotations
 
@@ -31,6 +31,10 @@ ROOMS = (
 """From the top down. Rooms of one set do not import each other."""
 EVERYWHERE = "vidcolor"
 """The package itself: the public names, which load what they need when they are first used."""
+COMMAND_LINE = {"vidcolor.__main__", "vidcolor.cli", "vidcolor_training"}
+"""Rooms that may print, exit, and import click and rich."""
+CONSOLE_LIBRARIES = {"click", "rich"}
+CONSOLE_CALLS = {"print", "exit", "quit", "sys.exit", "os._exit", "sys.stdout.write", "sys.stderr.write"}
 
 
 def test_imports_point_down() -> None:
@@ -55,6 +59,21 @@ def test_no_circles() -> None:
     assert list(sorter.static_order())
 
 
+def test_only_the_command_line_prints_and_exits() -> None:
+    """The library raises errors and calls back; printing and exiting are the command line's."""
+    found = []
+    for module, path in module_paths().items():
+        if room_of(module) in COMMAND_LINE:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in CONSOLE_CALLS:
+                found.append(f"{module} calls {ast.unparse(node.func)}")
+            elif isinstance(node, ast.Name) and node.id == "SystemExit":
+                found.append(f"{module} names SystemExit")
+            found += [f"{module} imports {name}" for name in imported_packages(node) if name in CONSOLE_LIBRARIES]
+    assert not found
+
+
 def room_of(module: str) -> str:
     """``vidcolor.media`` of ``vidcolor.media.probe``; the training package is one room."""
     parts = module.split(".")
@@ -63,7 +82,7 @@ def room_of(module: str) -> str:
 
 def all_imports() -> Iterator[tuple[str, str]]:
     """Pairs of a module of ours and one that it imports."""
-    paths = {name_of(path, source): path for source in SOURCES for path in source.rglob("*.py")}
+    paths = module_paths()
     for module, path in paths.items():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
@@ -75,6 +94,20 @@ def all_imports() -> Iterator[tuple[str, str]]:
                         yield module, inner
                     elif node.module in paths:
                         yield module, node.module
+
+
+def module_paths() -> dict[str, Path]:
+    """Return the file of each of our modules."""
+    return {name_of(path, source): path for source in SOURCES for path in source.rglob("*.py")}
+
+
+def imported_packages(node: ast.AST) -> set[str]:
+    """Return the top-level packages that an import statement names."""
+    if isinstance(node, ast.Import):
+        return {alias.name.partition(".")[0] for alias in node.names}
+    if isinstance(node, ast.ImportFrom) and node.module is not None:
+        return {node.module.partition(".")[0]}
+    return set()
 
 
 def name_of(path: Path, source: Path) -> str:

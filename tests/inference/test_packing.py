@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from vidcolor.inference.folding import fold_batch_norm
-from vidcolor.inference.layouts import MAX_LAYOUTS
+from vidcolor.inference.layouts import LayoutCache
 from vidcolor.inference.packing import PackedConv2d, PackedLinear, PackedSameConv2d, pack
 from vidcolor.networks import NETWORKS, build
 from vidcolor.networks.efficientnet_lite import SameConv2d
@@ -65,11 +65,17 @@ def test_activation_is_part_of_the_convolution_before_it_alone():
 
 
 def test_weights_are_laid_out_for_few_sizes_at_once():
-    packed = pack(nn.Sequential(nn.Conv2d(3, 4, 3)))
-    with torch.inference_mode():
-        for width in range(8, 8 + MAX_LAYOUTS + 2):
-            packed(torch.randn(1, 3, 8, width))
-    assert len(packed[0]._layouts._cached) == MAX_LAYOUTS
+    """The layouts of the last two sizes are kept, those of earlier sizes made again."""
+    made = []
+
+    def reorder(size: torch.Size) -> Tensor:
+        made.append(size[-1])
+        return torch.zeros(1)
+
+    layouts = LayoutCache(reorder)
+    for width in (8, 9, 8, 9, 10, 9, 10, 8):
+        layouts.get(torch.Size((3, 8, width)))
+    assert made == [8, 9, 10, 8]
 
 
 @pytest.mark.parametrize("approximate", ["none", "tanh"])

@@ -14,7 +14,7 @@ import pytest
 from av.packet import Packet
 
 from tests.media.test_interlacing import Blue
-from tests.media.test_video import _with_index_in_front as with_index_in_front
+from tests.media.test_video import with_index_in_front
 from tests.support.clips import Clip, decoded, make_clip, timeline
 from vidcolor.errors import InputError, OutputError
 from vidcolor.media.damage import MAX_LINES, DamageLog

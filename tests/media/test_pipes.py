@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import pty
 import shutil
 import signal
 import subprocess
 import sys
-import termios
 import threading
 import time
 from collections.abc import Iterator
@@ -168,6 +165,7 @@ def test_what_is_no_film(content: bytes, words: str, tmp_path: Path) -> None:
 
 def test_terminals_are_refused() -> None:
     """Nobody types a film, or wants to see its bytes."""
+    pty = pytest.importorskip("pty", reason="needs the terminals of Unix")
     ends = pty.openpty()
     with os.fdopen(ends[0], "rb", 0), os.fdopen(ends[1], "rb+", 0) as terminal:
         with pytest.raises(InputError, match="input is a terminal"):
@@ -339,11 +337,12 @@ def test_a_signal_ends_the_wait_for_a_pipe(share: float, tiny_weights: Path, tmp
 def wait_until_taken(process: subprocess.Popen[bytes]) -> None:
     """Until the process has read all that was sent, and waits for more."""
     assert process.stdin is not None
+    fcntl = pytest.importorskip("fcntl", reason="counts the bytes in a pipe of Unix")
     unread = b"\1\0\0\0"
     while int.from_bytes(unread, sys.byteorder) > 0:
         assert process.poll() is None
         time.sleep(0.1)
-        unread = fcntl.ioctl(process.stdin, termios.FIONREAD, bytes(4))
+        unread = fcntl.ioctl(process.stdin, pytest.importorskip("termios").FIONREAD, bytes(4))
 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")

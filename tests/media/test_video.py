@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -16,6 +15,7 @@ import pytest
 from av.stream import Disposition
 
 from tests.support.clips import Clip, decoded, make_clip, timeline
+from tests.support.limits import max_file_size
 from vidcolor.errors import InputError, OptionError, OutputError, VidcolorError
 from vidcolor.media.frame_encoder import at_depth
 from vidcolor.media.reader import VideoReader
@@ -202,7 +202,7 @@ class TestInputErrors:
 
     def test_cut_off_in_the_middle(self, tmp_path: Path) -> None:
         """A file whose data ends in mid-packet says how far it got."""
-        source = _with_index_in_front(make_clip(tmp_path / "whole.mp4", Clip(frames=50)), tmp_path / "in.mp4")
+        source = with_index_in_front(make_clip(tmp_path / "whole.mp4", Clip(frames=50)), tmp_path / "in.mp4")
         with av.open(str(source)) as container:
             packet = [packet for packet in container.demux(video=0) if packet.size][30]
         source.write_bytes(source.read_bytes()[: packet.pos + packet.size // 2])
@@ -225,7 +225,7 @@ class TestInputErrors:
         assert "changes from 64×48 to 96×64 after" in self.read(both)
 
 
-def _with_index_in_front(source: Path, path: Path) -> Path:
+def with_index_in_front(source: Path, path: Path) -> Path:
     options = {"movflags": "faststart"}
     with av.open(str(source)) as container, av.open(str(path), "w", container_options=options) as output:
         stream = output.add_stream_from_template(container.streams.video[0], opaque=True)
@@ -562,13 +562,8 @@ class TestOutput:
     def test_full_disk(self, tmp_path: Path) -> None:
         """When the file cannot grow, one line, and nothing stays."""
         source = make_clip(tmp_path / "in.mkv", Clip(codec="ffv1", options={}, size=(320, 240), frames=30))
-        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
-        try:
-            with pytest.raises(OutputError, match="writing failed"):
-                copy_film(source, tmp_path / "out.mkv", LOSSLESS)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        with max_file_size(200_000), pytest.raises(OutputError, match="writing failed"):
+            copy_film(source, tmp_path / "out.mkv", LOSSLESS)
         assert list(tmp_path.iterdir()) == [source]
 
 

@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import random
-import resource
 import shutil
 import signal
 import subprocess
@@ -28,6 +27,7 @@ import numpy as np
 import pytest
 
 from tests.support.clips import Clip, decoded, make_clip, timeline
+from tests.support.limits import max_file_size
 from tests.test_pipeline import Painter, names
 from vidcolor.errors import InputError, OptionError, OutputError, message_with_notes
 from vidcolor.folder import colorize_folder
@@ -188,8 +188,10 @@ class TestGoingOn:
         expected = dest.read_bytes()
         dest.unlink()
 
+        usage = shutil.disk_usage(source.parent)
+
         def full(path: Any) -> Any:
-            return shutil._ntuple_diskusage(1000, 1000, 0)
+            return usage._replace(free=0)
 
         with monkeypatch.context() as patch:
             patch.setattr(shutil, "disk_usage", full)
@@ -436,16 +438,19 @@ class TestWhatHasChanged:
         assert "not the same encoder" in refusal(source, dest, resume=True)
 
     def test_two_at_once(self, source: Path, dest: Path) -> None:
-        """While one process is at work another is told so."""
-        import vidcolor.resume.work_folder as module
+        """While a film is being colored, a second run is refused."""
+        refused: list[str] = []
 
-        lock = module._locked(folder_of(dest) / "lock")
-        try:
-            for how in ({}, {"resume": True}, {"overwrite": True}):
-                assert "another process" in refusal(source, dest, **how)
-        finally:
-            os.close(lock)
-        color(source, dest, resume=True)
+        def on_progress(progress: Progress) -> None:
+            for how in ({}, {"resume": True}, {"overwrite": True}) if not refused else ():
+                with pytest.raises(OutputError) as caught:
+                    color(source, dest, **how)
+                refused.append(str(caught.value))
+
+        options = replace(OPTIONS, resume=True)
+        colorize_video(source, dest, colorizer=Faithful(), options=options, on_progress=on_progress)
+        assert len(refused) == 3
+        assert all("another process" in line for line in refused)
 
     def test_an_unreadable_record(self, source: Path, dest: Path) -> None:
         """Segments of which nobody can say what they are of are not used, and not thrown away."""
@@ -555,12 +560,8 @@ class TestTrouble:
 
     def test_files_may_not_grow(self, source: Path, dest: Path) -> None:
         """The same where the system refuses to write, here from a size that the joined film exceeds."""
-        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, hard))
-        try:
+        with max_file_size(40_000):
             line = self.trouble(source, dest, 0, None)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         assert line.startswith(f"{dest}: writing failed")
         assert "--resume goes on" in line
         assert finished_frames(dest) == FILM.frames
