@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -16,10 +15,9 @@ from vidcolor.inference.colorizer import Predictor, largest_render_size
 from vidcolor.inference.multi_device import predictors_of
 from vidcolor.inference.threads import limit_threads
 from vidcolor.media.destinations import FilmOutput
-from vidcolor.media.hwaccel import read_film
 from vidcolor.media.image_sequence import PicturePattern
 from vidcolor.media.image_sequence_writer import SequenceWriter
-from vidcolor.media.interlacing import Deinterlacing
+from vidcolor.media.opening import open_reader
 from vidcolor.media.pipes import PipeInput, PipeOutput
 from vidcolor.media.reader import VideoReader
 from vidcolor.media.sources import FilmInput
@@ -29,14 +27,14 @@ from vidcolor.motion.duplicates import expand_duplicates, merge_duplicates
 from vidcolor.motion.propagation import smooth_and_propagate
 from vidcolor.motion.scene_list import SceneFile, ShotList
 from vidcolor.motion.shots import mark_cuts
-from vidcolor.options import ColorizeOptions, OnError
+from vidcolor.options import ColorizeOptions
 from vidcolor.progress import OnProgress, Report
 from vidcolor.render import render
 from vidcolor.resume.identity import Identity
 from vidcolor.resume.segment_writer import SegmentWriter
 from vidcolor.resume.segments import NOTHING, Finished, mark_segments
 from vidcolor.resume.unfinished import check_resumable
-from vidcolor.stages import Stage, Stages
+from vidcolor.stages import Stages
 
 Writer = VideoWriter | SegmentWriter | SequenceWriter
 
@@ -44,7 +42,7 @@ QUEUE_DEPTH = 4  # frames between two stages: evens out steps of different lengt
 
 
 def colorize_video(
-    source: FilmInput,
+    source: FilmInput | VideoReader,
     dest: FilmOutput,
     *,
     colorizer: Predictor,
@@ -56,8 +54,9 @@ def colorize_video(
     Memory depends on the picture's size and on the options, not on the film's length.
 
     Args:
-        source: a file, a pipe (:mod:`vidcolor.media.pipes`), numbered pictures (:mod:`vidcolor.media.image_sequence`).
-        dest: likewise.
+        source: a file, a pipe (:mod:`vidcolor.media.pipes`), numbered pictures (:mod:`vidcolor.media.image_sequence`),
+            or a film that is open already, which is closed at the end.
+        dest: a file, a pipe or numbered pictures.
         colorizer: the network, or anything that predicts colors.
         options: how the film is colored and encoded.
         on_progress: called after every written frame.
@@ -68,9 +67,9 @@ def colorize_video(
     """
     run = FilmRun(on_progress)
     scenes = SceneFile(options.scenes)
-    with open_reader(source, options.deinterlace, options.on_error, options.hwaccel) as reader:
+    with opened(source, options) as reader:
         options, fitted = fit_render_size(options, colorizer, reader.spec)
-        with open_writer(source, dest, like=reader, colorizer=colorizer, options=options, scenes=scenes) as writer:
+        with open_writer(dest, like=reader, colorizer=colorizer, options=options, scenes=scenes) as writer:
             color_pictures(reader, writer, colorizer=colorizer, options=options, scenes=scenes, run=run)
     notes = scenes.finish([(pts - reader.first.pts) * reader.spec.time_base for pts in run.shot_starts])
     return run.report(
@@ -172,30 +171,14 @@ def fit_render_size(
     return replace(options, render_size=size), (line,)
 
 
-def open_reader(
-    film: FilmInput, deinterlace: Deinterlacing | None = None, on_error: OnError = "stop", hwaccel: str = "none"
-) -> VideoReader:
-    """Open a film. The arguments are the fields of :class:`ColorizeOptions`.
-
-    A pipe is opened in another thread, because libav would swallow Ctrl-C while it waits for the pipe's first bytes.
-    """
-
-    def read(film: FilmInput) -> VideoReader:
-        by = partial(VideoReader, film, deinterlace=deinterlace, on_error=on_error)
-        return read_film(lambda accelerator: by(accelerator=accelerator), hwaccel)
-
-    if not isinstance(film, PipeInput):
-        return read(film)
-    with Stage("open", map(read, [film]), depth=1) as opening:
-        try:
-            return next(opening)
-        except BaseException:
-            film.interrupt()
-            raise
+def opened(source: FilmInput | VideoReader, options: ColorizeOptions) -> VideoReader:
+    """Open a film that is not open yet."""
+    if isinstance(source, VideoReader):
+        return source
+    return open_reader(source, options.deinterlace, options.on_error, options.hwaccel)
 
 
 def open_writer(
-    source: FilmInput,
     dest: FilmOutput,
     *,
     like: VideoReader,
@@ -205,10 +188,10 @@ def open_writer(
 ) -> Writer:
     """Open the output. A film that goes from file to file is written in segments, so that it can be resumed."""
     if options.resume:
-        check_resumable(source, dest)
+        check_resumable(like.film, dest)
     if isinstance(dest, PicturePattern):
         return SequenceWriter(dest, like=like, options=options.encode, overwrite=options.overwrite)
-    if isinstance(dest, PipeOutput) or isinstance(source, PipeInput):
+    if isinstance(dest, PipeOutput) or isinstance(like.film, PipeInput):
         return VideoWriter(dest, like=like, options=options.encode, overwrite=options.overwrite)
     identity = Identity.of(like.source.files, options, scenes=scenes.given, predictor=colorizer)
     return SegmentWriter(

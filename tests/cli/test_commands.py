@@ -47,6 +47,14 @@ class FolderReport:
     finished: int = 0
 
 
+class FakeReader(StringIO):
+    """An open film."""
+
+    def __init__(self, film: Path) -> None:
+        super().__init__()
+        self.film = film
+
+
 @dataclass
 class Library:
     """What the fakes were asked for, and what they shall answer."""
@@ -59,11 +67,11 @@ class Library:
     opened: list[Path] = field(default_factory=list)
     film_error: BaseException | None = None
 
-    def open_film(self, path: Path, **settings: Any) -> StringIO:
+    def open_reader(self, path: Path, *settings: Any) -> FakeReader:
         self.opened.append(path)
         if self.film_error is not None:
             raise self.film_error
-        return StringIO()
+        return FakeReader(path)
 
     def load_generator(self, path: Path | None) -> str:
         if self.weights_error is not None:
@@ -73,8 +81,9 @@ class Library:
     def make_colorizer(self, generator: str, **settings: Any) -> dict[str, Any]:
         return {"generator": generator, **settings}
 
-    def colorize_video(self, source: Path, dest: Path, *, on_progress: Any, **settings: Any) -> Report:
-        self._record("film", source=source, dest=dest, **settings)
+    def colorize_video(self, source: Path | FakeReader, dest: Path, *, on_progress: Any, **settings: Any) -> Report:
+        path = source.film if isinstance(source, FakeReader) else source
+        self._record("film", source=path, dest=dest, **settings)
         for number in range(1, self.frames + 1):
             on_progress(Progress(frames=number, total_frames=48, shots=1, seconds=number / 20, bottleneck="generator"))
         return film_report(frames=48, shots=2, seconds=2.0, output_bytes=1_500_000, warnings=("the cover was dropped",))
@@ -127,7 +136,7 @@ def library(monkeypatch: pytest.MonkeyPatch) -> Library:
         is_picture=lambda path: path.suffix in pictures,
     )
     fake_module(monkeypatch, "vidcolor.folder", colorize_folder=fake.colorize_folder)
-    fake_module(monkeypatch, "vidcolor.media.reader", VideoReader=fake.open_film)
+    fake_module(monkeypatch, "vidcolor.media.opening", open_reader=fake.open_reader)
     fake_module(monkeypatch, "vidcolor.demo", render_demo=fake.render_demo)
     return fake
 
@@ -186,12 +195,12 @@ def test_the_film_is_looked_into_while_the_network_is_loaded(library: Library, m
     """Neither waits for the other."""
     loading = threading.Event()
 
-    def open_film(path: Path, **settings: Any) -> StringIO:
+    def open_reader(path: Path, *settings: Any) -> FakeReader:
         assert loading.wait(10)
-        return StringIO()
+        return FakeReader(path)
 
     monkeypatch.setattr(sys.modules["vidcolor.inference.weights"], "load_generator", lambda path: loading.set())
-    monkeypatch.setattr(sys.modules["vidcolor.media.reader"], "VideoReader", open_film)
+    monkeypatch.setattr(sys.modules["vidcolor.media.opening"], "open_reader", open_reader)
     assert run("film.mp4", "-o", "out.mp4").exit_code == 0
 
 
@@ -689,7 +698,7 @@ for name, contents in {
     "inference.weights": {"load_generator": lambda path: None},
     "inference.colorizer": {"Colorizer": lambda generator, **settings: None},
     "photograph": {"is_picture": lambda path: False, "colorize_image": None},
-    "media.reader": {"VideoReader": lambda path, **settings: StringIO()},
+    "media.opening": {"open_reader": lambda path, *settings: StringIO()},
     "pipeline": {"colorize_video": colorize_video},
 }.items():
     module = ModuleType("vidcolor." + name)

@@ -27,7 +27,7 @@ from vidcolor.cli.commands import main
 from vidcolor.errors import InputError, OptionError
 from vidcolor.media import probe
 from vidcolor.media.decoding import decode
-from vidcolor.media.hwaccel import UnacceleratedError, find_device, read_film
+from vidcolor.media.hwaccel import UnacceleratedError, find_device, open_on_device
 from vidcolor.media.items import Item
 from vidcolor.media.pixel_formats import PLANAR_KIN, plane_view
 from vidcolor.media.reader import FilmFacts, OpenFilm, PictureItem, VideoReader, start_reading
@@ -177,10 +177,10 @@ def test_hardware_that_does_not_do(kind: type[Chip], pix_fmt: str, reason: str, 
     reason = reason.format(codec=codec, film=source)
     with pytest.raises(OptionError) as caught:
         color(source, tmp_path / "out.mkv", hwaccel="chip")
-    assert str(caught.value) == f"--hwaccel chip: {reason}; leave it out to decode in software"
+    assert str(caught.value) == f"`hwaccel` chip: {reason}; leave it out to decode in software"
     assert not (tmp_path / "out.mkv").exists()
     report = color(source, tmp_path / "out.mkv", hwaccel="auto")
-    assert report.warnings == (f"--hwaccel auto: {reason}; the film is decoded in software",)
+    assert report.warnings == (f"`hwaccel` auto: {reason}; the film is decoded in software",)
     assert (tmp_path / "out.mkv").read_bytes() == (tmp_path / "software.mkv").read_bytes()
 
 
@@ -188,7 +188,7 @@ def test_codecs_that_are_not_exact(plug_in: Any, tmp_path: Path) -> None:
     """MPEG-4 is not asked of hardware: decoders round as they like."""
     source = make_clip(tmp_path / "in.mkv", Clip(codec="mpeg4", options={}))
     chip = plug_in(Chip)
-    with pytest.raises(OptionError, match="--hwaccel chip: decoders of mpeg4 may differ in single bits of the luma"):
+    with pytest.raises(OptionError, match="`hwaccel` chip: decoders of mpeg4 may differ in single bits of the luma"):
         color(source, tmp_path / "out.mkv", hwaccel="chip")
     assert chip.pictures_decoded == 0
 
@@ -202,7 +202,7 @@ def test_films_that_are_no_files(plug_in: Any, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="only films in files are decoded by hardware"):
         color(arguments.source, arguments.dest, hwaccel="chip")  # type: ignore[arg-type]
     (line,) = color(arguments.source, arguments.dest, hwaccel="auto").warnings  # type: ignore[arg-type]
-    assert line.startswith("--hwaccel auto: only films in files")
+    assert line.startswith("`hwaccel` auto: only films in files")
 
 
 def test_damage_on_the_way(plug_in: Any, tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_damage_on_the_way(plug_in: Any, tmp_path: Path) -> None:
         payload = [bytes(packet) for packet in film.demux(video=0)][15]
     source.write_bytes(source.read_bytes().replace(payload, b"\xff" * len(payload)))
     plug_in(Chip)
-    with pytest.raises(InputError, match=r"in\.mkv: damaged after .* s \(.*\); try it without --hwaccel"):
+    with pytest.raises(InputError, match=r"in\.mkv: damaged after .* s \(.*\); try it without `hwaccel`"):
         color(source, tmp_path / "out.mkv", hwaccel="chip")
 
 
@@ -266,7 +266,7 @@ def test_real_hardware(tmp_path: Path) -> None:
     def read(accelerator: HWAccel | None) -> VideoReader:
         return VideoReader(source, accelerator=accelerator)
 
-    with read_film(read, "auto") as reader, read(None) as software:
+    with open_on_device(read, "auto") as reader, read(None) as software:
         assert reader.is_accelerated
         for found, expected in zip(reader.pictures(), software.pictures(), strict=True):
             assert found.pts == expected.pts

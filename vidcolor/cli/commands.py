@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from importlib import import_module
@@ -41,14 +41,15 @@ from vidcolor.cli.options import (
 )
 from vidcolor.cli.session import FAILED, Session, exit_codes, signals_raise
 from vidcolor.files.paths import check_destination, is_file, is_folder, path_exists
+from vidcolor.files.suffixes import is_picture
 from vidcolor.resume.unfinished import clear_up_behind, is_finished
 
 if TYPE_CHECKING:
     from vidcolor.inference.colorizer import Predictor
     from vidcolor.media.destinations import FilmOutput
-    from vidcolor.media.interlacing import Deinterlacing
+    from vidcolor.media.reader import VideoReader
     from vidcolor.media.sources import FilmInput
-    from vidcolor.options import ColorizeOptions, OnError
+    from vidcolor.options import ColorizeOptions
 
 
 class VidcolorGroup(click.Group):
@@ -150,14 +151,17 @@ def colorize(
     if options.resume and not options.overwrite and isinstance(arguments.dest, Path) and is_finished(arguments.dest):
         clear_up_behind(arguments.dest)
         return session.display.finished_before(arguments.dest)
-    with loading_beside(session, network) as loading:
-        if isinstance(arguments.source, Path) and is_file(arguments.source):
-            check_film(session, arguments.source, options.deinterlace, options.on_error)
-    colorizer = loading.result()
-    if arguments.paths is not None:
-        source, dest = arguments.paths
-        return colorize_path(session, source, dest, colorizer=colorizer, options=options)
-    return colorize_film(session, arguments.source, arguments.dest, colorizer=colorizer, options=options)
+    with ExitStack() as opened:
+        film: VideoReader | None = None
+        with loading_beside(session, network) as loading:
+            if isinstance(arguments.source, Path) and is_film(arguments.source):
+                film = opened.enter_context(open_film(session, arguments.source, options))
+        colorizer, name = loading.result(), name_of(arguments.source).name
+        if arguments.paths is not None and film is None:
+            source, dest = arguments.paths
+            return colorize_path(session, source, dest, colorizer=colorizer, options=options)
+        source_film = film or arguments.source
+        return colorize_film(session, source_film, arguments.dest, name=name, colorizer=colorizer, options=options)
 
 
 @main.command(cls=SectionCommand)
@@ -186,7 +190,7 @@ def demo(session: Session, dest: Path, *, options: ColorizeOptions, network: Net
         from vidcolor.demo import render_demo
 
         render_demo(grey)
-    colorize_film(session, grey, dest, colorizer=colorizer, options=options)
+    colorize_film(session, grey, dest, name=grey.name, colorizer=colorizer, options=options)
 
 
 @main.command(cls=SectionCommand)
@@ -233,14 +237,17 @@ def models(session: Session) -> None:
     session.display.models({"networks": networks, "weights": weights, "recipes": recipes})
 
 
-def check_film(session: Session, source: Path, deinterlace: Deinterlacing | None, on_error: OnError) -> None:
+def is_film(source: Path) -> bool:
+    """Return whether a source is a file that is colored as a film, not as a picture."""
+    return is_file(source) and not is_picture(source)
+
+
+def open_film(session: Session, source: Path, options: ColorizeOptions) -> VideoReader:
     """Decode a film's first picture, so that a file without any is refused before the network is loaded."""
     with session.display.loading(f"Looking into {source.name}"):
-        from vidcolor.files.suffixes import is_picture
-        from vidcolor.media.reader import VideoReader
+        from vidcolor.media.opening import open_reader
 
-        if not is_picture(source):
-            VideoReader(source, deinterlace=deinterlace, on_error=on_error).close()
+        return open_reader(source, options.deinterlace, options.on_error, options.hwaccel)
 
 
 @contextmanager
@@ -277,10 +284,10 @@ def colorize_path(
     """Color a folder, or a picture or film, whichever the name says it is."""
     if is_folder(source):
         return colorize_tree(session, source, dest, colorizer=colorizer, options=options)
-    from vidcolor.photograph import colorize_image, is_picture
-
     if not is_picture(source):
-        return colorize_film(session, source, dest, colorizer=colorizer, options=options)
+        return colorize_film(session, source, dest, name=source.name, colorizer=colorizer, options=options)
+    from vidcolor.photograph import colorize_image
+
     started = time.perf_counter()
     with session.display.loading(f"Coloring {source.name}"):
         notes = colorize_image(source, dest, colorizer=colorizer, options=options)
@@ -288,12 +295,18 @@ def colorize_path(
 
 
 def colorize_film(
-    session: Session, source: FilmInput, dest: FilmOutput, *, colorizer: Predictor, options: ColorizeOptions
+    session: Session,
+    source: FilmInput | VideoReader,
+    dest: FilmOutput,
+    *,
+    name: str,
+    colorizer: Predictor,
+    options: ColorizeOptions,
 ) -> None:
     """Color a film and show the result; the command ends with exit code 1 if damage in the film was skipped."""
     from vidcolor.pipeline import colorize_video
 
-    with session.display.film(name_of(source).name) as on_progress:
+    with session.display.film(name) as on_progress:
         report = colorize_video(source, dest, colorizer=colorizer, options=options, on_progress=on_progress)
     profile = None
     if session.profile:

@@ -37,7 +37,7 @@ from vidcolor.inference.colorizer import Predictor
 from vidcolor.inference.multi_device import predictors_of
 from vidcolor.inspect.film import Timing
 from vidcolor.media.demuxing import end_of
-from vidcolor.media.hwaccel import read_film
+from vidcolor.media.hwaccel import open_on_device
 from vidcolor.media.items import Jump
 from vidcolor.media.probe import choose_video, open_film
 from vidcolor.media.reader import VideoReader
@@ -182,7 +182,7 @@ def try_film(path: Path, timing: Timing, suffix: str, *, colorizer: Predictor, o
     with tempfile.TemporaryDirectory(prefix="vidcolor-") as folder:
         output = Path(folder) / f"trial{suffix}"
         with (
-            read_film(read, options.hwaccel) as reader,
+            open_on_device(read, options.hwaccel) as reader,
             VideoWriter(output, like=reader, options=options.encode, overwrite=False) as writer,
         ):
             excerpts = reader.source

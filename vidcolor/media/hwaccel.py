@@ -1,11 +1,11 @@
-"""``--hwaccel``: decoding by hardware, where that gives the very bits that software gives.
+"""Decode a film by hardware, if that gives exactly the pictures that software gives.
 
-Nothing is believed: the film is opened in software and once more with the device, and its first picture must come from
-the device and be the same, with all that is known of it. The device's pictures are fetched into memory, in semi-planar
-formats (:mod:`vidcolor.media.pixel_formats`).
+This is checked: the film is opened in software and once more with the device, and its first picture must come from the
+device and be the same, with the same :class:`~vidcolor.frames.VideoSpec`. Pictures are copied from the device to memory
+in semi-planar formats (:mod:`vidcolor.media.pixel_formats`).
 
-PyAV opens the decoder that libav prefers for a codec. So Quick Sync, whose decoders have names of their own, is reached
-by ``vaapi`` or ``d3d11va`` only, and AV1 not at all where libav has dav1d.
+PyAV opens the decoder that libav prefers for a codec. So Quick Sync, whose decoders have other names, is available
+through ``vaapi`` or ``d3d11va`` only, and AV1 is not decoded by hardware where libav has dav1d.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from vidcolor.media.reader import VideoReader
 
 NONE, AUTO = "none", "auto"
 EXACT = frozenset({"h264", "hevc", "vvc", "vp8", "vp9", "av1"})
-"""Codecs whose standards say every bit of a picture. In older ones, MPEG-2 for one, decoders round as they like."""
+"""Codecs whose standards define every bit of a picture. Decoders of older ones, such as MPEG-2, may round differently."""
 
 
 class UnacceleratedError(Exception):
     """Why hardware does not decode a film."""
 
 
-def read_film(read: Callable[[HWAccel | None], VideoReader], hwaccel: str) -> VideoReader:
-    """Open a film, to be decoded by hardware if that is asked for.
+def open_on_device(read: Callable[[HWAccel | None], VideoReader], hwaccel: str) -> VideoReader:
+    """Open a film for decoding by hardware or by software.
 
     Args:
-        read: opens it with a device, or in software where it is given none.
-        hwaccel: a device as ``ffmpeg -hwaccels`` names it; ``auto``: the first that this machine has, and where none
-            can do it, a warning and software; ``none``: software.
+        read: opens the film with a device, or in software if the argument is None.
+        hwaccel: ``none``: software; ``auto``: the first device of this machine that decodes the film, otherwise
+            software and a warning; or the name of a device as ``ffmpeg -hwaccels`` prints it.
 
     Raises:
-        OptionError: the device that was asked for is not there, or does not decode this film as software does.
-        VidcolorError: what ``read`` raises without a device.
+        OptionError: the device is not there, or does not decode this film as software does.
+        VidcolorError: what ``read`` raises in software.
     """
     software = read(None)
     if hwaccel == NONE:
@@ -49,10 +49,10 @@ def read_film(read: Callable[[HWAccel | None], VideoReader], hwaccel: str) -> Vi
         reader = _accelerated(read, hwaccel, software)
     except UnacceleratedError as exc:
         if hwaccel == AUTO:
-            software.add_warning(f"--hwaccel auto: {exc}; the film is decoded in software")
+            software.add_warning(f"`hwaccel` auto: {exc}; the film is decoded in software")
             return software
         software.close()
-        raise OptionError(f"--hwaccel {hwaccel}: {exc}; leave it out to decode in software") from exc
+        raise OptionError(f"`hwaccel` {hwaccel}: {exc}; leave it out to decode in software") from exc
     except BaseException:
         software.close()
         raise
@@ -89,10 +89,11 @@ def _check_same(reader: VideoReader, software: VideoReader, device: str) -> None
 
 
 def find_device(name: str, codec: Codec) -> tuple[str, HWAccel]:
-    """A device of this machine that has a decoder for ``codec``, and its name.
+    """Return the name of a device of this machine that decodes a codec, and the device.
 
     Args:
-        name: the one to find, or ``auto`` for the first there is.
+        name: the device to find, or ``auto`` for the first one.
+        codec: the decoder.
 
     Raises:
         UnacceleratedError: there is none.

@@ -151,6 +151,8 @@ class VideoReader:
         InputError: the file is missing, empty, no media or damaged, or holds no picture.
     """
 
+    film: FilmInput | Source
+    """What was opened."""
     source: Source
     container: InputContainer
     stream: VideoStream
@@ -177,7 +179,7 @@ class VideoReader:
         on_error: OnError = "stop",
         accelerator: HWAccel | None = None,
     ) -> None:
-        self._film = film
+        self.film = film
         self._mode = deinterlace
         self._on_error = on_error
         self._accelerator = accelerator
@@ -236,7 +238,7 @@ class VideoReader:
 
     def reopened(self) -> VideoReader:
         """Open the same film once more, decoded in software. A pipe cannot be opened again."""
-        return VideoReader(self._film, deinterlace=self._mode, on_error=self._on_error)
+        return VideoReader(self.film, deinterlace=self._mode, on_error=self._on_error)
 
     def interrupt(self) -> None:
         """End the film here: a read from a pipe that waits in another thread returns."""
@@ -332,7 +334,7 @@ class VideoReader:
                 where = f"after {float(self._latest * self.spec.time_base):.2f} s"
             hint = "use a whole copy, or cut the film there"
             if self._accelerator is not None:
-                hint = "try it without --hwaccel"
+                hint = "try it without `hwaccel`"
             raise InputError(f"{self.source.name}: damaged {where} ({exc}); {hint}") from exc
         except UnreadableError as exc:
             raise InputError(f"{self.source.name}: {exc}") from exc

@@ -6,11 +6,15 @@ import hashlib
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vidcolor.errors import OptionError
 from vidcolor.files.paths import is_file, is_folder
-from vidcolor.media.image_sequence import PicturePattern, PictureSequence
+from vidcolor.media.image_sequence import PicturePattern
 from vidcolor.media.pipes import PipeInput, PipeOutput
+
+if TYPE_CHECKING:
+    from vidcolor.media.sources import FilmInput, Source
 
 PUBLISHED = "published.json"
 """Is in the folder from just before its film gets its name until all else in the folder is removed."""
@@ -48,9 +52,7 @@ def clear_up_behind(dest: Path) -> None:
         folder_of(dest).rmdir()
 
 
-def check_resumable(
-    source: str | Path | PipeInput | PictureSequence, dest: str | Path | PipeOutput | PicturePattern
-) -> None:
+def check_resumable(source: FilmInput | Source, dest: str | Path | PipeOutput | PicturePattern) -> None:
     """Refuse ``--resume`` where there is nothing that it could go on from.
 
     Raises:
