@@ -232,6 +232,14 @@ def test_no_color_leaves_the_gamut():
     assert np.abs(chroma).max() > 0.3
 
 
+@pytest.mark.parametrize(
+    ("level", "expected"), [(0, 0), (0.065, 0.632), (0.13, 0.865), (0.5, 1), (0.944, 0.865), (0.972, 0.632), (1, 0)]
+)
+def test_fade_near_black_and_white(level, expected):
+    """It falls exponentially: to 1 - 1/e at .065 from black and at .028 from white."""
+    np.testing.assert_allclose(fade(np.full((1, 1), level, np.float32)), expected, atol=0.006)
+
+
 def test_color_fades_towards_black_and_white():
     """None is left on either; between them nearly all, without a step; a photograph and a film fade alike."""
     levels = np.linspace(0, 1, 2001, dtype=np.float32)[None]

@@ -3,11 +3,12 @@
 from dataclasses import replace
 from fractions import Fraction
 
+import cv2
 import numpy as np
 import pytest
 
 from tests.support import samples
-from vidcolor.color.luma import expand_range, shrink, stored_render_size
+from vidcolor.color.luma import expand_range, quarter_turns, resize_plane, shrink, stored_render_size
 from vidcolor.frames import Picture
 
 SPEC = replace(samples.SPEC, width=640, height=480)
@@ -34,6 +35,9 @@ def test_black_and_white_become_zero_and_one(bit_depth, full_range, codes):
         ((720, 576), Fraction(16, 15), (352, 256)),
         ((480, 640), None, (256, 352)),
         ((1309, 1000), None, (335, 256)),
+        ((1301, 1000), None, (320, 256)),  # 333 by 3.9 %
+        ((1305, 1000), None, (334, 256)),  # which 320 would change by 4.2 %
+        ((398, 100), None, (384, 100)),
         ((160, 120), None, (160, 120)),
         ((1, 1), None, (32, 32)),
         ((2000, 2), None, (128, 32)),
@@ -64,3 +68,39 @@ def test_the_source_plane_is_left_alone():
     frame = next(shrink(iter([Picture(7, 1, luma)]), spec, 256))
     np.testing.assert_array_equal(frame.picture.luma, before)
     np.testing.assert_allclose(frame.grey, np.clip((before - 16.0) / 219, 0, 1), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("angle", "turns"), [(0, 0), (44, 0), (46, 1), (90, 1), (180, 2), (270, 3), (-90, 3), (360, 0)]
+)
+def test_angles_are_rounded_to_quarter_turns(angle, turns):
+    """Counter-clockwise, as the display matrix says."""
+    assert quarter_turns(replace(SPEC, rotation=angle)) == turns
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ((1920, 1080), (448, 256)),
+        ((1440, 1080), (352, 256)),
+        ((720, 576), (352, 256)),
+        ((1001, 701), (334, 234)),
+        ((600, 400), (400, 266)),
+    ],
+)
+def test_shrinking_is_close_to_area_interpolation(source, target):
+    """In several steps, which take a fraction of the time, the result is that of one step by area."""
+    width, height = source
+    noise = np.random.default_rng(0).uniform(0, 255, (height // 24, width // 24)).astype(np.float32)
+    plane = np.clip(cv2.resize(noise, source, interpolation=cv2.INTER_CUBIC), 0, 255).astype(np.uint8)
+    expected = cv2.resize(plane, target, interpolation=cv2.INTER_AREA).astype(float)
+    difference = resize_plane(plane, target) - expected
+    assert np.abs(difference).mean() < 0.5
+    assert abs(difference.mean()) < 0.2
+
+
+def test_growing_is_bilinear():
+    """A plane that is smaller than wanted in one direction is interpolated between its pixels."""
+    plane = np.array([[0, 100]], np.uint8)
+    np.testing.assert_array_equal(resize_plane(plane, (4, 1)), [[0, 25, 75, 100]])
+    assert resize_plane(plane, (2, 1)) is plane

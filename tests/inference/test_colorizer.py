@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from tests.support.samples import small_generator
-from vidcolor.errors import OptionError
-from vidcolor.inference.colorizer import Colorizer, resolve_device
+from vidcolor.errors import OptionError, ResourceError
+from vidcolor.frames import FloatArray
+from vidcolor.inference.colorizer import Colorizer, is_out_of_memory, largest_render_size, resolve_device
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +87,76 @@ def test_bf16_is_close(colorizer: Colorizer) -> None:
     grey = np.random.default_rng(3).random((1, 32, 32), dtype=np.float32)
     difference = np.abs(half.predict(grey) - colorizer.predict(grey))
     assert difference.mean() < 2.0
+
+
+class SmallMemory:
+    """Predicts nothing, and only for pictures of so many pixels at most."""
+
+    batch_size = 1
+
+    def __init__(self, pixels: int) -> None:
+        self.pixels = pixels
+
+    def predict(self, grey: FloatArray) -> FloatArray:
+        """Return zeros, or raise as a colorizer does that has not enough memory."""
+        if grey.size > self.pixels:
+            raise ResourceError("too large")
+        return np.zeros((len(grey), 2, *grey.shape[1:]), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "aspect", "expected"),
+    [
+        (256 * 512, 2.0, 256),
+        (256 * 512 - 1, 2.0, 192),  # three quarters
+        (192 * 384 - 1, 0.5, 144),  # and three quarters of that, upright as well
+        (45 * 90, 2.0, 45),
+        (33 * 66, 2.0, 33),
+    ],
+)
+def test_largest_render_size(pixels: int, aspect: float, expected: int) -> None:
+    """The short side is made smaller in steps of a quarter until one picture fits into memory."""
+    assert largest_render_size(SmallMemory(pixels), 256, aspect) == expected
+
+
+def test_no_render_size_fits() -> None:
+    """Below 32 pixels a picture is not worth coloring."""
+    with pytest.raises(ResourceError, match="too large"):
+        largest_render_size(SmallMemory(32 * 32), 256, 2.0)
+    assert largest_render_size(SmallMemory(32 * 32), 32, 1.0) == 32
+    assert largest_render_size(SmallMemory(32 * 32), 43, 1.0) == 32
+    with pytest.raises(ResourceError, match="too large"):
+        largest_render_size(SmallMemory(32 * 32), 42, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (MemoryError(), True),
+        (torch.OutOfMemoryError(), True),
+        (RuntimeError("CUDA out of memory"), True),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), True),
+        (RuntimeError("not enough memory: you tried to allocate"), True),
+        (RuntimeError("CUBLAS_STATUS_ALLOC_FAILED"), True),
+        (RuntimeError("shapes cannot be multiplied"), False),
+    ],
+)
+def test_errors_of_memory(error: Exception, expected: bool) -> None:
+    """They are told from others by what the libraries write."""
+    assert is_out_of_memory(error) == expected
+
+
+def test_names_of_devices() -> None:
+    """The CPU has one number; ``auto`` finds something everywhere."""
+    assert resolve_device("cpu").type == "cpu"
+    assert resolve_device("cpu:0").type == "cpu"
+    with pytest.raises(OptionError, match="no such device"):
+        resolve_device("cpu:1")
+    assert resolve_device("auto").type in {"cpu", "cuda", "mps"}
+
+
+def test_fingerprints() -> None:
+    """Networks with the same parameters have the same fingerprint, others another one; it has 32 hexadecimal digits."""
+    one, same, other = (Colorizer(small_generator(s), device="cpu", dtype=torch.float32) for s in (1, 1, 2))
+    assert one.fingerprint == same.fingerprint != other.fingerprint
+    assert len(bytes.fromhex(one.fingerprint)) == 16

@@ -160,19 +160,26 @@ def test_nothing_comes_of_nothing() -> None:
 @pytest.mark.parametrize(
     "layer",
     [
-        conv(16, 48),
-        conv(48, 2),
+        conv(31, 48),
+        conv(48, 31),
         conv(48, 48, groups=48),
         conv(48, 48, padding_mode="reflect"),
         conv(48, 48, padding="same"),
         nn.Conv2d(48, 48, 1),
-        nn.Linear(16, 64),
+        nn.Linear(31, 64),
+        nn.Linear(64, 31),
         nn.ReLU(),
     ],
 )
 def test_what_stays_as_it_is(layer: nn.Module) -> None:
     """Small, sparse and odd layers."""
     assert quantize(layer, NO_ACTIVATION) is None
+
+
+@pytest.mark.parametrize("layer", [conv(32, 32), nn.Linear(32, 32)])
+def test_layers_from_32_channels_on_are_quantized(layer: nn.Module) -> None:
+    """Below that they are not (see above), because it would take longer."""
+    assert quantize(layer, NO_ACTIVATION) is not None
 
 
 def test_a_network_with_both() -> None:
