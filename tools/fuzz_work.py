@@ -26,7 +26,7 @@ from vidcolor.progress import Progress
 from vidcolor.resume import segments
 from vidcolor.resume.segments import Finished
 from vidcolor.resume.unfinished import PUBLISHED, folder_of
-from vidcolor.resume.work_folder import LOCK, Looks, Published
+from vidcolor.resume.work_folder import LOCK, FileStamp, Published
 
 FILM = Clip(
     size=(48, 32),
@@ -83,7 +83,7 @@ def work_seeds() -> dict[str, bytes]:
     with TemporaryDirectory() as name:
         folder = Path(name)
         _film(folder)
-        looks = Looks(bytes=len(_whole(folder)), modified_ns=MODIFIED_SECONDS * 10**9)
+        looks = FileStamp(bytes=len(_whole(folder)), modified_ns=MODIFIED_SECONDS * 10**9)
         with suppress(_InterruptedError):
             _color(folder, stop_at=DONE)
         work = folder_of(folder / "case.mkv")

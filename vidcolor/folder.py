@@ -21,7 +21,7 @@ from vidcolor.inference.multi_device import predictors_of, round_robin
 from vidcolor.options import ColorizeOptions
 from vidcolor.photograph import at_render_size, predict_colors, read_picture, render_picture
 from vidcolor.progress import OnFile, OnProgress
-from vidcolor.resume.unfinished import clear_up_behind, is_finished
+from vidcolor.resume.unfinished import is_finished, remove_empty_folder
 from vidcolor.stages import Stage
 from vidcolor.stills.reader import SourcePicture
 from vidcolor.stills.writer import check_output
@@ -178,7 +178,7 @@ def _without_finished(plan: FolderPlan) -> tuple[FolderPlan, int]:
     """Leave out the files that an earlier run has colored, and return how many they are."""
     finished = {job.dest for job in (*plan.pictures, *plan.films) if is_finished(job.dest)}
     for path in finished:
-        clear_up_behind(path)
+        remove_empty_folder(path)
     return plan.without(finished), len(finished)
 
 

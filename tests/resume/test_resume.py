@@ -43,7 +43,7 @@ from vidcolor.pipeline import colorize_video
 from vidcolor.progress import Progress, Report
 from vidcolor.resume import segments
 from vidcolor.resume.segment_file import read_facts
-from vidcolor.resume.unfinished import clear_up_behind, folder_of, is_finished, segment_paths
+from vidcolor.resume.unfinished import folder_of, is_finished, remove_empty_folder, segment_paths
 
 FILM = Clip(
     size=(64, 48),
@@ -687,11 +687,11 @@ def test_an_empty_folder_behind_a_finished_film_is_removed(tmp_path: Path) -> No
     assert not is_finished(dest)
     dest.write_bytes(b"a film")
     assert is_finished(dest)
-    clear_up_behind(dest)
+    remove_empty_folder(dest)
     assert names(tmp_path) == {"out.mkv"}
     folder_of(dest).mkdir()
     (folder_of(dest) / "notes.txt").write_text("mine")
-    clear_up_behind(dest)
+    remove_empty_folder(dest)
     assert (folder_of(dest) / "notes.txt").read_text() == "mine"
 
 

@@ -98,9 +98,9 @@ def test_every_cut_and_every_flipped_bit_is_noticed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"frames": "6"}, "frames is no int"),
-        ({"starts": [0, None]}, "starts is no tuple"),
-        ({"number": 10**30}, "number is no int"),
+        ({"frames": "6"}, r"expected int, found str @ \$\.frames"),
+        ({"starts": [0, None]}, r"expected int, found NoneType @ \$\.starts"),
+        ({"number": 10**30}, r"up to 63 bits, found 100 bits @ \$\.number"),
         ({"more": 1}, "expected the fields"),
         ({"delay": 5}, "its packets are not those"),
         ({"packets_bytes": 1}, "its packets are not those"),

@@ -42,7 +42,7 @@ from vidcolor.cli.options import (
 from vidcolor.cli.session import FAILED, Session, exit_codes, signals_raise
 from vidcolor.files.paths import check_destination, is_file, is_folder, path_exists
 from vidcolor.files.suffixes import is_picture
-from vidcolor.resume.unfinished import clear_up_behind, is_finished
+from vidcolor.resume.unfinished import is_finished, remove_empty_folder
 
 if TYPE_CHECKING:
     from vidcolor.inference.colorizer import Predictor
@@ -149,7 +149,7 @@ def colorize(
     arguments = resolve_arguments(source, dest, rate)
     check_arguments(arguments, overwrite=options.overwrite, resume=options.resume)
     if options.resume and not options.overwrite and isinstance(arguments.dest, Path) and is_finished(arguments.dest):
-        clear_up_behind(arguments.dest)
+        remove_empty_folder(arguments.dest)
         return session.display.finished_before(arguments.dest)
     with ExitStack() as opened:
         film: VideoReader | None = None

@@ -1,1 +1,1 @@
-"""Unfinished films: segments, the work folder beside the output, and what they depend on."""
+"""Resume films after an interruption: finished segments, the folder that holds them, and what they belong to."""

@@ -1,6 +1,6 @@
-"""What a film's work depends on: the input, the settings, the weights. Work goes on only where all of it is the same.
+"""Identify the input, the options and the weights of a film, so that work is resumed only if they are the same.
 
-What changes the colors by no more than rounding (the device, the versions of libraries) is told, not refused.
+Differences that change colors only by rounding (the device, versions of libraries) give a warning.
 """
 
 from __future__ import annotations
@@ -22,45 +22,49 @@ from vidcolor._version import __version__
 from vidcolor.errors import InputError
 from vidcolor.inference.colorizer import Predictor
 from vidcolor.options import ColorizeOptions, EncodeOptions
-from vidcolor.resume.records import record_of
+from vidcolor.resume.records import structure_record
 
-SAMPLE_BYTES = 1 << 20  # read from the beginning and from the end of the input
-APART = frozenset({"overwrite", "resume", "scenes", "encode", "on_error", "hwaccel"})
-"""Fields of the options that do not reach the pictures as they stand. What is finished before damage stops the work is
-the same as where it is gone over, and hardware decodes the same pictures."""
+SAMPLE_BYTES = 1 << 20
+"""Bytes at the start and at the end of the input that are hashed."""
+UNRELATED_OPTIONS = frozenset({"overwrite", "resume", "scenes", "encode", "on_error", "hwaccel"})
+"""Options that do not change the encoded pictures, or are compared separately (``scenes``, ``encode``).
+
+``on_error`` is one, because pictures before the first damage are the same with all its values; so is ``hwaccel``,
+because hardware decodes the same pictures.
+"""
 
 
 @runtime_checkable
-class Known(Protocol):
-    """A predictor that says which it is."""
+class IdentifiedPredictor(Protocol):
+    """A predictor with a fingerprint of its parameters."""
 
     fingerprint: str
-    """The same for the same parameters only."""
+    """Equal for equal parameters only."""
     runs_on: str
-    """Device and data type: what its answers depend on within rounding."""
+    """Device and arithmetic, which change results by rounding."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class InputFacts:
-    """How the input looks: of many files all together."""
+    """Size, time and hash of the input; of several files, all of them together."""
 
     files: int
     bytes: int
     modified_ns: int
-    """When the last change was made."""
+    """Time of the last modification, nanoseconds since the epoch."""
     digest: str
-    """Of the first and the last bytes, and of many files also of their names."""
+    """SHA-256 of the first and the last bytes; of several files, also of their names, sizes and times."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """What one film's work depends on."""
+    """The input, the options and the versions that a film is made with."""
 
     input: InputFacts
     settings: dict[str, str]
-    """Options as they are typed, and their values; the weights and vidcolor's version among them."""
+    """Options and their values as text, and the hash of the weights and vidcolor's version."""
     surroundings: dict[str, str]
-    """What changes the result by no more than rounding."""
+    """Device and versions of libraries, which change the result only by rounding."""
 
     @classmethod
     def of(
@@ -71,24 +75,28 @@ class Identity:
         scenes: Sequence[Fraction] | None,
         predictor: Predictor,
     ) -> Self:
-        """Look at everything.
+        """Collect the identity of a film.
 
         Args:
-            files: what the film is read from.
-            scenes: where shots begin, in seconds, if that is given.
+            files: of the input.
+            options: of the film.
+            scenes: start times of the shots in seconds, if the user gives them.
+            predictor: of the colors.
 
         Raises:
             InputError: a file cannot be read.
         """
         settings = {
-            **_typed(options, ColorizeOptions),
-            **_typed(options.encode, EncodeOptions),
+            **_settings_of(options, ColorizeOptions),
+            **_settings_of(options.encode, EncodeOptions),
             "--scenes": "none" if scenes is None else ", ".join(map(str, scenes)),
-            "weights": predictor.fingerprint if isinstance(predictor, Known) else type(predictor).__qualname__,
+            "weights": predictor.fingerprint
+            if isinstance(predictor, IdentifiedPredictor)
+            else type(predictor).__qualname__,
             "vidcolor": __version__,
         }
         surroundings = {
-            "the network on": predictor.runs_on if isinstance(predictor, Known) else "unknown",
+            "the network on": predictor.runs_on if isinstance(predictor, IdentifiedPredictor) else "unknown",
             "PyTorch": torch.__version__,
             "OpenCV": cv2.__version__,
             "PyAV": av.__version__,
@@ -97,33 +105,37 @@ class Identity:
 
     @classmethod
     def from_json(cls, content: object) -> Self:
-        """What :meth:`to_json` gave; raises ValueError where it is anything else."""
-        return record_of(cls, content, input=InputFacts)
+        """Build the identity from the result of :meth:`to_json`.
+
+        Raises:
+            ValueError: ``content`` is anything else.
+        """
+        return structure_record(cls, content)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain dictionaries."""
+        """Return the identity as dictionaries that JSON can hold."""
         return asdict(self)
 
     @property
     def key(self) -> str:
-        """Hexadecimal digits that are the same for the same input and settings only."""
+        """SHA-256 of input and settings, hexadecimal."""
         what = {"input": asdict(self.input), "settings": self.settings}
         return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
     def changed_since(self, begun: Identity) -> str | None:
-        """What of the input or the settings is no longer as it was, in a few words; None: nothing."""
+        """Describe how input or settings differ from those of an earlier run; None: they are the same."""
         if self.input != begun.input:
-            return f"the input has changed ({_input_change(begun.input, self.input)})"
+            return f"the input has changed ({_describe_input_change(begun.input, self.input)})"
         names = sorted(begun.settings.keys() | self.settings.keys())
         changes = [
-            _change(name, begun.settings.get(name), self.settings.get(name))
+            _describe_change(name, begun.settings.get(name), self.settings.get(name))
             for name in names
             if begun.settings.get(name) != self.settings.get(name)
         ]
         return ", ".join(changes) or None
 
     def surroundings_changed_since(self, begun: Identity) -> list[str]:
-        """One line where the result will not be what it would have been, to the bit."""
+        """Return a warning if device or versions differ from those of an earlier run; otherwise an empty list."""
         changes = [
             f"{name} {begun.surroundings.get(name)} (now {value})"
             for name, value in self.surroundings.items()
@@ -134,23 +146,24 @@ class Identity:
         return [f"the film was begun with {', '.join(changes)}: what follows may differ from that by rounding"]
 
 
-def _typed(options: Any, record: type[Any]) -> dict[str, str]:
-    names = [field.name for field in fields(record) if field.name not in APART]
-    return {f"--{name.replace('_', '-')}": _value(getattr(options, name)) for name in names}
+def _settings_of(options: Any, record: type[Any]) -> dict[str, str]:
+    """Return the fields of an options record that change pictures, as text."""
+    names = [field.name for field in fields(record) if field.name not in UNRELATED_OPTIONS]
+    return {f"--{name.replace('_', '-')}": _format_value(getattr(options, name)) for name in names}
 
 
-def _value(value: object) -> str:
+def _format_value(value: object) -> str:
     return " ".join(f"{key}={value[key]}" for key in sorted(value)) or "none" if isinstance(value, dict) else str(value)
 
 
-def _change(name: str, was: str | None, is_now: str | None) -> str:
+def _describe_change(name: str, was: str | None, is_now: str | None) -> str:
     if name == "weights":
         return "it was begun with other weights"
     return f"it was begun with {name} {was}, now it is {is_now}"
 
 
 def input_facts(files: Sequence[Path]) -> InputFacts:
-    """Look at the input as it is now.
+    """Read size, time and hash of the input.
 
     Raises:
         InputError: a file cannot be read.
@@ -174,26 +187,26 @@ def input_facts(files: Sequence[Path]) -> InputFacts:
 
 
 def check_unchanged(files: Sequence[Path], begun: InputFacts) -> None:
-    """Compare the input, while it is read, with what it was when the work began.
+    """Check that the input has not changed since the work began.
 
     Raises:
-        InputError: it has grown, been cut off or been replaced.
+        InputError: its size, time or content has changed.
     """
     found = input_facts(files)
     if found != begun:
-        how = _input_change(begun, found)
+        how = _describe_input_change(begun, found)
         raise InputError(f"{files[0]}: has changed while it was read ({how}); is it still being written or copied?")
 
 
-def _input_change(begun: InputFacts, found: InputFacts) -> str:
+def _describe_input_change(begun: InputFacts, found: InputFacts) -> str:
     if begun.files != found.files:
         return f"{begun.files} files are now {found.files}"
     if begun.bytes != found.bytes:
         return f"{begun.bytes:,} bytes are now {found.bytes:,}"
     if begun.digest == found.digest or begun.modified_ns != found.modified_ns:
-        return f"last written at {_clock(begun.modified_ns)}, now {_clock(found.modified_ns)}"
+        return f"last written at {_format_time(begun.modified_ns)}, now {_format_time(found.modified_ns)}"
     return "other contents"
 
 
-def _clock(nanoseconds: int) -> str:
+def _format_time(nanoseconds: int) -> str:
     return datetime.fromtimestamp(nanoseconds / 1e9).isoformat(sep=" ", timespec="milliseconds")

@@ -1,43 +1,34 @@
-"""Small files of JSON that come back as the records they were, or are refused, whoever wrote them."""
+"""Read small JSON files strictly into the frozen records that were written to them."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin
+
+from cattrs import BaseConverter, BaseValidationError, Converter, transform_error
+from cattrs.gen import make_dict_structure_fn
 
 from vidcolor.files.paths import is_file
 
 T = TypeVar("T")
+Hook = Callable[[Any, Any], Any]
+"""A structure hook of cattrs: takes a JSON value and a type, returns the value as that type or raises ValueError."""
 
 MAX_BYTES = 1 << 24
-"""Far above what any record takes."""
-
-
-def _is_int(value: object) -> bool:
-    return type(value) is int and abs(value) < 1 << 63
-
-
-_CHECKS: dict[str, Callable[[Any], bool]] = {
-    "int": _is_int,
-    "bool": lambda value: isinstance(value, bool),
-    "bool | None": lambda value: value is None or isinstance(value, bool),
-    "str": lambda value: isinstance(value, str),
-    "tuple[int, ...]": lambda value: isinstance(value, list) and all(map(_is_int, value)),
-    "tuple[str, ...]": lambda value: isinstance(value, list) and all(isinstance(item, str) for item in value),
-    "dict[str, str]": lambda value: isinstance(value, dict) and all(isinstance(item, str) for item in value.values()),
-}
-"""By how the type of a field is written."""
+"""Size of a JSON file above which it is refused; far more than any record takes."""
+MAX_INT_BITS = 63
+"""Bits of an integer without its sign, above which it is refused."""
 
 
 def read_json(path: Path) -> Any:
-    """What a small file holds.
+    """Parse a small JSON file.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: it is no regular file, too large, or no JSON.
+        OSError: the file cannot be read.
+        ValueError: it is not a regular file, larger than :data:`MAX_BYTES`, or not JSON.
     """
     if not is_file(path):
         raise ValueError(f"{path} is no file")
@@ -46,7 +37,11 @@ def read_json(path: Path) -> Any:
 
 
 def parse_json(text: bytes) -> Any:
-    """What it says; raises ValueError where it is no JSON, or more than any record."""
+    """Parse JSON of up to :data:`MAX_BYTES`.
+
+    Raises:
+        ValueError: it is longer, or not JSON.
+    """
     if len(text) > MAX_BYTES:
         raise ValueError("too large")
     try:
@@ -55,27 +50,74 @@ def parse_json(text: bytes) -> Any:
         raise ValueError("nested too deeply") from exc
 
 
-def record_of(record: type[T], content: object, **inner: type[Any]) -> T:
-    """The dataclass whose ``asdict`` went through JSON.
+def structure_record(record: type[T], content: object) -> T:
+    """Build a dataclass from JSON, the inverse of ``dataclasses.asdict``; nothing is converted or filled in.
 
     Args:
-        record: the dataclass.
-        content: what was read.
-        inner: by field, the dataclasses that it holds.
+        record: a dataclass of int, bool, str, ``tuple[…, ...]``, ``dict[str, str]``, optional values and dataclasses.
+        content: what :func:`parse_json` returned.
 
     Raises:
-        ValueError: any field is missing, unknown or of another type.
+        ValueError: a field is missing, unknown, or of another type.
     """
-    types = {field.name: str(field.type) for field in fields(record)}  # type: ignore[arg-type]
-    if not isinstance(content, dict) or content.keys() != types.keys():
-        raise ValueError(f"expected the fields {', '.join(types)}")
-    values = {}
-    for name, kind in types.items():
-        value = content[name]
-        if name in inner:
-            values[name] = record_of(inner[name], value)
-        elif _CHECKS[kind](value):
-            values[name] = tuple(value) if isinstance(value, list) else value
-        else:
-            raise ValueError(f"{name} is no {kind}")
-    return record(**values)
+    try:
+        return _CONVERTER.structure(content, record)
+    except (BaseValidationError, ValueError) as exc:
+        raise ValueError("; ".join(transform_error(exc, format_exception=lambda error, _: str(error)))) from exc
+
+
+def _check_type(value: object, expected: type[Any]) -> Any:
+    """Return the value if it has exactly the expected type."""
+    if type(value) is not expected:
+        raise ValueError(f"expected {expected.__name__}, found {type(value).__name__}")
+    if isinstance(value, int) and value.bit_length() > MAX_INT_BITS:
+        raise ValueError(f"expected an integer of up to {MAX_INT_BITS} bits, found {value.bit_length()} bits")
+    return value
+
+
+def _is_tuple(kind: Any) -> bool:
+    return get_origin(kind) is tuple
+
+
+def _is_dict(kind: Any) -> bool:
+    return get_origin(kind) is dict
+
+
+def _tuple_hook(kind: Any, converter: BaseConverter) -> Hook:
+    """Make a hook that takes a JSON array only, where cattrs takes any iterable."""
+    item = get_args(kind)[0]
+    structure = converter.get_structure_hook(item)
+    return lambda value, _: tuple(structure(each, item) for each in _check_type(value, list))
+
+
+def _dict_hook(kind: Any, converter: BaseConverter) -> Hook:
+    """Make a hook that takes a JSON object only, where cattrs takes any mapping."""
+    item = get_args(kind)[1]
+    structure = converter.get_structure_hook(item)
+    return lambda value, _: {key: structure(each, item) for key, each in _check_type(value, dict).items()}
+
+
+def _record_hook(kind: Any, converter: BaseConverter) -> Hook:
+    """Make a hook that takes exactly the fields of a dataclass, where cattrs fills in defaults and ignores others."""
+    structure: Hook = make_dict_structure_fn(kind, converter)
+    names = [field.name for field in fields(kind)]
+
+    def hook(value: Any, _: Any) -> Any:
+        if _check_type(value, dict).keys() != set(names):
+            raise ValueError(f"expected the fields {', '.join(names)}")
+        return structure(value, kind)
+
+    return hook
+
+
+def _make_converter() -> Converter:
+    converter = Converter()
+    for kind in (int, bool, str):
+        converter.register_structure_hook(kind, _check_type)
+    converter.register_structure_hook_factory(_is_tuple, _tuple_hook)
+    converter.register_structure_hook_factory(_is_dict, _dict_hook)
+    converter.register_structure_hook_factory(is_dataclass, _record_hook)
+    return converter
+
+
+_CONVERTER = _make_converter()

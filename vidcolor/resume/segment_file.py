@@ -1,10 +1,10 @@
-"""A segment as a file: the encoder's packets in its order, and what must be known of them. Whole, or not there.
+"""Read and write segments: files with the encoded packets of a stretch of film.
 
-The file is the packets, each behind a header, then :class:`Facts` as JSON, then the length of the JSON and the SHA-256
-of everything before. It is written under another name and given its own when it is safely on the disk.
+A file holds the packets in the order of the encoder, each after a header, then :class:`Facts` as JSON, the length of
+the JSON, and the SHA-256 of everything before. It is written under a temporary name and renamed when it is on the disk.
 
-Only times of presentation are kept. Decoding times depend on what lies around a segment; :func:`decoding_times` makes
-those of the whole film.
+Only presentation timestamps are stored. Decoding timestamps depend on the segments around; :func:`decoding_times`
+computes them for the whole film.
 """
 
 from __future__ import annotations
@@ -24,47 +24,48 @@ from av.packet import Packet
 from vidcolor.errors import OutputError, one_line
 from vidcolor.files.durable import sync_folder
 from vidcolor.files.paths import is_file
-from vidcolor.resume.records import MAX_BYTES, parse_json, record_of
+from vidcolor.resume.records import MAX_BYTES, parse_json, structure_record
 
-_HEADER = struct.Struct("<qqBI")  # pts, duration, is key frame, bytes that follow
-_LENGTH = struct.Struct("<Q")  # bytes of JSON
+_HEADER = struct.Struct("<qqBI")  # pts, duration, whether it is a keyframe, size of the payload
+_LENGTH = struct.Struct("<Q")  # size of the JSON
 _DIGEST_BYTES = 32
 BLOCK_BYTES = 1 << 20
+"""Bytes that are hashed at a time."""
 
 
 class DamagedSegmentError(Exception):
-    """A file is not what was written."""
+    """A segment file cannot be read or is not what was written."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What is known of a segment, beside its packets. Times are in the time base of the film."""
+    """The metadata of a segment. Times are in the time base of the film."""
 
     film: str
-    """The :attr:`~vidcolor.resume.identity.Identity.key` of the film."""
+    """Of the film (:attr:`vidcolor.resume.identity.Identity.key`)."""
     number: int
-    """Its place among the segments of the film, from 0."""
+    """Index of the segment in the film, from 0."""
     frames: int
     packets_bytes: int
-    """The part of the file that holds the packets."""
+    """Size of the packets with their headers, at the start of the file."""
     opens_shot: bool
     starts: tuple[int, ...]
-    """When shots begin in it."""
+    """pts of the first frame of each shot that starts in it."""
     delay: int
-    """How many packets later than it is shown a picture comes, at most."""
+    """Largest reordering of packets (:func:`reordering`)."""
     next_opens_shot: bool | None
-    """Whether the next segment opens a shot; None: there is none, the film ends here."""
+    """Whether the next segment starts with a shot; None: the film ends with this one."""
     headers: str
-    """What the encoder wrote ahead of its packets, as hexadecimal digits."""
+    """The encoder's extradata, hexadecimal."""
     warnings: tuple[str, ...]
-    """What had been found of note by then."""
+    """Warnings up to the end of the segment."""
     errors: tuple[str, ...]
-    """What had been damaged and gone over by then."""
+    """Skipped damage up to the end of the segment."""
 
 
 @dataclass(frozen=True)
 class StoredPacket:
-    """One packet of a segment, its times in units of the encoder's time base."""
+    """A packet of a segment; times are in units of the encoder's time base."""
 
     pts: int
     duration: int
@@ -73,9 +74,16 @@ class StoredPacket:
 
 
 class SegmentDraft:
-    """A segment in the making, in a file beside ``path``.
+    """A segment that is being written, to a temporary file beside ``path``.
 
-    All methods but :meth:`discard` raise OSError where the disk is full or the folder is gone.
+    Args:
+        path: of the finished segment.
+
+    Attributes:
+        packets_bytes: size of the packets so far with their headers.
+
+    Raises:
+        OSError: from all methods but :meth:`discard`: the disk is full, or the folder does not exist.
     """
 
     def __init__(self, path: Path) -> None:
@@ -90,7 +98,7 @@ class SegmentDraft:
         """Write a packet of the encoder.
 
         Raises:
-            OutputError: it has no time, or brings changed headers, for which a segment has no place.
+            OutputError: it has no pts, or new extradata, which a segment cannot store.
         """
         if packet.pts is None or packet.has_sidedata("new_extradata"):
             what = "the encoder gives packets without times, or changes its headers on the way"
@@ -104,11 +112,11 @@ class SegmentDraft:
 
     @property
     def delay(self) -> int:
-        """:attr:`Facts.delay`, of the packets so far."""
+        """The :attr:`Facts.delay` of the packets so far."""
         return reordering(self._pts)
 
     def finish(self, facts: Facts) -> None:
-        """Put the file under its name, when it would survive a loss of power."""
+        """Write the metadata and the checksum, sync the file, and give it its name."""
         about = json.dumps(asdict(facts)).encode()
         self._write(about)
         self._write(_LENGTH.pack(len(about)))
@@ -120,9 +128,9 @@ class SegmentDraft:
         sync_folder(self._path.parent)
 
     def discard(self) -> None:
-        """Remove what was written; safe after :meth:`finish`."""
+        """Remove the temporary file, if it still exists."""
         try:
-            self._file.close()  # what is still to be written may no longer fit
+            self._file.close()  # may raise: it writes what is buffered
         finally:
             self._draft.unlink(missing_ok=True)
 
@@ -132,16 +140,16 @@ class SegmentDraft:
 
 
 def reordering(pts: Iterable[int]) -> int:
-    """How many places later than in the order of their times packets come, at most: 0 without B-frames."""
+    """Return by how many positions packets come later than in the order of their pts, at most: 0 without B-frames."""
     in_order = sorted(enumerate(pts), key=lambda item: item[1])
     return max((place - rank for rank, (place, _) in enumerate(in_order)), default=0)
 
 
 def read_facts(path: Path) -> Facts:
-    """What is known of a segment, after every byte of it has been compared with its checksum.
+    """Read the metadata of a segment after verifying its checksum.
 
     Raises:
-        DamagedSegmentError: they do not agree, it cannot be read, or what it says of itself is not true.
+        DamagedSegmentError: the file cannot be read, its checksum is wrong, or its metadata is not valid.
     """
     if not is_file(path):
         raise DamagedSegmentError(f"{path}: is no file")
@@ -161,7 +169,7 @@ def read_facts(path: Path) -> Facts:
             if packets_bytes < 0:
                 raise DamagedSegmentError(f"{path}: is not what this version of vidcolor writes")
             file.seek(packets_bytes)
-            facts = record_of(Facts, parse_json(file.read(min(about_length, MAX_BYTES + 1))))
+            facts = structure_record(Facts, parse_json(file.read(min(about_length, MAX_BYTES + 1))))
             _check_packets(path, file, facts, packets_bytes)
     except OSError as exc:
         raise DamagedSegmentError(f"{path}: cannot be read ({exc.strerror})") from exc
@@ -171,7 +179,7 @@ def read_facts(path: Path) -> Facts:
 
 
 def _check_packets(path: Path, file: BinaryIO, facts: Facts, packets_bytes: int) -> None:
-    """Raise DamagedSegmentError where the packets are not those that the facts are about."""
+    """Raise DamagedSegmentError if size or reordering of the packets are not those in the metadata."""
     times = array("q")
     place = 0
     while place + _HEADER.size <= packets_bytes:
@@ -185,7 +193,7 @@ def _check_packets(path: Path, file: BinaryIO, facts: Facts, packets_bytes: int)
 
 
 def read_packets(path: Path, facts: Facts) -> Iterator[StoredPacket]:
-    """The packets of a segment, in the order of decoding."""
+    """Yield the packets of a segment in decoding order."""
     with path.open("rb") as file:
         while file.tell() < facts.packets_bytes:
             pts, duration, is_keyframe, size = _HEADER.unpack(file.read(_HEADER.size))
@@ -193,7 +201,7 @@ def read_packets(path: Path, facts: Facts) -> Iterator[StoredPacket]:
 
 
 def presentation_times(path: Path, facts: Facts) -> list[int]:
-    """The times of the packets of a segment, rising; does not read what is in them."""
+    """Return the pts of all packets of a segment, ascending, without reading the payloads."""
     times = []
     with path.open("rb") as file:
         while file.tell() < facts.packets_bytes:
@@ -204,14 +212,18 @@ def presentation_times(path: Path, facts: Facts) -> list[int]:
 
 
 def decoding_times(presentation: array[int], delay: int) -> Iterator[int]:
-    """When the packets of a film are decoded: each when the one ``delay`` places before it in time is shown.
+    """Compute the decoding timestamps of all packets of a film.
 
-    That is what encoders with B-frames say of themselves, and it rises across the seams of segments, which they cannot
-    know. The first ``delay`` packets are decoded before zero, as far apart as the first pictures.
+    Each is the pts of the picture ``delay`` positions earlier, as encoders with B-frames set them, so timestamps
+    increase across segments. The first ``delay`` packets are decoded before the first pts, as far apart as the first
+    pictures.
 
     Args:
-        presentation: the times of all packets, rising.
-        delay: the greatest :attr:`Facts.delay` of the segments.
+        presentation: pts of all packets, ascending.
+        delay: the largest :attr:`Facts.delay` of the segments.
+
+    Yields:
+        The dts of each packet, in decoding order.
     """
     lead = presentation[delay] - presentation[0]
     yield from (pts - lead for pts in presentation[:delay])

@@ -1,7 +1,7 @@
-"""Segments: the stretches of a film that are encoded each by itself, so that a finished one is finished for good.
+"""Divide a film into segments, which are encoded independently, so that finished ones survive an interruption.
 
-A segment begins with a shot wherever that can be had: there the encoder sets a key frame in any case, and no color is
-remembered from before. Only a shot that goes on and on is divided.
+A segment starts with a shot where possible, because an encoder inserts a keyframe at a cut anyway and no color state
+crosses it. Only a very long shot is divided.
 """
 
 from __future__ import annotations
@@ -12,38 +12,39 @@ from dataclasses import dataclass, replace
 from vidcolor.frames import Frame
 
 MIN_FRAMES = 250
-"""Shots are joined until they have this many: as far as encoders let key frames lie apart."""
+"""Frames of a segment before a cut ends it: the usual largest distance of keyframes."""
 MAX_FRAMES = 500
-"""A segment without a cut ends here; twice the distance of key frames, so that none is added."""
+"""Frames of a segment without a cut: twice the usual distance of keyframes, so that no keyframe is added."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
-    """What an earlier run has left of a film."""
+    """How much of a film an earlier run has finished."""
 
     frames: int = 0
-    """How many are encoded, from the first one on."""
+    """Encoded frames, from the first one on."""
     settled: int = 0
-    """How many of them nothing that follows depends on: coloring goes on behind these."""
+    """Frames of them before the last shot that goes on: coloring resumes after these, at the start of a shot."""
     starts: tuple[int, ...] = ()
-    """The times of the frames that open the shots so far, in the film's time base."""
+    """pts of the first frame of each shot so far, in the film's time base."""
     warnings: tuple[str, ...] = ()
-    """What has been found of note."""
+    """Warnings so far."""
     errors: tuple[str, ...] = ()
-    """What was damaged and gone over; of a film that is whole, since any other is read again from its beginning."""
+    """Damage that was skipped, of a complete film only; any other is read again from the start."""
     is_whole: bool = False
-    """There are no more frames."""
+    """Whether all frames of the film are encoded."""
 
 
 NOTHING = Finished()
+"""The state of a film that no earlier run has worked on."""
 
 
 def mark_segments(frames: Iterator[Frame]) -> Iterator[Frame]:
-    """Set ``opens_segment`` on the first frame, on the first of a shot from :data:`MIN_FRAMES` on, and on the one
-    that would be more than :data:`MAX_FRAMES`.
+    """Set ``opens_segment`` on the first frame of each segment.
 
-    Depends on the shots only from the beginning of a segment on: frames that begin with a segment are marked as in the
-    whole film.
+    A segment ends before the first shot that starts after :data:`MIN_FRAMES` frames, and after :data:`MAX_FRAMES`
+    frames at the latest. Marks depend only on the frames since the start of the segment, so a film that is resumed at
+    a segment is divided as before.
     """
     length = 0
     for frame in frames:

@@ -1,4 +1,4 @@
-"""Where unfinished films are kept, and which films can be: asked before any library is loaded."""
+"""Find the work folder of a film and check whether it can be resumed, without loading large libraries."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from vidcolor.media.sources import FilmInput, Source
 
 PUBLISHED = "published.json"
-"""Is in the folder from just before its film gets its name until all else in the folder is removed."""
+"""File in a work folder that exists from just before its film gets its name until the folder is removed."""
 SEGMENT_SUFFIX = ".segment"
-MAX_NAME_BYTES = 255  # of a name in nearly all file systems
+MAX_NAME_BYTES = 255
+"""Length of a file name in nearly all file systems."""
 
 
 def folder_of(dest: Path) -> Path:
-    """The hidden folder beside a film where its finished segments are kept."""
+    """Return the path of the hidden folder beside a film that holds its finished segments."""
     name = f".{dest.name}.vidcolor"
     if len(os.fsencode(name)) > MAX_NAME_BYTES:
         name = f".{hashlib.sha256(os.fsencode(dest.name)).hexdigest()[:32]}.vidcolor"
@@ -31,32 +32,32 @@ def folder_of(dest: Path) -> Path:
 
 
 def segment_paths(folder: Path) -> list[Path]:
-    """The files that are called segments, in order."""
+    """Return the files in a work folder with the suffix of segments, in order."""
     return sorted(path for path in folder.iterdir() if path.suffix == SEGMENT_SUFFIX) if is_folder(folder) else []
 
 
 def has_segments(folder: Path) -> bool:
-    """Whether there is work to be lost in the folder."""
+    """Return whether a work folder holds segments."""
     return bool(segment_paths(folder))
 
 
 def is_finished(dest: Path) -> bool:
-    """Whether a film or picture is there and nothing of it is left to do: under its name it is whole."""
+    """Return whether a film or picture exists and no work on it is left; under its name it is always complete."""
     folder = folder_of(dest)
     return is_file(dest) and not has_segments(folder) and not is_file(folder / PUBLISHED)
 
 
-def clear_up_behind(dest: Path) -> None:
-    """Remove the empty folder beside a finished film of a process that was killed when it had removed all else."""
-    with suppress(OSError):  # there is none, or somebody has put something there
+def remove_empty_folder(dest: Path) -> None:
+    """Remove the empty work folder of a finished film, left by a process that was killed during cleanup."""
+    with suppress(OSError):  # it does not exist, or is not empty
         folder_of(dest).rmdir()
 
 
 def check_resumable(source: FilmInput | Source, dest: str | Path | PipeOutput | PicturePattern) -> None:
-    """Refuse ``--resume`` where there is nothing that it could go on from.
+    """Check that work on a film can be resumed at all.
 
     Raises:
-        OptionError: the film comes through a pipe or goes to one, or to numbered pictures.
+        OptionError: the source or the destination is a pipe, or the destination is an image sequence.
     """
     if isinstance(source, PipeInput):
         raise OptionError("--resume: what came through a pipe is gone; give the film as a file, or leave it out")

@@ -1,10 +1,10 @@
-"""The hidden folder beside a film in the making, ``.out.mp4.vidcolor``: its finished segments, and what they are of.
+"""The work folder: a hidden folder beside an unfinished film, ``.out.mp4.vidcolor``, with its finished segments.
 
 film.json        the :class:`~vidcolor.resume.identity.Identity`, written first
-000000.segment   finished segments, in order, each whole (:mod:`vidcolor.resume.segment_file`)
-published.json   what the output looks like and what is in it, written just before it gets its name
-lock             held by the process that works here; the system frees it when that ends, however it ends
-*.part           in the making, and worth nothing when the process has ended
+000000.segment   finished segments, in order (:mod:`vidcolor.resume.segment_file`)
+published.json   :class:`Published`, written just before the film gets its name
+lock             locked by the process that uses the folder; the system unlocks it when the process ends
+*.part           temporary files, useless after the process has ended
 """
 
 from __future__ import annotations
@@ -22,44 +22,51 @@ from vidcolor.errors import OutputError
 from vidcolor.files.durable import sync_file, sync_folder, write_durably
 from vidcolor.files.paths import is_folder
 from vidcolor.resume.identity import Identity
-from vidcolor.resume.records import read_json, record_of
+from vidcolor.resume.records import read_json, structure_record
 from vidcolor.resume.segment_file import DamagedSegmentError, Facts, read_facts
 from vidcolor.resume.segments import NOTHING, Finished
 from vidcolor.resume.unfinished import PUBLISHED, folder_of, has_segments, segment_paths
 
-IDENTITY = "film.json"
+IDENTITY_FILE = "film.json"
 LOCK = "lock"
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Looks:
-    """By which a file is known again."""
+class FileStamp:
+    """Size and time of a file, by which it is recognized."""
 
     bytes: int
     modified_ns: int
-    """When it was last changed."""
+    """Time of the last modification, nanoseconds since the epoch."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """A film that is about to get its name, or has it."""
+    """A complete film that is about to get its name, or has it."""
 
-    film: Looks
+    film: FileStamp
     finished: Finished
-    """What is in it."""
+    """Its content."""
 
 
 class WorkFolder:
-    """The work on one film, taken up by this process: nobody else has it until :meth:`release`.
+    """The work folder of one film, locked by this process until :meth:`release`.
 
     Args:
-        dest: the film.
-        resume: go on from what is there; otherwise finished segments are only given up for ``overwrite``.
+        dest: path of the film.
+        identity: of the film as it is to be made.
+        resume: whether to continue with finished segments in the folder.
+        overwrite: whether finished segments may be removed, if not ``resume``.
+
+    Attributes:
+        warnings: about resuming.
+        segments: metadata of the finished segments.
+        errors: skipped damage beyond that in the metadata of the segments.
 
     Raises:
-        OutputError: the folder cannot be made or is in use; there is work in it, but not of this film with these
-            settings; or there is work in it and nothing was said of what is to become of it.
+        OutputError: the folder cannot be created or is in use; its segments are of another film or other settings; or
+            it has segments and neither ``resume`` nor ``overwrite`` is set.
     """
 
     def __init__(self, dest: Path, identity: Identity, *, resume: bool, overwrite: bool) -> None:
@@ -68,44 +75,43 @@ class WorkFolder:
         self.identity = identity
         self.warnings: list[str] = []
         self.segments: list[Facts] = []
-        """Of the finished segments."""
         self.errors: tuple[str, ...] = ()
-        """What of the film was damaged and gone over, beyond what the segments tell of."""
         if self.path.is_symlink():
             what = f"{self.path}, where unfinished work is kept, is a link"
             raise OutputError(f"{dest}: {what}; remove it, or choose another name")
         try:
             self.path.mkdir(exist_ok=True)
-            self._lock: int | None = _locked(self.path / LOCK)
+            self._lock: int | None = _lock_file(self.path / LOCK)
         except BlockingIOError as exc:
             raise OutputError(f"{dest}: is being made by another process; wait for it, or end that one") from exc
         except OSError as exc:
             raise OutputError(f"{dest}: its folder takes no files ({exc.strerror}); choose another") from exc
         try:
-            self._take_up(resume=resume, overwrite=overwrite)
+            self._load(resume=resume, overwrite=overwrite)
         except BaseException:
             self.release()
             raise
 
-    def _take_up(self, *, resume: bool, overwrite: bool) -> None:
+    def _load(self, *, resume: bool, overwrite: bool) -> None:
+        """Load finished segments to continue with, or check that they may be removed."""
         if not has_segments(self.path) or (resume and self.published() is not None):
             return
         if resume:
-            self._compare()
-            self.segments = list(self._verified())
+            self._check_identity()
+            self.segments = list(self._read_segments())
         elif not overwrite:
             hint = "go on with --resume, or start anew with --overwrite"
             raise OutputError(f"{self.dest}: unfinished work on it is kept in {self.path}; {hint}")
 
     def begin(self) -> None:
-        """Remove what nothing follows from: everything that is not finished, or all of it where nothing goes on.
+        """Remove all files but the segments to continue with, and write the identity if there are none.
 
         Raises:
-            OutputError: the folder takes no files.
+            OutputError: the folder is not writable, or contains a folder.
         """
         kept = {LOCK}
         if self.segments:
-            kept |= {IDENTITY, PUBLISHED, *(self.segment_path(index).name for index in range(len(self.segments)))}
+            kept |= {IDENTITY_FILE, PUBLISHED, *(self.segment_path(index).name for index in range(len(self.segments)))}
         with self.naming_errors():
             for file in self.path.iterdir():
                 if file.name in kept:
@@ -114,23 +120,24 @@ class WorkFolder:
                     raise OutputError(f"{self.dest}: the folder {file} is in the way of unfinished work; remove it")
                 file.unlink()
             if not self.segments:
-                write_durably(self.path / IDENTITY, json.dumps(self.identity.to_json(), indent=1).encode())
+                write_durably(self.path / IDENTITY_FILE, json.dumps(self.identity.to_json(), indent=1).encode())
                 sync_folder(self.path.parent)
 
-    def _compare(self) -> None:
+    def _check_identity(self) -> None:
+        """Raise OutputError unless the segments belong to this film with these settings."""
         hint = "start anew with --overwrite"
         try:
-            begun = Identity.from_json(read_json(self.path / IDENTITY))
+            begun = Identity.from_json(read_json(self.path / IDENTITY_FILE))
         except (OSError, ValueError) as exc:
-            what = f"{self.path / IDENTITY}, which says what the unfinished work is of, cannot be read"
+            what = f"{self.path / IDENTITY_FILE}, which says what the unfinished work is of, cannot be read"
             raise OutputError(f"{self.dest}: {what}; {hint}") from exc
         change = self.identity.changed_since(begun)
         if change is not None:
             raise OutputError(f"{self.dest}: cannot go on: {change}; make it as it was, or {hint}")
         self.warnings += self.identity.surroundings_changed_since(begun)
 
-    def _verified(self) -> Iterator[Facts]:
-        """The finished segments, up to the first that is missing, damaged or of another film: it is made again."""
+    def _read_segments(self) -> Iterator[Facts]:
+        """Yield the metadata of finished segments up to the first that is missing, damaged or of another film."""
         for index, path in enumerate(segment_paths(self.path)):
             if path != self.segment_path(index):
                 return
@@ -146,11 +153,11 @@ class WorkFolder:
                 return
 
     def segment_path(self, index: int) -> Path:
-        """Where a segment belongs."""
+        """Return the path of a segment."""
         return self.path / f"{index:06}.segment"
 
     def finished(self) -> Finished:
-        """How far the film is."""
+        """Return how much of the film the segments hold."""
         if not self.segments:
             return NOTHING
         frames = 0
@@ -170,71 +177,75 @@ class WorkFolder:
         )
 
     def note_published(self, film: Path) -> None:
-        """See to it that ``film`` is safely on the disk, and remember that it is about to get its name."""
+        """Sync ``film`` and write :data:`PUBLISHED`, just before the film gets its name.
+
+        Raises:
+            OutputError: the folder is not writable.
+        """
         with self.naming_errors():
             sync_file(film)
-            content = Published(film=_looks(film), finished=self.finished())
+            content = Published(film=_stamp_of(film), finished=self.finished())
             write_durably(self.path / PUBLISHED, json.dumps(asdict(content)).encode())
 
     def published(self) -> Finished | None:
-        """All of the film, where the output is that already: the process ended before it could clear up."""
+        """Return the content of the film if it is complete under its name, as after an interrupted cleanup; or None."""
         try:
-            content = record_of(Published, read_json(self.path / PUBLISHED), film=Looks, finished=Finished)
-            return content.finished if content.film == _looks(self.dest) else None
+            content = structure_record(Published, read_json(self.path / PUBLISHED))
+            return content.finished if content.film == _stamp_of(self.dest) else None
         except (OSError, ValueError):
             return None
 
     def release(self) -> None:
-        """Let others have the folder; nothing in it changes."""
+        """Unlock the folder without changing it."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
     def keep_or_remove(self) -> str | None:
-        """Leave finished segments where they are, with a word on how to go on; otherwise remove the folder."""
+        """Unlock the folder if it has segments and return a note on how to resume; otherwise remove it."""
         if not has_segments(self.path):
             self.remove()
             return None
-        with contextlib.suppress(OSError):  # the next run removes them, too
+        with contextlib.suppress(OSError):  # the next run removes them as well
             for draft in self.path.glob("*.part"):
                 draft.unlink()
         self.release()
         return f"what is finished is kept in {self.path}: --resume goes on from there; or remove that folder"
 
     def remove(self) -> None:
-        """Remove the folder with its files; last of all what says that the film is published, if it is."""
+        """Unlock and remove the folder with its files, :data:`PUBLISHED` last."""
         self.release()
-        with contextlib.suppress(OSError):  # a folder that somebody has put there stays
+        with contextlib.suppress(OSError):  # a folder that contains a folder stays
             for path in sorted(self.path.iterdir(), key=lambda path: path.name == PUBLISHED):
                 path.unlink()
             self.path.rmdir()
 
     @contextlib.contextmanager
     def naming_errors(self) -> Iterator[None]:
-        """Say what it means for the film when the system refuses something here."""
+        """Convert an OSError within the context to an OutputError that names the film and the cause."""
         try:
             yield
         except OSError as exc:
             if not is_folder(self.path):
                 why = f"the folder {self.path}, where it was made, is gone; choose a place that stays"
-            elif exc.errno in FULL:
+            elif exc.errno in DISK_FULL:
                 why = "the disk is full; free some space or choose another place"
             else:
                 why = f"writing failed ({exc.strerror})"
             raise OutputError(f"{self.dest}: {why}") from exc
 
 
-def _looks(film: Path) -> Looks:
+def _stamp_of(film: Path) -> FileStamp:
     status = film.stat()
-    return Looks(bytes=status.st_size, modified_ns=status.st_mtime_ns)
+    return FileStamp(bytes=status.st_size, modified_ns=status.st_mtime_ns)
 
 
-def _locked(path: Path) -> int:
-    """A descriptor that keeps others out as long as it is open.
+def _lock_file(path: Path) -> int:
+    """Lock a file and return its descriptor; closing it unlocks the file.
 
     Raises:
-        BlockingIOError: somebody else has it.
-        OSError: the file cannot be opened.
+        BlockingIOError: another process has locked it.
+        OSError: it cannot be opened.
     """
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
     try:
