@@ -334,7 +334,7 @@ def _picture_reader() -> Callable[[Path, Random], None]:
     from vidcolor.photograph import at_render_size
     from vidcolor.stills import reader as picture_reader
 
-    picture_reader.MAX_PIXELS = MAX_PIXELS
+    picture_reader.MAX_PICTURE_PIXELS = MAX_PIXELS
 
     def read(path: Path, chance: Random) -> None:
         """Read a picture and convert it to what the network gets."""

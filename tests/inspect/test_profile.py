@@ -22,15 +22,15 @@ from vidcolor.frames import FloatArray
 from vidcolor.inference.colorizer import Colorizer
 from vidcolor.inference.precision import int8_pays
 from vidcolor.inspect import profile as profiling
-from vidcolor.inspect import roofline as peaks
-from vidcolor.inspect.profile import Peaks, Profile, profile_film, profile_json
+from vidcolor.inspect import roofline
+from vidcolor.inspect.profile import MachineRates, Profile, profile_film, profile_json
 from vidcolor.networks import build
 from vidcolor.options import ColorizeOptions, EncodeOptions
 from vidcolor.pipeline import colorize_video
 from vidcolor.progress import FilmSizes
 
 NAMES = ["decode", "generator", "temporal", "render", "encode"]
-MACHINE = Peaks(bytes_per_second=10e9, operations_per_second=200e9, operations_on="cpu in bfloat16")
+MACHINE = MachineRates(bytes_per_second=10e9, operations_per_second=200e9, operations_on="cpu in bfloat16")
 SMALL = FilmSizes(
     picture_bytes=150, luma=(10, 10), luma_depth=8, chroma=(5, 5), encoded_depth=10, grey=(100, 80)
 )  # fmt: skip
@@ -105,7 +105,7 @@ def test_table_has_every_stage_in_order_within_100_characters() -> None:
 
 def test_a_floor_above_the_time_is_shown_as_it_is() -> None:
     """Where a stage was faster than its floor, the table hides neither."""
-    machine = Peaks(bytes_per_second=1e6, operations_per_second=1e9, operations_on="cpu in float32")
+    machine = MachineRates(bytes_per_second=1e6, operations_per_second=1e9, operations_on="cpu in float32")
     shown = profiling.profile(REPORT, 6_000_000_000, machine, None)
     generator, encode = shown.stages[1], shown.stages[4]
     assert generator.floor_ms == pytest.approx(1200)
@@ -153,7 +153,7 @@ class OneLayer(nn.Module):
 def test_operations_of_a_packed_convolution() -> None:
     """Nine products and sums for each of two channels of each pixel."""
     colorizer = Colorizer(OneLayer(), device="cpu", dtype=torch.float32)
-    assert peaks.operations_of(colorizer, (40, 30)) == 2 * 9 * 2 * 40 * 30
+    assert roofline.count_operations(colorizer, (40, 30)) == 2 * 9 * 2 * 40 * 30
 
 
 @pytest.mark.slow
@@ -164,18 +164,18 @@ def test_operations_of_a_packed_network_are_those_of_the_plain_one(
     """Laying the network out for the CPU, in 8 bits too, adds hardly any operations, and hides none."""
     monkeypatch.setattr("vidcolor.inference.colorizer.fastest_dtype", lambda device: torch.float32)
     monkeypatch.setattr("vidcolor.inference.colorizer.int8_pays", lambda device, dtype: True)
-    packed = peaks.operations_of(Colorizer(build("pyramid", {}), device="cpu", dtype=dtype), (96, 64))
+    packed = roofline.count_operations(Colorizer(build("pyramid", {}), device="cpu", dtype=dtype), (96, 64))
     monkeypatch.setattr("vidcolor.inference.colorizer.pack", lambda network, int8: network)
-    plain = peaks.operations_of(Colorizer(build("pyramid", {}), device="cpu", dtype=dtype), (96, 64))
+    plain = roofline.count_operations(Colorizer(build("pyramid", {}), device="cpu", dtype=dtype), (96, 64))
     assert plain <= packed < 1.05 * plain
 
 
 def test_a_real_measurement_ends() -> None:
     """Both peaks are those of some machine of this century."""
-    assert 1e8 < peaks.bytes_per_second() < 1e13
-    assert 1e8 < peaks.operations_per_second(torch.device("cpu"), torch.float32) < 1e15
+    assert 1e8 < roofline.bytes_per_second() < 1e13
+    assert 1e8 < roofline.operations_per_second(torch.device("cpu"), torch.float32) < 1e15
     if int8_pays(torch.device("cpu"), torch.float32):
-        assert 1e8 < peaks.operations_per_second(torch.device("cpu"), torch.float32, int8=True) < 1e15
+        assert 1e8 < roofline.operations_per_second(torch.device("cpu"), torch.float32, int8=True) < 1e15
 
 
 def test_report_says_what_the_stages_took(tmp_path: Path) -> None:

@@ -306,7 +306,7 @@ def test_float_samples_are_refused(tmp_path: Path) -> None:
 
 def test_too_many_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A picture above the limit is refused by its header."""
-    monkeypatch.setattr(picture_reader, "MAX_PIXELS", WIDTH * HEIGHT - 1)
+    monkeypatch.setattr(picture_reader, "MAX_PICTURE_PIXELS", WIDTH * HEIGHT - 1)
     with pytest.raises(InputError, match="20×12 pixels are more than the 239"):
         read_picture(saved(tmp_path / "a.png", Image.fromarray(LEVELS)))
 

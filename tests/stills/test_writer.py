@@ -53,7 +53,7 @@ def test_lossless_formats_keep_every_level(tmp_path: Path, suffix: str) -> None:
 @pytest.mark.parametrize(("suffix", "tolerance"), [(".jpg", 4), (".webp", 6), (".avif", 4)])
 def test_lossy_formats_stay_close(tmp_path: Path, suffix: str, tolerance: float) -> None:
     """A smooth picture is read back within a few levels."""
-    if suffix not in picture_writer.ENCODERS:
+    if suffix not in picture_writer.PICTURE_ENCODERS:
         pytest.skip("this Pillow has no AVIF")
     path = tmp_path / f"b{suffix}"
     write_picture(path, SMOOTH, source(tmp_path / "a.png"))
@@ -127,7 +127,7 @@ def test_transparency_is_not_dropped_in_silence(tmp_path: Path, suffix: str) -> 
 def test_metadata_and_profile(tmp_path: Path, kind: str) -> None:
     """Every format that can carries the sRGB profile, EXIF and resolution."""
     *deep, suffix = kind.split()
-    if f".{suffix}" not in picture_writer.ENCODERS:
+    if f".{suffix}" not in picture_writer.PICTURE_ENCODERS:
         pytest.skip("this Pillow has no AVIF")
     like = source(tmp_path / "a.tif", bit_depth=16 if deep else 8, exif=exif_of_a_scan(), dpi=(300.0, 600.0))
     path = tmp_path / f"b.{suffix}"
@@ -206,7 +206,7 @@ def test_nothing_is_left_of_a_failed_write(
     def fail(handle: object, samples: object, like: object) -> None:
         raise error
 
-    monkeypatch.setattr(picture_writer, "ENCODERS", {".png": fail})
+    monkeypatch.setattr(picture_writer, "PICTURE_ENCODERS", {".png": fail})
     with pytest.raises(seen):
         write_picture(tmp_path / "b.png", RGB, source(tmp_path / "a.png"))
     assert list(tmp_path.iterdir()) == []

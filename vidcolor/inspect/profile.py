@@ -1,8 +1,8 @@
-"""Where the time of a film went, and what could not be less on this machine.
+"""Profile the stages of a film and compare them with a roofline model of this machine.
 
-A floor is what a stage would take if nothing but the memory, or the arithmetic, held it up: bytes that it must read and
-write over the bandwidth of a copy by one core, operations over the rate of a product of matrices. A stage below its
-floor had more cores for it, or planes that had never left the cache.
+The floor of a stage is the lower bound of its time by the roofline model: the bytes that it must read and write over
+the bandwidth of a copy by one core, or its operations over the rate of a matrix product. A stage can be faster than
+its floor if it uses several cores or its planes stay in the cache.
 """
 
 from __future__ import annotations
@@ -15,74 +15,82 @@ from typing import Any
 from vidcolor.color.luma import MIN_SHORT_SIDE
 from vidcolor.inference.colorizer import Colorizer, Predictor
 from vidcolor.inference.multi_device import predictors_of
-from vidcolor.inspect import roofline as peaks
+from vidcolor.inspect import roofline
 from vidcolor.progress import FilmSizes, Report
 
 FLOAT_BYTES = 4
+"""Bytes of a float32."""
 
-GAPS = {
+OVERHEADS = {
     "decode": "entropy decoding, prediction, cuts",
     "generator": "small layers, layout, transfers",
     "temporal": "search for motion, branches",
     "render": "passes over planes in float",
     "encode": "search for motion, choice of modes",
 }
-"""What a stage does above its floor."""
+"""By stage, the work that the floor does not count."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Peaks:
-    """What this machine can do at its best."""
+class MachineRates:
+    """The measured peak rates of this machine: the roofs of the roofline model."""
 
     bytes_per_second: float
+    """Memory bandwidth of one core, reads and writes."""
     operations_per_second: float | None
-    """Of all devices that the network runs on; None where its operations cannot be counted."""
+    """Multiplications and additions of all devices that the network runs on; None: its operations cannot be counted."""
     operations_on: str | None
-    """Where, and in which type: those of the network, as in ``cpu in bfloat16``."""
+    """Device and arithmetic of the network, for instance ``cpu in bfloat16``."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StageProfile:
-    """One stage, by the frame that this run has written."""
+    """The times of one stage per frame that this run has written."""
 
     name: str
     busy_ms: float
+    """Wall-clock time of the stage, without waiting for other stages."""
     cpu_ms: float
-    """Of the stage's own thread, and of those that ask the network for it."""
+    """CPU time of the stage's own thread and of those that call the network for it."""
     share: float
-    """Of the film's wall-clock. Stages overlap, so that all shares may come to more than 1."""
+    """Share of the film's wall-clock time. Stages overlap, so the sum may exceed 1."""
     floor_bytes: int | None
-    """What the floor is made of: bytes, read and written; or, for the generator, operations."""
+    """Bytes that the stage must read and write; None for the generator."""
     floor_operations: float | None
+    """Operations of the network; None for other stages, and where they cannot be counted."""
     floor_ms: float | None
-    """None where it is not known."""
+    """Lower bound of the time by the roofline model; None: it is not known."""
     gap: str
-    """What there is between the floor and the time."""
+    """The work that the floor does not count."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """Where the time of one film went."""
+    """The times of one film and its stages."""
 
     frames: int
-    """That this run has written."""
+    """Frames that this run has written."""
     seconds: float
+    """Wall-clock time of the whole film."""
     fps: float
+    """Frames per second of wall-clock time."""
     first_frame_seconds: float
+    """Time until the first frame was written."""
     last_frame_seconds: float
+    """Time until the last frame was written."""
     peak_memory_bytes: int | None
-    """Resident, of the whole process, before anything was measured; None where the system does not say."""
-    peaks: Peaks
+    """Largest resident memory of the process before the measurements; None: unknown on this system."""
+    peaks: MachineRates
     stages: tuple[StageProfile, ...]
 
 
 def decode_bytes(sizes: FilmSizes) -> int:
-    """The decoder writes all planes; shrinking reads the luma, and writes the grey."""
-    return sizes.picture_bytes + _source_luma(sizes) + _grey(sizes)
+    """Count the traffic per frame: the decoder writes all planes; resizing reads luma and writes grey."""
+    return sizes.picture_bytes + _luma_bytes(sizes) + _grey_bytes(sizes)
 
 
 def temporal_bytes(sizes: FilmSizes) -> int:
-    """Grey and ab, at half of the render size as the stage has them, are read and written."""
+    """Count the traffic per frame: grey and ab at half the render size are read and written."""
     width, height = sizes.grey
     if min(width, height) >= 2 * MIN_SHORT_SIDE:
         width, height = round(width / 2), round(height / 2)
@@ -90,48 +98,51 @@ def temporal_bytes(sizes: FilmSizes) -> int:
 
 
 def render_bytes(sizes: FilmSizes) -> int:
-    """Reads the luma, grey and ab; writes Cb and Cr."""
-    return _source_luma(sizes) + 3 * _grey(sizes) + _chroma(sizes)
+    """Count the traffic per frame: luma, grey and ab are read; Cb and Cr are written."""
+    return _luma_bytes(sizes) + 3 * _grey_bytes(sizes) + _chroma_bytes(sizes)
 
 
 def encode_bytes(sizes: FilmSizes) -> int:
-    """The encoder reads all planes."""
+    """Count the traffic per frame: the encoder reads all planes."""
     width, height = sizes.luma
-    return width * height * _sample(sizes.encoded_depth) + _chroma(sizes)
+    return width * height * _sample_bytes(sizes.encoded_depth) + _chroma_bytes(sizes)
 
 
-BYTES: dict[str, Callable[[FilmSizes], int]] = {
+TRAFFIC: dict[str, Callable[[FilmSizes], int]] = {
     "decode": decode_bytes,
     "temporal": temporal_bytes,
     "render": render_bytes,
     "encode": encode_bytes,
 }
-"""What a stage must read and write for each frame; the generator is not held up by memory."""
+"""By stage, a function that counts the bytes read and written per frame; the generator is limited by arithmetic."""
 
 
-def _source_luma(sizes: FilmSizes) -> int:
-    return sizes.luma[0] * sizes.luma[1] * _sample(sizes.luma_depth)
+def _luma_bytes(sizes: FilmSizes) -> int:
+    return sizes.luma[0] * sizes.luma[1] * _sample_bytes(sizes.luma_depth)
 
 
-def _grey(sizes: FilmSizes) -> int:
+def _grey_bytes(sizes: FilmSizes) -> int:
     return sizes.grey[0] * sizes.grey[1] * FLOAT_BYTES
 
 
-def _chroma(sizes: FilmSizes) -> int:
-    """Cb and Cr."""
-    return 2 * sizes.chroma[0] * sizes.chroma[1] * _sample(sizes.encoded_depth)
+def _chroma_bytes(sizes: FilmSizes) -> int:
+    """Return the bytes of Cb and Cr together."""
+    return 2 * sizes.chroma[0] * sizes.chroma[1] * _sample_bytes(sizes.encoded_depth)
 
 
-def _sample(bit_depth: int) -> int:
+def _sample_bytes(bit_depth: int) -> int:
     return 1 if bit_depth <= 8 else 2
 
 
 def profile_film(report: Report, colorizer: Predictor) -> Profile | None:
-    """Where the time of the film went that ``report`` tells of; measures the machine, and counts operations.
+    """Measure the machine, count the operations of the network, and profile a finished film. Takes a second or two.
 
-    That takes a second or two, a part of it for loading what counts.
+    Args:
+        report: of the film.
+        colorizer: that the film was colored with.
 
-    None where nothing was left to be done for it.
+    Returns:
+        The profile; None if this run has written no frame.
     """
     if report.first_frame_seconds is None:
         return None
@@ -139,25 +150,34 @@ def profile_film(report: Report, colorizer: Predictor) -> Profile | None:
     operations, per_second, runs_on = None, None, None
     devices = {each.device: each for each in predictors_of(colorizer) if isinstance(each, Colorizer)}
     if devices:
-        member = next(iter(devices.values()))
-        operations = peaks.operations_of(member, report.sizes.grey)
-        per_second = len(devices) * peaks.operations_per_second(member.device, member.dtype, int8=member.int8)
-        runs_on = member.runs_on
-    machine = Peaks(bytes_per_second=peaks.bytes_per_second(), operations_per_second=per_second, operations_on=runs_on)
+        first = next(iter(devices.values()))
+        operations = roofline.count_operations(first, report.sizes.grey)
+        per_second = len(devices) * roofline.operations_per_second(first.device, first.dtype, int8=first.int8)
+        runs_on = first.runs_on
+    machine = MachineRates(
+        bytes_per_second=roofline.bytes_per_second(), operations_per_second=per_second, operations_on=runs_on
+    )
     return profile(report, operations, machine, peak_memory_bytes)
 
 
-def profile(report: Report, operations: int | None, machine: Peaks, peak_memory_bytes: int | None) -> Profile:
-    """The same, from what was measured. ``operations``: of the network for one picture.
+def profile(report: Report, operations: int | None, machine: MachineRates, peak_memory_bytes: int | None) -> Profile:
+    """Compute the profile of a film from measurements.
 
-    Raises ValueError where this run has written no frame.
+    Args:
+        report: of the film.
+        operations: of the network for one picture; None: unknown.
+        machine: peak rates.
+        peak_memory_bytes: of the process; None: unknown.
+
+    Raises:
+        ValueError: this run has written no frame.
     """
     frames = report.frames - report.frames_before
     if report.first_frame_seconds is None or frames < 1:
         raise ValueError(f"expected a film of which this run has written something, got {frames} frames")
     stages = []
     for time in report.stages:
-        floor_bytes = BYTES[time.name](report.sizes) if time.name in BYTES else None
+        floor_bytes = TRAFFIC[time.name](report.sizes) if time.name in TRAFFIC else None
         floor_operations = None
         if time.name == "generator" and operations is not None:
             floor_operations = operations * report.anchors / frames
@@ -169,8 +189,8 @@ def profile(report: Report, operations: int | None, machine: Peaks, peak_memory_
                 share=time.busy_seconds / report.seconds,
                 floor_bytes=floor_bytes,
                 floor_operations=floor_operations,
-                floor_ms=floor_ms(floor_bytes, floor_operations, machine),
-                gap=GAPS[time.name],
+                floor_ms=roofline_ms(floor_bytes, floor_operations, machine),
+                gap=OVERHEADS[time.name],
             )
         )
     return Profile(
@@ -185,8 +205,8 @@ def profile(report: Report, operations: int | None, machine: Peaks, peak_memory_
     )
 
 
-def floor_ms(floor_bytes: int | None, floor_operations: float | None, machine: Peaks) -> float | None:
-    """Milliseconds at the machine's best; None where neither is known."""
+def roofline_ms(floor_bytes: int | None, floor_operations: float | None, machine: MachineRates) -> float | None:
+    """Return the lower bound of a time in ms by the roofline model; None if neither bytes nor operations are known."""
     if floor_bytes is not None:
         return 1000 * floor_bytes / machine.bytes_per_second
     if floor_operations is not None and machine.operations_per_second is not None:
@@ -195,7 +215,7 @@ def floor_ms(floor_bytes: int | None, floor_operations: float | None, machine: P
 
 
 def peak_resident_bytes() -> int | None:
-    """The most memory that this process has had; None on Windows, which does not say."""
+    """Return the largest resident memory of this process; None on Windows, where it is unknown."""
     try:
         import resource
     except ImportError:
@@ -205,7 +225,7 @@ def peak_resident_bytes() -> int | None:
 
 
 def profile_json(profile: Profile) -> dict[str, Any]:
-    """The same for a script, with six significant digits: the fields of :class:`Profile` and those in them."""
+    """Convert a profile to dictionaries for JSON, with six significant digits."""
     return {key: _rounded(value) for key, value in asdict(profile).items()}
 
 

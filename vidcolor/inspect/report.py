@@ -1,15 +1,15 @@
-"""What ``vidcolor info`` knows of a file: what is in it, what will become of it, how long that takes.
+"""The report of ``vidcolor info``: the content of a file, what its colored version keeps, and how long coloring takes.
 
-As JSON (:func:`info_json`) it is one object. Keys are never left out, an unknown value is ``null``; times are seconds
-with three decimals, fractions are strings (``"30000/1001"``), names of colors are FFmpeg's.
+As JSON (:func:`info_json`) it is one object. All keys are always present, unknown values are ``null``; times are
+seconds with three decimals, fractions are strings (``"30000/1001"``), color properties have FFmpeg's names.
 
 ==============  ========================================================================================================
 ``kind``        ``film`` or ``picture``
-``path``        as it was given
+``path``        as the user gave it
 ``bytes``       of the file
 ``container``   film: the demuxer's name, as ffprobe says it
-``streams``     film: of each ``index``, ``kind``, ``codec``, ``language``, ``title``, ``colored`` (this is the one)
-``chapters``    film: how many
+``streams``     film: of each ``index``, ``kind``, ``codec``, ``language``, ``title``, ``colored`` (whether it is the
+one) ``chapters``    film: how many
 ``timing``      film: ``duration_seconds``, ``start_seconds``, ``time_base``, ``frame_rate``, ``constant_rate``,
                 ``frames``, ``counting`` (``counted``, ``announced`` by the header, ``estimated``)
 ``picture``     film: ``width``, ``height``, ``sample_aspect_ratio``, ``rotation``, ``pixel_format``, ``bit_depth``,
@@ -19,7 +19,7 @@ with three decimals, fractions are strings (``"30000/1001"``), names of colors a
 ``plan``        ``output``, ``refused`` (why, or ``null``), ``warnings``, and ``kept``, ``changed``, ``dropped``: of
                 each ``what`` and ``why``
 ``trial``       film: ``frames``, ``pieces``, ``whole_film``, ``seconds_per_frame``, ``bytes_per_frame``,
-                ``estimated_seconds``, ``estimated_bytes``, ``estimated_shots``; ``null`` where nothing was tried
+                ``estimated_seconds``, ``estimated_bytes``, ``estimated_shots``; ``null`` without a trial
 ``trial_failed``  film: why coloring the pieces did not work, or ``null``
 ==============  ========================================================================================================
 """
@@ -48,18 +48,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class FilmReport:
-    """All that is known of a film."""
+    """The report on a film."""
 
     info: FilmInfo
     plan: Rehearsal
     trial: Trial | None
     trial_failed: str | None
-    """Why coloring the pieces did not work; one line."""
+    """Why the trial failed, one line; None: it did not, or there was none."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PictureReport:
-    """All that is known of a photograph."""
+    """The report on a picture."""
 
     info: PictureFileInfo
     plan: Rehearsal
@@ -68,19 +68,19 @@ class PictureReport:
 def inspect_file(
     source: Path, dest: Path | None, *, options: ColorizeOptions, load: Callable[[], Predictor] | None
 ) -> FilmReport | PictureReport:
-    """Look into a file, try its output, and color a few pieces of it.
+    """Inspect a file, rehearse its output, and color a few pieces of it as a trial.
 
     Args:
         source: a film or a picture.
-        dest: where it would go; None: beside it, in the same kind of file if the default encoder fits into it.
-        options: how it would be colored.
-        load: makes the network, asked only if there is something to try; None: no trial.
+        dest: path of the output; None: a default name beside the source.
+        options: for coloring.
+        load: loads the network; called only if there is a trial. None: no trial.
 
     Raises:
         InputError: the file cannot be read, or holds no picture.
-        VidcolorError: whatever ``load`` raises.
+        VidcolorError: raised by ``load``.
     """
-    overwrite = options.overwrite or dest is None  # the name is only for show where none is given
+    overwrite = options.overwrite or dest is None  # the default name is only shown, never written
     if is_picture(source):
         info, plan = inspect_picture(source, dest or default_output(source), overwrite=overwrite)
         return PictureReport(info=info, plan=plan)
@@ -105,7 +105,7 @@ def _try(
 
 
 def info_json(report: FilmReport | PictureReport) -> dict[str, object]:
-    """The report as plain values; see the top of this file for the keys."""
+    """Convert a report to values that JSON can hold; the module docstring lists the keys."""
     if isinstance(report, PictureReport):
         facts = _plain(asdict(report.info))
         path, size = facts.pop("path"), facts.pop("bytes")
@@ -121,7 +121,7 @@ def info_json(report: FilmReport | PictureReport) -> dict[str, object]:
 
 
 def plan_json(plan: Rehearsal) -> dict[str, object]:
-    """A plan as plain values."""
+    """Convert a rehearsal to values that JSON can hold."""
     by_kind = {
         kind: [{"what": outcome.what, "why": outcome.why} for outcome in plan.outcomes if outcome.kind == kind]
         for kind in get_args(OutcomeKind)

@@ -1,6 +1,6 @@
-"""What this machine can do at its best: bytes moved and operations done in a second. And what a network asks of it.
+"""Measure the peak rates of this machine, bytes and operations per second, and count the operations of a network.
 
-Each peak is the best of a fifth of a second or so: other programs can only make it look lower.
+A rate is the best within about a fifth of a second, so load by other programs matters little.
 """
 
 from __future__ import annotations
@@ -19,25 +19,31 @@ from vidcolor.inference.colorizer import Colorizer
 from vidcolor.inference.layouts import NO_ACTIVATION
 from vidcolor.inference.quantized import Int8Linear
 
-COPIED_BYTES = 1 << 26  # more, there and back, than most processors' caches hold
+COPIED_BYTES = 1 << 26
+"""Size of the array that is copied: source and target exceed most processors' caches."""
 MEASURED_SECONDS = 0.2
-MATRIX_SIZES = {"cpu": 1024, "cuda": 8192, "mps": 4096}  # where larger ones are no faster
+"""Duration of one measurement."""
+MATRIX_SIZES = {"cpu": 1024, "cuda": 8192, "mps": 4096}
+"""Rows and columns of the matrices by device type; larger ones are no faster."""
 
 
 def bytes_per_second() -> float:
-    """Bytes that one core of this machine moves in a second, read and written, when it copies a large array."""
+    """Measure the memory bandwidth of one core: bytes read and written per second when it copies a large array."""
     source, target = np.ones(COPIED_BYTES, np.uint8), np.zeros(COPIED_BYTES, np.uint8)
-    return 2 * COPIED_BYTES / _best_seconds(lambda: np.copyto(target, source))
+    return 2 * COPIED_BYTES / _min_seconds(lambda: np.copyto(target, source))
 
 
 def operations_per_second(device: torch.device, dtype: torch.dtype, *, int8: bool = False) -> float:
-    """Multiplications and additions, each counted, that a product of matrices of ``dtype`` does in a second.
+    """Measure operations per second of a matrix product; a multiplication and an addition are two.
 
-    ``int8``: of 8-bit integers instead, as in :mod:`vidcolor.inference.quantized`.
+    Args:
+        device: that computes it.
+        dtype: of the matrices.
+        int8: whether to measure an int8 layer (:mod:`vidcolor.inference.quantized`) instead; on a CPU.
     """
     size = MATRIX_SIZES[device.type]
     with torch.inference_mode():
-        return 2 * size**3 / _best_seconds(_int8_product(size) if int8 else _product(size, device, dtype))
+        return 2 * size**3 / _min_seconds(_int8_product(size) if int8 else _product(size, device, dtype))
 
 
 def _product(size: int, device: torch.device, dtype: torch.dtype) -> Callable[[], object]:
@@ -57,7 +63,8 @@ def _int8_product(size: int) -> Callable[[], object]:
     return lambda: layer(rows)
 
 
-def _best_seconds(run: Callable[[], object]) -> float:
+def _min_seconds(run: Callable[[], object]) -> float:
+    """Repeat a call for :data:`MEASURED_SECONDS` and return the shortest time."""
     run()  # the first call builds the kernel
     until, best = time.perf_counter() + MEASURED_SECONDS, float("inf")
     while time.perf_counter() < until:
@@ -67,10 +74,11 @@ def _best_seconds(run: Callable[[], object]) -> float:
     return best
 
 
-def operations_of(colorizer: Colorizer, size: tuple[int, int]) -> int:
-    """Multiplications and additions, each counted, in the network for one picture of ``size`` = (width, height).
+def count_operations(colorizer: Colorizer, size: tuple[int, int]) -> int:
+    """Count the operations of a network for one picture of ``size`` = (width, height).
 
-    Those of convolutions, products of matrices and attention; what else there is, is less than a hundredth of them.
+    Multiplications and additions of convolutions, matrix products and attention are counted; all others together are
+    less than 1 % of these.
     """
     width, height = size
     with FlopCounterMode(display=False, custom_mapping=_packed_layers()) as counter:
@@ -79,7 +87,7 @@ def operations_of(colorizer: Colorizer, size: tuple[int, int]) -> int:
 
 
 def _packed_layers() -> dict[Any, Any]:
-    """How to count the layers of :mod:`vidcolor.inference.packing`, which torch does not know how to."""
+    """Return functions that count the operations of packed layers, which torch cannot count."""
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return {}
 

@@ -25,7 +25,7 @@ from vidcolor.media.sources import SequenceSource
 from vidcolor.media.timestamps import CountedTimes, OwnTimes, Times
 from vidcolor.options import EncodeOptions
 from vidcolor.stills.reader import SourcePicture
-from vidcolor.stills.writer import DEEP, ENCODERS, write_picture
+from vidcolor.stills.writer import DEEP, PICTURE_ENCODERS, write_picture
 
 FIRST_NUMBER = 1  # of a film's pictures, as in ffmpeg
 INTERLACED = "the film is interlaced: each picture holds two moments; --deinterlace makes whole ones"
@@ -107,8 +107,8 @@ class SequenceWriter:
 
     def _check(self, options: EncodeOptions) -> None:
         path, source = self._pattern.path, self._like.source
-        if path.suffix.lower() not in ENCODERS:
-            known = ", ".join(ENCODERS)
+        if path.suffix.lower() not in PICTURE_ENCODERS:
+            known = ", ".join(PICTURE_ENCODERS)
             raise OutputError(f"{path}: pictures cannot be written as '{path.suffix}'; choose one of {known}")
         if options != EncodeOptions():
             raise OptionError(f"{path}: pictures take no options of films' encoders; leave --codec and its like out")

@@ -1,1 +1,1 @@
-"""Photographs in and out: reading, writing and color profiles."""
+"""Read and write pictures, and convert their ICC profiles."""

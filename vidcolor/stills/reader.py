@@ -1,6 +1,6 @@
-"""Reading a photograph: upright, in sRGB, as the grey levels that it shows, or its colors.
+"""Read a picture, upright and in sRGB, as grey levels or as colors.
 
-Pillow reads everything, except that it cuts color pictures of 16 bits down to 8: those are decoded by OpenCV.
+Pictures are decoded by Pillow, except for color pictures of 16 bits, which Pillow reduces to 8: OpenCV decodes these.
 """
 
 from __future__ import annotations
@@ -28,64 +28,76 @@ from vidcolor.stills import icc
 Rgb = npt.NDArray[np.uint8]
 """R'G'B' (H, W, 3)."""
 
-MAX_PIXELS = 500_000_000
-"""Larger pictures are refused. Pillow's own limit, 179 million, is less than a large-format scan has; this one still
-bounds what a small hostile file can make of memory (2 GB of grey levels)."""
+MAX_PICTURE_PIXELS = 500_000_000
+"""Pixels above which a picture is refused, to bound the memory that a malicious file can take (2 GB of grey levels).
+
+Pillow's own limit, 179 million, is too small for scans of large-format film.
+"""
 BAND_PIXELS = 1 << 20
-"""As many are converted at a time."""
+"""Pixels that are converted at a time."""
 
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TGA", "TIFF", "WEBP")
-"""What is read, by Pillow's names. Its other decoders stay shut: they are rare, and that of EPS runs a program."""
-DAMAGED = (
-    OSError, SyntaxError, ValueError, KeyError, IndexError, EOFError, struct.error, OverflowError, RuntimeError,
+"""Formats that are read, by Pillow's names; its other decoders are disabled: they are rare, and EPS runs a program."""
+DECODE_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    KeyError,
+    IndexError,
+    EOFError,
+    struct.error,
+    OverflowError,
+    RuntimeError,
     TypeError,
-)  # fmt: skip
-"""What Pillow's decoders raise on files that are cut short or garbled; RuntimeError is that of AVIF's, and TypeError
-that of a TIFF whose dimensions are missing or no whole numbers."""
+)
+"""What Pillow's decoders raise for damaged files: RuntimeError for AVIF, TypeError for TIFF without valid sizes."""
 STORAGE_TAGS = frozenset((*range(254, 267), 273, *range(277, 282), 284, *range(288, 293), 301, *range(317, 326), 330))
 STORAGE_TAGS |= {*range(332, 348), *range(512, 533), 700, 33723, 34377, 34675}
-"""Tags of a TIFF's directory that say how this file stores its picture (TIFF 6.0), or hold XMP, IPTC, Photoshop or ICC
-blocks: they do not describe another file."""
-SIDEWAYS = (5, 6, 7, 8)
-"""EXIF orientations of pictures that are stored lying down."""
+"""Tags of a TIFF that describe how this file stores its picture (TIFF 6.0) or hold XMP, IPTC, Photoshop or ICC blocks.
 
-_pillow_settings = threading.Lock()  # warning filters and the pixel limit belong to the whole process
+They are not copied to the output.
+"""
+SIDEWAYS = (5, 6, 7, 8)
+"""EXIF orientations with width and height exchanged."""
+
+_pillow_settings = threading.Lock()  # warning filters and the pixel limit are global
 
 
 @dataclass(frozen=True, kw_only=True)
 class SourcePicture:
-    """A photograph as vidcolor sees it, and what has to come back with its colors. Upright."""
+    """A decoded picture, upright, and the metadata that its colored version keeps."""
 
     path: Path
     grey: FloatArray
-    """(H, W) in [0, 1]: the gamma-encoded BT.601 luma of its sRGB values. Never written to."""
+    """(H, W) in [0, 1]: the gamma-encoded BT.601 luma of its sRGB values. Read-only by convention."""
     bit_depth: int
-    """8 or 16, of one channel in the file; less than 8 counts as 8."""
+    """Bits per channel in the file, 8 or 16; fewer than 8 count as 8."""
     alpha: Plane | None
-    """(H, W) code values, uint8 or uint16 as ``bit_depth`` says; None where every pixel is opaque by format."""
+    """(H, W) code values, uint8 or uint16 by ``bit_depth``; None: the picture has no alpha."""
     exif: bytes | None
-    """Without orientation and thumbnail, starting with ``Exif``; None where there is none."""
+    """EXIF data without orientation and thumbnail, starting with ``Exif``; None: there is none."""
     dpi: tuple[float, float] | None
-    """Pixels per inch, across and down."""
+    """Pixels per inch, horizontally and vertically; None: unknown."""
 
 
 def read_picture(path: Path) -> SourcePicture:
-    """Read a photograph.
+    """Read a picture.
 
-    Color in the source is dropped: a sepia print, a toned scan and a color photograph all count as the gamma-encoded
-    BT.601 luma of their sRGB values, ``0.299 R' + 0.587 G' + 0.114 B'``. In a JPEG that is sRGB this is the stored
-    Y plane, and it is taken from there without a detour. Color profiles are converted to sRGB first; without a profile
-    a picture is taken as sRGB. The EXIF orientation is applied. XMP and IPTC blocks are not kept.
+    Color is dropped: sepia prints and color photographs alike are reduced to the gamma-encoded BT.601 luma of their
+    sRGB values, ``0.299 R' + 0.587 G' + 0.114 B'``, which in a JPEG in sRGB is the stored Y plane. ICC profiles are
+    converted to sRGB; without a profile the picture is assumed to be sRGB. The EXIF orientation is applied. XMP and
+    IPTC blocks are dropped.
 
-    Raises :class:`InputError` where the file is missing, damaged, no picture, larger than :data:`MAX_PIXELS`, holds
-    several pictures (an animation, pages), or has samples of 32 bits.
+    Raises:
+        InputError: the file is missing, damaged, not a picture, larger than :data:`MAX_PICTURE_PIXELS`, has several
+            pictures (an animation, pages) or samples of 32 bits.
     """
     data = _read_bytes(path)
     try:
-        with _patient_pillow(), _open(path, data) as image:
+        with _pillow_without_limits(), _open(path, data) as image:
             profile = image.info.get("icc_profile")
             if image.format in ("JPEG", "MPO") and image.mode == "RGB" and (not profile or icc.is_srgb(profile)):
-                image.draft("L", image.size)  # the decoder hands over the Y plane as it is stored
+                image.draft("L", image.size)  # the decoder returns the stored Y plane
             image.load()
             deep = _deep_samples(path, image, data)
             grey, alpha = _shallow_grey(image, profile) if deep is None else _deep_grey(*deep, profile)
@@ -93,7 +105,7 @@ def read_picture(path: Path) -> SourcePicture:
             dpi = _dpi(image)
     except icc.UnsupportedProfileError as exc:
         raise InputError(f"{path}: {exc}; convert it to sRGB, or to 8 bits, first") from exc
-    except DAMAGED as exc:
+    except DECODE_ERRORS as exc:
         raise InputError(f"{path}: cannot be decoded as a picture ({one_line(exc)}); is the file whole?") from exc
     return SourcePicture(
         path=path,
@@ -122,42 +134,46 @@ def read_rgb(data: bytes, name: Path | str) -> Rgb:
         InputError: as :func:`read_picture`.
     """
     try:
-        with _patient_pillow():
+        with _pillow_without_limits():
             image = _open(name, data)
         with image:
             image.load()
             profile = image.info.get("icc_profile")
             deep = _deep_samples(name, image, data)
             levels = _shallow_rgb(image, profile) if deep is None else _deep_rgb(deep[0], profile)
-            with _patient_pillow():
+            with _pillow_without_limits():
                 orientation, _ = _orientation_and_exif(image)
     except icc.UnsupportedProfileError as exc:
         raise InputError(f"{name}: {exc}; convert it to sRGB, or to 8 bits, first") from exc
-    except DAMAGED as exc:
+    except DECODE_ERRORS as exc:
         raise InputError(f"{name}: cannot be decoded as a picture ({one_line(exc)}); is the file whole?") from exc
     return np.ascontiguousarray(_upright(levels, orientation))
 
 
 @dataclass(frozen=True, kw_only=True)
 class PictureHeader:
-    """What a picture file says about itself; as stored, before it is turned upright."""
+    """The header of a picture file, before the EXIF orientation is applied."""
 
     format: str
     """Pillow's name: ``JPEG``, ``PNG``, ``TIFF``."""
     mode: str
-    """Pillow's mode: ``L``, ``RGB``, ``P``, ``CMYK``; color of 16 bits shows as ``RGB``."""
+    """Pillow's mode: ``L``, ``RGB``, ``P``, ``CMYK``; color of 16 bits is ``RGB`` too."""
     width: int
     height: int
     orientation: int
     """1 to 8, EXIF 2.32; 1 is upright."""
     profile: bytes | None
-    """The color profile."""
+    """The ICC profile; None: there is none."""
     unread: tuple[str, ...]
-    """Blocks that :func:`read_picture` passes over: XMP, IPTC."""
+    """Metadata that :func:`read_picture` drops: XMP, IPTC."""
 
 
 def read_header(path: Path) -> PictureHeader:
-    """Read what stands before the pixels; raises :class:`InputError` as :func:`read_picture` does."""
+    """Read the header without decoding pixels.
+
+    Raises:
+        InputError: as for :func:`read_picture`.
+    """
     try:
         with _open(path, _read_bytes(path)) as image:
             width, height = image.size
@@ -170,13 +186,14 @@ def read_header(path: Path) -> PictureHeader:
                 height=height,
                 orientation=_orientation_and_exif(image)[0],
                 profile=image.info.get("icc_profile") or None,
-                unread=tuple(name for name, there in blocks.items() if there),
+                unread=tuple(name for name, exists in blocks.items() if exists),
             )
-    except DAMAGED as exc:
+    except DECODE_ERRORS as exc:
         raise InputError(f"{path}: cannot be decoded as a picture ({one_line(exc)}); is the file whole?") from exc
 
 
 def _read_bytes(path: Path) -> bytes:
+    """Read a file; raise InputError if it cannot be read or is empty."""
     try:
         data = path.read_bytes()
     except OSError as exc:
@@ -187,8 +204,8 @@ def _read_bytes(path: Path) -> bytes:
 
 
 @contextmanager
-def _patient_pillow() -> Iterator[None]:
-    """Pillow without its warnings (they are about metadata) and without its pixel limit (:data:`MAX_PIXELS` holds)."""
+def _pillow_without_limits() -> Iterator[None]:
+    """Disable Pillow's warnings, which concern metadata, and its limit of pixels within the context."""
     with _pillow_settings, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
@@ -199,22 +216,24 @@ def _patient_pillow() -> Iterator[None]:
 
 
 def _open(path: Path | str, data: bytes) -> ImageFile.ImageFile:
-    """Parse the header and refuse what is not one picture of a sensible size; nothing is decoded yet."""
+    """Parse the header; raise InputError unless it is a single picture of at most :data:`MAX_PICTURE_PIXELS`."""
     try:
         image = Image.open(BytesIO(data), formats=FORMATS)
         pages = _count_pages(image)
     except UnidentifiedImageError as exc:
         raise InputError(f"{path}: is not a picture that can be read; expected JPEG, PNG, WebP, TIFF or BMP") from exc
-    if image.width * image.height > MAX_PIXELS:
+    if image.width * image.height > MAX_PICTURE_PIXELS:
         size = f"{image.width}×{image.height}"
-        raise InputError(f"{path}: {size} pixels are more than the {MAX_PIXELS:,} that are read; make it smaller")
+        raise InputError(
+            f"{path}: {size} pixels are more than the {MAX_PICTURE_PIXELS:,} that are read; make it smaller"
+        )
     if pages > 1:
         raise InputError(f"{path}: holds {pages} pictures, expected one; split it, or make an animation a film first")
     return image
 
 
 def _count_pages(image: ImageFile.ImageFile) -> int:
-    """Pictures of equal standing in the file: neither a JPEG's previews (MPO) nor a TIFF's reduced copies count."""
+    """Count the pictures in a file, without the previews of a JPEG (MPO) and the reduced copies of a TIFF."""
     frames = getattr(image, "n_frames", 1)
     if image.format == "MPO" or frames == 1:
         return 1
@@ -229,7 +248,7 @@ def _count_pages(image: ImageFile.ImageFile) -> int:
 
 
 def _deep_samples(path: Path | str, image: Image.Image, data: bytes) -> tuple[Plane, Plane | None] | None:
-    """The samples of a picture of 16 bits, (H, W) or (H, W, 3) in R, G, B, and its alpha; None for fewer bits."""
+    """Return samples, (H, W) or (H, W, 3), R, G, B, and alpha of a picture of 16 bits; None for fewer bits."""
     if image.mode.startswith("I;16"):
         return _deep_grey_samples(image)
     if image.mode == "I" and image.format == "PPM":  # a PGM of more than 8 bits, scaled to 16
@@ -248,16 +267,17 @@ def _deep_samples(path: Path | str, image: Image.Image, data: bytes) -> tuple[Pl
 
 
 def _deep_grey_samples(image: Image.Image) -> tuple[Plane, Plane | None]:
+    """Return the samples of a grey picture of 16 bits, (H, W), and its alpha."""
     samples = np.asarray(image).astype(np.uint16)
     if image.format == "TIFF" and image.getexif().get(Base.PhotometricInterpretation) == 0:
-        samples = 65535 - samples  # white is zero; Pillow turns only pictures of 8 bits over
+        samples = 65535 - samples  # 0 is white; Pillow inverts pictures of 8 bits only
     if "transparency" not in image.info:
         return samples, None
     return samples, np.where(samples == image.info["transparency"], 0, 65535).astype(np.uint16)
 
 
 def _is_deep_color(image: Image.Image, data: bytes) -> bool:
-    """Whether the file holds 16 bits a channel in more than one channel, which Pillow has cut down to 8."""
+    """Return whether the file has several channels of 16 bits, which Pillow reduces to 8."""
     if image.format == "PNG":
         return data[24] == 16  # the bit depth in IHDR, always the first chunk
     if image.format == "TIFF" and image.mode in ("RGB", "RGBA"):
@@ -267,17 +287,19 @@ def _is_deep_color(image: Image.Image, data: bytes) -> bool:
 
 
 def _chunks_fit(png: bytes) -> bool:
-    """Whether every chunk ends within the file. OpenCV takes as much memory as a chunk says that it has."""
-    place = 8
-    while place + 12 <= len(png):
-        length, name = struct.unpack_from(">I4s", png, place)
-        place += 12 + int(length)
+    """Return whether all chunks end within the file; OpenCV allocates the length that a chunk claims."""
+    position = 8
+    while position + 12 <= len(png):
+        length, name = struct.unpack_from(">I4s", png, position)
+        position += 12 + int(length)
         if name == b"IEND":
             break
-    return place <= len(png)
+    return position <= len(png)
 
 
 def _deep_grey(samples: Plane, alpha: Plane | None, profile: bytes | None) -> tuple[FloatArray, Plane | None]:
+    """Convert samples of 16 bits to grey levels; alpha is returned as it is."""
+
     def luma(top: int, bottom: int) -> FloatArray:
         return _luma(_deep_srgb(samples[top:bottom], profile))
 
@@ -300,7 +322,7 @@ def _deep_srgb(samples: Plane, profile: bytes | None) -> FloatArray:
 
 
 def _by_bands(height: int, width: int, luma: Callable[[int, int], FloatArray]) -> FloatArray:
-    """Grey levels (H, W) from those of the rows from top to bottom: colors in floating point take much memory."""
+    """Compute grey levels (H, W) in bands of rows by ``luma(top, bottom)``, to limit the memory of colors in float."""
     grey = np.empty((height, width), np.float32)
     rows = max(1, BAND_PIXELS // width)
     for top in range(0, height, rows):
@@ -310,7 +332,7 @@ def _by_bands(height: int, width: int, luma: Callable[[int, int], FloatArray]) -
 
 
 def _shallow_grey(image: Image.Image, profile: bytes | None) -> tuple[FloatArray, Plane | None]:
-    """Grey levels and alpha of a picture of up to 8 bits a channel."""
+    """Return grey levels and alpha of a picture of up to 8 bits per channel."""
     image, alpha = _split_alpha(image)
     image = _shallow_srgb(image, profile)
     width, height = image.size
@@ -338,6 +360,7 @@ def _shallow_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
 
 
 def _split_alpha(image: Image.Image) -> tuple[Image.Image, Plane | None]:
+    """Split a picture into one without alpha and its alpha, None if it has none."""
     if image.mode in ("LA", "La") or (image.mode in ("1", "L") and "transparency" in image.info):
         grey, alpha = image.convert("LA").split()
         return grey, np.asarray(alpha)
@@ -348,14 +371,14 @@ def _split_alpha(image: Image.Image) -> tuple[Image.Image, Plane | None]:
 
 
 def _luma(levels: FloatArray) -> FloatArray:
-    """BT.601 luma of gamma-encoded R, G, B (H, W, 3); grey levels (H, W) are their own."""
+    """Compute the BT.601 luma of gamma-encoded R, G, B (H, W, 3); grey (H, W) is returned as it is."""
     return levels if levels.ndim == 2 else np.asarray(cv2.cvtColor(levels, cv2.COLOR_RGB2GRAY), np.float32)
 
 
 def _orientation_and_exif(image: Image.Image) -> tuple[int, bytes | None]:
-    """The orientation (1 to 8, EXIF 2.32), and what EXIF says that holds for another file, upright and in sRGB.
+    """Return the orientation (1 to 8, EXIF 2.32) and the EXIF data for the output, which is upright and in sRGB.
 
-    EXIF that cannot be parsed, or not be written again, counts as none.
+    EXIF data that cannot be parsed or written again is treated as missing.
     """
     try:
         exif = image.getexif()
@@ -368,18 +391,19 @@ def _orientation_and_exif(image: Image.Image) -> tuple[int, bytes | None]:
             if content:
                 kept[ifd] = content
         return orientation, kept.tobytes() if kept else None
-    except (*DAMAGED, AttributeError):  # the latter where a text is a number
+    except (*DECODE_ERRORS, AttributeError):  # AttributeError: a number in place of a text
         return 1, None
 
 
 def _corrected(details: dict[int, Any], image: Image.Image, *, sideways: bool) -> dict[int, Any]:
-    """The Exif directory with the color space and the size that the output will have, where it names them."""
+    """Return the Exif directory with color space and size of the output, where they are present."""
     width, height = image.size[::-1] if sideways else image.size
     truth: dict[int, Any] = {Base.ColorSpace: 1, Base.ExifImageWidth: width, Base.ExifImageHeight: height}
     return {tag: truth.get(tag, value) for tag, value in details.items()}
 
 
 def _dpi(image: Image.Image) -> tuple[float, float] | None:
+    """Return the resolution, None if it is missing or not positive."""
     across, down = (float(value) for value in image.info.get("dpi", (0, 0)))
     return (across, down) if across > 0 and down > 0 else None
 

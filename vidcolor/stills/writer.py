@@ -1,7 +1,7 @@
-"""Writing a photograph: sRGB with its profile inside, whole or not at all.
+"""Write pictures atomically, in sRGB with an embedded profile.
 
-Pillow has no color pictures of 16 bits. Those are written here: PNG by OpenCV, with the chunks that it does not know
-put in; TIFF, of 8 bits too, as one of Pillow's directories before pixels packed here, so both keep the same.
+Pillow cannot write color pictures of 16 bits. PNG of 16 bits is encoded by OpenCV, and metadata chunks are inserted.
+TIFF of 8 and 16 bits is written as a directory by Pillow and pixels that are packed here.
 """
 
 from __future__ import annotations
@@ -26,48 +26,69 @@ from vidcolor.stills import icc
 from vidcolor.stills.reader import SourcePicture
 
 Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
-Encoder = Callable[[BinaryIO, Samples, SourcePicture], None]
+"""(H, W, 3) R, G, B or (H, W, 4) with alpha, code values."""
+PictureEncoder = Callable[[BinaryIO, Samples, SourcePicture], None]
+"""Writes samples, with the metadata of a source picture, to a file."""
 
 JPEG_QUALITY = 95
 WEBP_QUALITY = 95
-AVIF_QUALITY = 90  # Pillow's scale; about as close as JPEG at 95
+AVIF_QUALITY = 90
+"""On Pillow's scale; the error is about that of JPEG at 95."""
 
 
 def check_output(dest: Path, source: Path, *, overwrite: bool) -> None:
-    """Raise :class:`OutputError` where :func:`write_picture` could not write ``dest``, before any work is done."""
-    if dest.suffix.lower() not in ENCODERS:
-        raise OutputError(f"{dest}: pictures cannot be written as '{dest.suffix}'; choose one of {', '.join(ENCODERS)}")
+    """Check, before any work is done, that a picture can be written to ``dest``.
+
+    Raises:
+        OutputError: the suffix is not of a format that is written, or see
+            :func:`vidcolor.files.paths.check_destination`.
+    """
+    if dest.suffix.lower() not in PICTURE_ENCODERS:
+        raise OutputError(
+            f"{dest}: pictures cannot be written as '{dest.suffix}'; choose one of {', '.join(PICTURE_ENCODERS)}"
+        )
     check_destination(dest, source=source, overwrite=overwrite)
 
 
 def write_picture(path: Path, rgb: FloatArray, like: SourcePicture, *, overwrite: bool = False) -> None:
-    """Write R'G'B' (H, W, 3), sRGB in [0, 1], in the format that the suffix of ``path`` names.
+    """Write a picture in the format of the suffix of ``path``.
 
-    EXIF, resolution and alpha come from ``like``. 16 bits in give 16 bits out in PNG and TIFF, the others hold 8. JPEG
-    has quality 95 and AVIF 90, both without chroma subsampling; WebP has 95; PNG, TIFF and BMP are lossless. The file
-    appears under its name only when it is whole.
+    JPEG (quality 95) and AVIF (90) are written without chroma subsampling, WebP with quality 95; PNG, TIFF and BMP are
+    lossless. The file appears under its name when it is complete.
 
-    Raises :class:`OutputError` where the suffix names no such format, or the file exists (without ``overwrite``), is
-    the input itself, cannot be written, or cannot hold the transparency of ``like``.
+    Args:
+        path: of the output.
+        rgb: sRGB, (H, W, 3) in [0, 1].
+        like: the source: its EXIF data, resolution and alpha are copied; if it has 16 bits, PNG and TIFF get 16 bits
+            too.
+        overwrite: whether an existing file is replaced.
+
+    Raises:
+        OutputError: the format is not supported or has no alpha although ``like`` is transparent; the file exists, is
+            the source itself or cannot be written.
     """
     check_output(path, like.path, overwrite=overwrite)
     check_transparency(path, like)
     suffix = path.suffix.lower()
     deep = like.bit_depth == 16 and suffix in DEEP
     with atomic_file(path, overwrite=overwrite) as part, part.open("wb") as handle:
-        ENCODERS[suffix](handle, _quantise(rgb, like, deep=deep, opaque=suffix in OPAQUE), like)
+        PICTURE_ENCODERS[suffix](handle, _quantize(rgb, like, deep=deep, opaque=suffix in OPAQUE), like)
 
 
 def check_transparency(path: Path, like: SourcePicture) -> None:
-    """Raise :class:`OutputError` where the suffix names a format that cannot hold the transparency of ``like``."""
+    """Check that the format of a suffix has alpha if ``like`` is transparent.
+
+    Raises:
+        OutputError: it has not.
+    """
     suffix = path.suffix.lower()
     if suffix in OPAQUE and like.alpha is not None and int(like.alpha.min()) < 2**like.bit_depth - 1:
         source = like.path.name
         raise OutputError(f"{path}: '{suffix}' holds no transparency, which {source} has; write .png, .tiff or .webp")
 
 
-def _quantise(rgb: FloatArray, like: SourcePicture, *, deep: bool, opaque: bool) -> Samples:
-    """(H, W, 3) or, with alpha, (H, W, 4), in code values of the output's depth."""
+def _quantize(rgb: FloatArray, like: SourcePicture, *, deep: bool, opaque: bool) -> Samples:
+    """Convert R'G'B' in [0, 1] to code values of 16 (``deep``) or 8 bits, with alpha unless ``opaque``."""
     levels = np.rint(rgb.clip(0, 1) * np.float32(65535 if deep else 255))
     if like.alpha is not None and not opaque:
         shallower = like.bit_depth == 16 and not deep
@@ -76,7 +97,7 @@ def _quantise(rgb: FloatArray, like: SourcePicture, *, deep: bool, opaque: bool)
 
 
 def _metadata(like: SourcePicture) -> dict[str, Any]:
-    """What Pillow's encoders take as keywords."""
+    """Return profile, EXIF data and resolution as keyword arguments of Pillow's encoders."""
     kept: dict[str, Any] = {"icc_profile": icc.srgb_profile()}
     if like.exif:
         kept["exif"] = like.exif
@@ -110,10 +131,11 @@ def _write_png(handle: BinaryIO, samples: Samples, like: SourcePicture) -> None:
 
 
 def _write_deep_png(handle: BinaryIO, samples: Samples, like: SourcePicture) -> None:
+    """Write a PNG of 16 bits: encoded by OpenCV, with chunks for profile, resolution and EXIF data."""
     order = cv2.COLOR_RGB2BGR if samples.shape[2] == 3 else cv2.COLOR_RGBA2BGRA
     _, encoded = cv2.imencode(".png", cv2.cvtColor(samples, order))
     data = encoded.tobytes()
-    after_header = 8 + 25  # signature and IHDR; the chunks that follow must come before the picture's
+    after_header = 8 + 25  # signature and IHDR; metadata must come before the pixels
     handle.write(data[:after_header])
     handle.write(_png_chunk(b"iCCP", b"sRGB\0\0" + zlib.compress(icc.srgb_profile())))
     if like.dpi:
@@ -129,10 +151,10 @@ def _png_chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def _write_tiff(handle: BinaryIO, samples: Samples, like: SourcePicture) -> None:
-    """TIFF 6.0: one directory, then one strip of Deflate with horizontal differencing."""
+    """Write a TIFF 6.0 file: one directory, then one strip of Deflate with horizontal differencing."""
     height, width, channels = samples.shape
     differences = samples.copy()
-    differences[:, 1:] -= samples[:, :-1]  # wraps around, as it must
+    differences[:, 1:] -= samples[:, :-1]  # modulo 2^bits, as the format defines
     strip = zlib.compress(differences.astype(samples.dtype.newbyteorder("<"), copy=False).tobytes())
     directory = _tiff_description(like)
     for tag, value in {
@@ -141,14 +163,14 @@ def _write_tiff(handle: BinaryIO, samples: Samples, like: SourcePicture) -> None
         Base.BitsPerSample: (8 * samples.itemsize,) * channels,
         Base.Compression: 8,  # Deflate
         Base.PhotometricInterpretation: 2,  # RGB
-        Base.StripOffsets: 0,  # Pillow moves it behind the directory
+        Base.StripOffsets: 0,  # Pillow sets it to the end of the directory
         Base.SamplesPerPixel: channels,
         Base.RowsPerStrip: height,
         Base.StripByteCounts: len(strip),
-        Base.PlanarConfiguration: 1,  # R, G, B side by side
+        Base.PlanarConfiguration: 1,  # interleaved channels
         Base.Predictor: 2,  # horizontal differencing
         Base.InterColorProfile: icc.srgb_profile(),
-        **({Base.ExtraSamples: 2} if channels == 4 else {}),  # alpha that is not multiplied into the color
+        **({Base.ExtraSamples: 2} if channels == 4 else {}),  # unassociated alpha
     }.items():
         directory[tag] = value
     directory.save(handle)
@@ -156,7 +178,7 @@ def _write_tiff(handle: BinaryIO, samples: Samples, like: SourcePicture) -> None
 
 
 def _tiff_description(like: SourcePicture) -> TiffImagePlugin.ImageFileDirectory_v2:
-    """A directory with the tags that do not depend on how the pixels are stored."""
+    """Return a directory with the EXIF data and the resolution of the source."""
     directory = TiffImagePlugin.ImageFileDirectory_v2()
     if like.exif:
         exif = Image.Exif()
@@ -169,7 +191,7 @@ def _tiff_description(like: SourcePicture) -> TiffImagePlugin.ImageFileDirectory
     return directory
 
 
-ENCODERS: Mapping[str, Encoder] = {
+PICTURE_ENCODERS: Mapping[str, PictureEncoder] = {
     ".jpg": _write_jpeg,
     ".jpeg": _write_jpeg,
     ".jpe": _write_jpeg,
@@ -180,8 +202,8 @@ ENCODERS: Mapping[str, Encoder] = {
     ".tiff": _write_tiff,
     ".bmp": _write_bmp,
 } | ({".avif": _write_avif} if features.check("avif") else {})
-"""By suffix, in lower case."""
+"""Lower-case suffix to encoder."""
 OPAQUE = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".bmp"))
-"""Formats without alpha."""
+"""Suffixes of formats without alpha."""
 DEEP = frozenset((".png", ".tif", ".tiff"))
-"""Formats of 16 bits."""
+"""Suffixes of formats that are written with 16 bits."""
