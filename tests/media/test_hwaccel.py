@@ -29,14 +29,14 @@ from vidcolor.media import probe
 from vidcolor.media.decoding import decode
 from vidcolor.media.hwaccel import UnacceleratedError, find_device, open_on_device
 from vidcolor.media.items import Item
-from vidcolor.media.pixel_formats import PLANAR_KIN, plane_view
+from vidcolor.media.pixel_formats import PLANAR_FORMS, plane_view
 from vidcolor.media.reader import FilmFacts, OpenFilm, PictureItem, VideoReader, start_reading
 from vidcolor.options import ColorizeOptions
 from vidcolor.pipeline import colorize_video
 from vidcolor.progress import Report
 from vidcolor.resume.identity import Identity
 
-SEMI_PLANAR = {planar: name for name, planar in PLANAR_KIN.items()}
+SEMI_PLANAR = {planar: name for name, planar in PLANAR_FORMS.items()}
 
 
 class Chip:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vidcolor.media.pixel_formats import (
-    PLANAR_KIN,
+    PLANAR_FORMS,
     PlanarFormat,
     as_planar,
     fill,
@@ -89,11 +89,11 @@ def semi_planar_frame(planar: av.VideoFrame, name: str) -> av.VideoFrame:
     return frame
 
 
-@pytest.mark.parametrize("name", PLANAR_KIN)
+@pytest.mark.parametrize("name", PLANAR_FORMS)
 @pytest.mark.parametrize("size", [(37, 22), (64, 48), (5, 3)])
 def test_what_hardware_gives(name: str, size: tuple[int, int]) -> None:
     """Semi-planar pictures: the luma, and all planes where they are rearranged, are those that were put in."""
-    planar = random_frame(PLANAR_KIN[name], av.VideoFormat(name).components[0].bits, size=size)
+    planar = random_frame(PLANAR_FORMS[name], av.VideoFormat(name).components[0].bits, size=size)
     bits = planar.format.components[0].bits
     frame = semi_planar_frame(planar, name)
     layout = luma_layout(frame.format)
@@ -108,15 +108,15 @@ def test_what_hardware_gives(name: str, size: tuple[int, int]) -> None:
     assert as_planar(planar) is planar
 
 
-@pytest.mark.parametrize("name", [*PLANAR_KIN, "yuv420p", "yuv422p10le"])
+@pytest.mark.parametrize("name", [*PLANAR_FORMS, "yuv420p", "yuv422p10le"])
 @pytest.mark.parametrize("size", [(37, 22), (64, 48), (5, 3)])
 def test_what_encoders_get(name: str, size: tuple[int, int]) -> None:
     """Three planes in one frame of any of these formats: nothing is lost, nor written beside its place."""
     bits = av.VideoFormat(name).components[0].bits
-    planar = random_frame(PLANAR_KIN.get(name, name), bits, size=size)
+    planar = random_frame(PLANAR_FORMS.get(name, name), bits, size=size)
     filled = av.VideoFrame(*size, name)
     fill(filled, tuple(plane_view(plane, bits) for plane in planar.planes), bits)
-    expected = semi_planar_frame(planar, name) if name in PLANAR_KIN else planar
+    expected = semi_planar_frame(planar, name) if name in PLANAR_FORMS else planar
     assert filled.format.name == expected.format.name
     for found, wanted in zip(as_planar(filled).planes, as_planar(expected).planes, strict=True):
         np.testing.assert_array_equal(plane_view(found, bits), plane_view(wanted, bits))

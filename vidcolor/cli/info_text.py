@@ -11,7 +11,7 @@ from rich.filesize import decimal
 from vidcolor.media.outcomes import OutcomeKind, Rehearsal
 
 if TYPE_CHECKING:
-    from vidcolor.inspect.estimate import Trial
+    from vidcolor.inspect.estimate import Estimate
     from vidcolor.inspect.film import FilmInfo, PictureInfo, StreamInfo, Timing
     from vidcolor.inspect.picture import PictureFileInfo
     from vidcolor.inspect.report import FilmReport, PictureReport
@@ -95,7 +95,7 @@ def _plan(plan: Rehearsal) -> Iterator[Row]:
                 label = ""
 
 
-def _trial(trial: Trial) -> Iterator[Row]:
+def _trial(trial: Estimate) -> Iterator[Row]:
     pieces = "one piece" if trial.pieces == 1 else f"{trial.pieces} pieces"
     yield "tried", f"{trial.frames} frames, {'the whole film' if trial.whole_film else f'in {pieces}'}"
     speed = f"{1 / trial.seconds_per_frame:.3g} frames a second"
@@ -106,7 +106,7 @@ def _trial(trial: Trial) -> Iterator[Row]:
     yield "shots", _shots(trial)
 
 
-def _shots(trial: Trial) -> str:
+def _shots(trial: Estimate) -> str:
     if trial.estimated_shots is None:
         return f"unknown: no cut in the {trial.frames} frames tried"
     return str(trial.estimated_shots) if trial.whole_film else f"about {trial.estimated_shots}"

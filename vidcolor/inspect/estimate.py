@@ -1,14 +1,16 @@
-"""How long a film will take and how large it will get, from coloring a few short pieces of it.
+"""Estimate how long a film takes and how large its output gets, by coloring a few short pieces of it.
 
-The pieces go through the very pipeline that colors films, into a file in the user's temporary folder. A film that is
-no longer than the pieces is tried as a whole.
+The pieces go through the pipeline that colors films, into a temporary file. A film that is no longer than the pieces is
+colored as a whole.
 
-Time: seconds of wall-clock per frame, the whole way, without loading the network. It errs on the slow side: filling and
-emptying the pipeline counts more in a short run. Size: the picture's packets and the other streams' packets, by the
-frame. Key frames are many times larger than others and more frequent in short pieces than in a film, so they are
-weighed by how often encoders set them (:data:`KEY_FRAME_INTERVAL`) and by those that the pieces have inside. Pieces
-begin at key frames of the source, often just behind a cut, where pictures cost more than elsewhere: of six clips the
-sizes came out between a sixth too small and a third too large.
+Time is wall-clock time per frame without loading the network. It is rather too long, because filling and emptying the
+pipeline counts more in a short run.
+
+Size is the size of the pictures' packets and of the other streams' packets, per frame. Keyframes are much larger than
+other frames and more frequent in short pieces than in a film. So they are weighted by how often encoders set them
+(:data:`KEY_FRAME_INTERVAL`), or by how many there are inside the pieces, if that is more. Pieces begin at keyframes of
+the source, often just after a cut, where pictures need more bits than elsewhere: for six clips the estimates were
+between a sixth too small and a third too large.
 """
 
 from __future__ import annotations
@@ -51,47 +53,47 @@ from vidcolor.render import render
 
 PIECES = 3
 PIECE_SECONDS = 1.5  # of the film
-PIECE_FRAMES = 48  # at most, for high frame rates
-MIN_FRAMES = 8  # of a piece, however slow they are
-TRIAL_SECONDS = 15.0  # of wall-clock, after which the pieces are cut short
-KEY_FRAME_INTERVAL = 250  # frames: the default of x264, x265 and FFmpeg's habit for others
+PIECE_FRAMES = 48  # at most, at high frame rates
+MIN_FRAMES = 8  # of each piece, even if its time is over
+TRIAL_SECONDS = 15.0  # of wall-clock time for all pieces
+KEY_FRAME_INTERVAL = 250  # frames: the default of x264 and x265, and of FFmpeg for many others
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trial:
-    """What was measured, and what that makes of the whole film. ``None``: unknown."""
+class Estimate:
+    """What was measured, and the estimates for the whole film; None: unknown."""
 
     frames: int
-    """How many were tried."""
+    """The number of frames that were colored."""
     pieces: int
     whole_film: bool
-    """Nothing is extrapolated: all frames were tried."""
+    """Whether all frames of the film were colored, so that nothing is extrapolated."""
     seconds_per_frame: float
     bytes_per_frame: float
-    """Of everything in the output that grows with the film's length."""
+    """The size of everything in the output that grows with the length of the film."""
     estimated_seconds: float | None
     estimated_bytes: int | None
     estimated_shots: int | None
-    """None also where no cut was seen in the pieces, which says little about a film."""
+    """None also if there is no cut in the pieces, because a film may have cuts all the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
-    """What a trial's output is made of, in bytes, without what the container needs for itself."""
+    """The sizes in bytes of the parts of an output, without the overhead of the container."""
 
     keys: tuple[int, ...]
-    """Of each key frame."""
+    """The size of each keyframe."""
     others: tuple[int, ...]
-    """Of each other picture."""
+    """The size of each other picture."""
     natural_keys: int
-    """How many key frames do not begin a piece."""
+    """The number of keyframes that do not begin a piece."""
     copied: int
-    """All packets of the other streams."""
+    """The size of all packets of other streams."""
     once: int
-    """Cover pictures and attachments: as large in the whole film."""
+    """The size of cover pictures and attachments, which does not grow with the film."""
 
     def per_frame(self, pieces: int) -> float:
-        """What one more frame adds, on average over a film."""
+        """Return the average size of a frame with the packets of other streams, in a whole film."""
         frames = len(self.keys) + len(self.others)
         if not self.others:
             picture = sum(self.keys) / frames
@@ -104,8 +106,13 @@ class Sizes:
 class Excerpts(FileSource):
     """Short pieces of a film in a file, spread over it, as one source of packets.
 
-    Each piece begins at a keyframe. The first is the beginning of the film. There are no more pieces where the film has
-    no later keyframe.
+    Each piece begins at a keyframe; the first is the beginning of the film. If there is no keyframe after the place of
+    a piece, there are no further pieces.
+
+    Args:
+        path: the file.
+        timing: its length and frame rate.
+        accelerator: hardware that decodes the film.
     """
 
     def __init__(self, path: Path, timing: Timing, accelerator: HWAccel | None = None) -> None:
@@ -163,16 +170,20 @@ def spread(timing: Timing, stream: VideoStream) -> tuple[list[int], int]:
     return [round(second / stream.time_base) for second in seconds], length
 
 
-def try_film(path: Path, timing: Timing, suffix: str, *, colorizer: Predictor, options: ColorizeOptions) -> Trial:
-    """Color pieces of a film into a temporary file, and measure.
+def estimate_film(
+    path: Path, timing: Timing, suffix: str, *, colorizer: Predictor, options: ColorizeOptions
+) -> Estimate:
+    """Color pieces of a film into a temporary file, and estimate time and size for the whole film.
 
     Args:
         path: the film.
-        timing: what is known of its length.
-        suffix: of the output, which names the kind of file.
+        timing: its length and frame rate.
+        suffix: the suffix of the output, which selects the container.
+        colorizer: the network, or anything that predicts colors.
+        options: how the film is colored and encoded.
 
     Raises:
-        VidcolorError: whatever coloring the film would raise in these pieces.
+        VidcolorError: these pieces cannot be colored.
     """
 
     def read(accelerator: HWAccel | None) -> VideoReader:
@@ -180,7 +191,7 @@ def try_film(path: Path, timing: Timing, suffix: str, *, colorizer: Predictor, o
         return VideoReader(excerpts, deinterlace=options.deinterlace, accelerator=accelerator)
 
     with tempfile.TemporaryDirectory(prefix="vidcolor-") as folder:
-        output = Path(folder) / f"trial{suffix}"
+        output = Path(folder) / f"pieces{suffix}"
         with (
             open_on_device(read, options.hwaccel) as reader,
             VideoWriter(output, like=reader, options=options.encode, overwrite=False) as writer,
@@ -192,7 +203,7 @@ def try_film(path: Path, timing: Timing, suffix: str, *, colorizer: Predictor, o
             excerpts.start_clock()
             run = FilmRun(cuts.note)
             color_pictures(reader, writer, colorizer=colorizer, options=options, scenes=SceneFile(None), run=run)
-        seconds, frames = run.seconds, run.frames  # with what the encoder held back
+        seconds, frames = run.seconds, run.frames  # with the frames that the encoder held back
         firsts = [0, *(jump for jump in reader.jumps if jump < frames)]
         sizes = measure(output, firsts)
         output_bytes = output.stat().st_size
@@ -201,7 +212,7 @@ def try_film(path: Path, timing: Timing, suffix: str, *, colorizer: Predictor, o
     total = frames if whole_film else timing.frames
     per_frame = sizes.per_frame(pieces)
     estimated_bytes = output_bytes if whole_film else total and round(sizes.once + total * per_frame)
-    return Trial(
+    return Estimate(
         frames=frames,
         pieces=pieces,
         whole_film=whole_film,
@@ -214,7 +225,7 @@ def try_film(path: Path, timing: Timing, suffix: str, *, colorizer: Predictor, o
 
 
 def warm_up(colorizer: Predictor, spec: VideoSpec, chroma: ChromaFormat, options: ColorizeOptions) -> None:
-    """Do once what only the first frame of a film has to wait for: ask the network, and tabulate the colors."""
+    """Run the network once and compute the color tables, which would delay the first frame only."""
     render(iter(()), spec, chroma, saturation=options.saturation)
     width, height = stored_render_size(spec, options.render_size)
     shape = (height, width) if quarter_turns(spec) % 2 == 0 else (width, height)
@@ -223,24 +234,33 @@ def warm_up(colorizer: Predictor, spec: VideoSpec, chroma: ChromaFormat, options
 
 
 class _Cuts:
-    """Listens to the progress for frames that open a shot."""
+    """The numbers of the frames that begin a shot, collected from the progress of a run."""
 
     def __init__(self) -> None:
         self._openings: list[int] = []
         self._shots = 0
 
     def note(self, progress: Progress) -> None:
+        """Add the latest frame, if it begins a shot."""
         if progress.shots > self._shots:
             self._openings.append(progress.frames - 1)
             self._shots = progress.shots
 
     def inside(self, firsts: list[int]) -> int:
-        """How many, without those at the seams of the pieces."""
+        """Return how many there are without the ``firsts``, the first frames of the pieces."""
         return len(set(self._openings) - set(firsts))
 
 
 def estimate_shots(cuts: int, pieces: int, frames: int, total: int | None, *, whole_film: bool) -> int | None:
-    """How many shots ``total`` frames have, if ``frames`` in ``pieces`` have that many ``cuts`` inside the pieces."""
+    """Estimate the number of shots in a film.
+
+    Args:
+        cuts: the number of cuts inside the pieces.
+        pieces: the number of pieces.
+        frames: the number of frames in all pieces.
+        total: the number of frames in the film; None: unknown.
+        whole_film: whether the pieces are the whole film.
+    """
     if whole_film:
         return cuts + 1
     if not cuts or total is None:
@@ -249,7 +269,7 @@ def estimate_shots(cuts: int, pieces: int, frames: int, total: int | None, *, wh
 
 
 def measure(output: Path, firsts: list[int]) -> Sizes:
-    """Look through a trial's output: what its size is made of."""
+    """Return the sizes of the parts of an output; ``firsts`` are the numbers of the frames that begin a piece."""
     pictures: list[tuple[int, int, bool]] = []
     copied = covers = 0
     with open_film(output) as container:

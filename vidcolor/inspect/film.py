@@ -1,8 +1,7 @@
-"""What a film holds: its streams, its times, and how its picture is stored. Nothing is colored or written.
+"""Describe a film: its streams, its times, and how its pictures are stored. Nothing is colored or written.
 
-Most of it is what :class:`~vidcolor.media.reader.VideoReader` found out. Two things take a look at the packets
-themselves: whether the frame rate is constant, and how many frames there are, where the file is small enough to count
-them.
+Most facts come from :class:`~vidcolor.media.reader.VideoReader`. Two come from the packets: whether the frame rate is
+constant, and how many frames there are, if the file is small enough to count them.
 """
 
 from __future__ import annotations
@@ -27,15 +26,15 @@ from vidcolor.media.probe import choose_video, open_film
 from vidcolor.media.reader import VideoReader
 
 SURVEY_BYTES = 64 << 20
-"""A film up to this size is counted to its end; of a larger one only so much is looked at."""
-INTERLACING_FRAMES = 8  # a telecined film repeats its pattern every fifth frame
-REORDERED_FRAMES = 16  # a picture may be stored this far from its place (H.264 and HEVC), so a cut-off end has gaps
-FEW_TICKS = 4  # where a frame lasts fewer ticks, one tick more or less is no rounding but another duration
+"""The packets of a film are read up to this size; only those of a smaller film can be counted."""
+INTERLACING_FRAMES = 8  # that are decoded; telecine repeats its pattern every fifth frame
+REORDERED_FRAMES = 16  # the largest distance of a packet from its place in time (H.264 and HEVC)
+MIN_ROUNDED_TICKS = 4  # the shortest frame in which one tick more or less is taken for rounding
 
 Scan = Literal["progressive", "interlaced", "mixed"]
 Counting = Literal["counted", "announced", "estimated"]
 FIELD_ORDERS: dict[int, Scan] = {1: "progressive", 2: "interlaced", 3: "interlaced", 4: "interlaced", 5: "interlaced"}
-"""``AVFieldOrder``, where the header knows it."""
+"""The scan for each ``AVFieldOrder``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,33 +45,33 @@ class StreamInfo:
     kind: str
     """``video``, ``audio``, ``subtitle``, ``data`` or ``attachment``."""
     codec: str | None
-    """As FFmpeg names it; None where this build of libav does not know it."""
+    """FFmpeg's name; None if this build of libav does not know the codec."""
     language: str | None
     title: str | None
     """Its title, or the name of an attached file."""
     colored: bool
-    """Whether this is the film that is colored."""
+    """Whether this stream is the film that is colored."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """How long, how fast, from when."""
+    """Duration, frame rate and start of a film."""
 
     duration_seconds: float | None
     start_seconds: float | None
     time_base: Fraction
     frame_rate: Fraction | None
-    """Frames a second, on average where the rate varies."""
+    """Frames per second; the average if the rate varies."""
     constant_rate: bool | None
-    """Whether all frames that were looked at last equally long; None where too few of them have a time."""
+    """Whether all frames whose packets were read last equally long; None if too few of them have a time."""
     frames: int | None
     counting: Counting | None
-    """``counted`` packet by packet, ``announced`` by the header, or ``estimated`` from duration and rate."""
+    """Whether the packets were counted, the header states the number, or it is estimated from duration and rate."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PictureInfo:
-    """How the pictures are stored."""
+    """How the pictures of a film are stored."""
 
     width: int
     height: int
@@ -83,9 +82,9 @@ class PictureInfo:
     bit_depth: int
     range: Literal["limited", "full"]
     range_is_assumed: bool
-    """The film does not say its range; vidcolor takes it for this one."""
+    """Whether the film has no tag for its range."""
     matrix: str | None
-    """H.273 names as FFmpeg has them; None where the film does not say. The matrix of R'G'B' is ``gbr``."""
+    """FFmpeg's name of the H.273 value; None without a tag. The matrix of R'G'B' is ``gbr``."""
     primaries: str | None
     transfer: str | None
     scan: Scan
@@ -93,12 +92,12 @@ class PictureInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class FilmInfo:
-    """What a film holds."""
+    """All facts about a film."""
 
     path: Path
     bytes: int
     container: str
-    """The demuxer's name, as ``ffprobe`` says it."""
+    """The name of the demuxer, as in ``ffprobe``."""
     streams: tuple[StreamInfo, ...]
     chapters: int
     picture: PictureInfo
@@ -107,25 +106,25 @@ class FilmInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class Survey:
-    """A look at the packets and at the first few pictures."""
+    """What the packets of a film and its first few frames state. Times are in units of the stream's time base."""
 
     times: list[int]
-    """When the pictures are shown, sorted, in ticks; without presentation times when they are decoded, and empty
-    where not every packet has the one or the other."""
+    """The pts of all frames, sorted; the dts if not every packet has a pts; empty if not every packet has a dts."""
     packets: int
-    """How many the picture has, without those that an edit list hides."""
+    """How many packets there are, without those that an edit list hides."""
     end: int | None
-    """When the last of the pictures ends, in ticks."""
+    """When the last frame ends."""
     complete: bool
-    """Whether the look went on to the end of the film."""
+    """Whether the packets were read to the end of the film."""
     interlaced: list[bool]
-    """Of the first few decoded pictures."""
+    """Whether each of the first few frames is interlaced."""
 
 
 def film_info(reader: VideoReader) -> FilmInfo:
-    """Describe a film that is open; it is opened a second time, and looked through as far as :data:`SURVEY_BYTES`.
+    """Describe an open film. Its file is opened a second time, to read its packets up to :data:`SURVEY_BYTES`.
 
-    Raises InputError where the film has vanished meanwhile, or is not in a file.
+    Raises:
+        InputError: the file is gone, or the film is not in a file.
     """
     path = reader.source.path
     if path is None:
@@ -143,16 +142,16 @@ def film_info(reader: VideoReader) -> FilmInfo:
 
 
 def survey_film(path: Path) -> Survey:
-    """Look at the packets of a film's picture, to the end or as far as :data:`SURVEY_BYTES`."""
+    """Read the packets of a film, to the end or up to :data:`SURVEY_BYTES`."""
     stamps: list[tuple[int | None, int | None, int]] = []
     interlaced: list[bool] = []
-    seen_bytes = 0
+    read_bytes = 0
     complete = False
     with open_film(path) as container:
         stream = choose_video(container, path)
-        for packet in _sound_packets(container.demux()):
-            seen_bytes += packet.size
-            if seen_bytes > SURVEY_BYTES:
+        for packet in _undamaged(container.demux()):
+            read_bytes += packet.size
+            if read_bytes > SURVEY_BYTES:
                 break
             if packet.stream_index != stream.index:
                 continue
@@ -179,8 +178,8 @@ def _times(stamps: list[tuple[int | None, int | None, int]], *, complete: bool) 
     return []
 
 
-def _sound_packets(packets: Iterator[Packet[Any]]) -> Iterator[Packet[Any]]:
-    """The packets up to the first damage: what lies behind it is not colored either."""
+def _undamaged(packets: Iterator[Packet[Any]]) -> Iterator[Packet[Any]]:
+    """Yield the packets up to the first damage: what follows it is not colored either."""
     try:
         yield from packets
     except av.FFmpegError:
@@ -191,7 +190,7 @@ def _interlaced(packet: Packet[VideoStream]) -> list[bool]:
     try:
         return [frame.interlaced_frame for frame in packet.decode()]
     except av.FFmpegError:
-        return []  # the reader has judged already whether the film can be decoded
+        return []  # whether the film can be decoded is checked by the reader
 
 
 def _stream_info(stream: Stream, colored: int) -> StreamInfo:
@@ -235,13 +234,13 @@ def _picture_info(reader: VideoReader, survey: Survey) -> PictureInfo:
 
 
 def is_rgb(reader: VideoReader) -> bool:
-    """Whether the pictures are stored as R'G'B', which has no luma of its own."""
+    """Return whether the pictures are stored as R'G'B', without luma."""
     pixel_format = reader.stream.codec_context.format
     return pixel_format is not None and luma_layout(pixel_format).from_rgb
 
 
 def _scan(interlaced: list[bool], field_order: int) -> Scan:
-    """What the first pictures say; a header that says otherwise makes it mixed, and alone it decides."""
+    """Return the scan of the first few frames; without any, that of the header."""
     if not interlaced:
         return FIELD_ORDERS.get(field_order, "progressive")
     if all(interlaced):
@@ -285,9 +284,9 @@ def _duration(reader: VideoReader, survey: Survey) -> float | None:
 
 
 def is_constant(times: list[int]) -> bool | None:
-    """Whether sorted times, in ticks, are evenly spaced, but for their rounding to ticks; None for fewer than two."""
+    """Return whether sorted times are evenly spaced except for rounding to ticks; None for fewer than two times."""
     steps = [later - earlier for earlier, later in pairwise(times)]
     if not steps:
         return None
-    least, most = min(steps), max(steps)
-    return least == most or (most - least == 1 and least >= FEW_TICKS)
+    shortest, longest = min(steps), max(steps)
+    return shortest == longest or (longest - shortest == 1 and shortest >= MIN_ROUNDED_TICKS)

@@ -43,7 +43,7 @@ from vidcolor.options import ColorizeOptions
 
 if TYPE_CHECKING:
     from vidcolor.inference.colorizer import Predictor
-    from vidcolor.inspect.estimate import Trial
+    from vidcolor.inspect.estimate import Estimate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class FilmReport:
 
     info: FilmInfo
     plan: Rehearsal
-    trial: Trial | None
+    trial: Estimate | None
     trial_failed: str | None
     """Why the trial failed, one line; None: it did not, or there was none."""
 
@@ -95,11 +95,11 @@ def inspect_file(
 
 def _try(
     film: FilmInfo, plan: Rehearsal, colorizer: Predictor, options: ColorizeOptions
-) -> tuple[Trial | None, str | None]:
-    from vidcolor.inspect.estimate import try_film
+) -> tuple[Estimate | None, str | None]:
+    from vidcolor.inspect.estimate import estimate_film
 
     try:
-        return try_film(film.path, film.timing, plan.output.suffix, colorizer=colorizer, options=options), None
+        return estimate_film(film.path, film.timing, plan.output.suffix, colorizer=colorizer, options=options), None
     except VidcolorError as exc:
         return None, str(exc)
 

@@ -20,7 +20,7 @@ from vidcolor.frames import ChromaFormat, VideoSpec
 from vidcolor.media.hardware_encoders import hardware_encoder
 from vidcolor.media.hdr_metadata import encoder_parameters
 from vidcolor.media.interlacing import FIELD_CODECS, ORDER_CODES
-from vidcolor.media.pixel_formats import PLANAR_KIN, RANGE_FULL, RANGE_LIMITED, RAW_PIXEL_FORMATS, PlanarFormat
+from vidcolor.media.pixel_formats import PLANAR_FORMS, RANGE_FULL, RANGE_LIMITED, RAW_PIXEL_FORMATS, PlanarFormat
 from vidcolor.options import EncodeOptions
 
 DEFAULT_CRF = 18.0  # visually lossless for x264; the other encoders with a crf are at least as careful there
@@ -178,7 +178,7 @@ def _frame_formats(codec: Codec) -> dict[PlanarFormat, str]:
     listed, hardware = codec.video_formats, hardware_encoder(codec.name)
     names = RAW_PIXEL_FORMATS if listed is None else [pixel_format.name for pixel_format in listed]
     planar = {PlanarFormat.parse(name): name for name in names}
-    kin = {PlanarFormat.parse(PLANAR_KIN[name]): name for name in names if name in PLANAR_KIN}
+    kin = {PlanarFormat.parse(PLANAR_FORMS[name]): name for name in names if name in PLANAR_FORMS}
     deepest = inf if hardware is None else hardware.deepest
     both = {**planar, **{found: name for found, name in kin.items() if found not in planar}}
     return {found: name for found, name in both.items() if found is not None and found.bit_depth <= deepest}

@@ -23,7 +23,7 @@ from vidcolor.media.reader import VideoReader
 
 NONE, AUTO = "none", "auto"
 EXACT = frozenset({"h264", "hevc", "vvc", "vp8", "vp9", "av1"})
-"""Codecs whose standards define every bit of a picture. Decoders of older ones, such as MPEG-2, may round differently."""
+"""Codecs whose standards define every bit of a picture. Decoders of older ones (MPEG-2) may round differently."""
 
 
 class UnacceleratedError(Exception):

@@ -1,8 +1,8 @@
-"""Standard input and output as films: read and written once, from beginning to end, without a way back.
+"""Films from standard input and to standard output, which are read and written once, without seeking.
 
-libav asks for bytes and hands them over by calling back into Python, where an exception that is not an ``Exception``,
-such as that of Ctrl-C, would be lost. So nothing waits in a call back where the main thread may be: what is written
-waits in memory for :meth:`PipeOutput.flush`, and :class:`PipeInput` is read in other threads only.
+libav reads and writes through Python callbacks, in which an exception that is not an ``Exception``, such as
+``KeyboardInterrupt``, would be lost. So no callback blocks in the main thread: what is written is buffered until
+:meth:`PipeOutput.flush`, and a :class:`PipeInput` is only read in other threads.
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ from typing import BinaryIO
 from vidcolor.errors import InputError, OutputError
 
 NAME = Path("-")
-"""What messages call a pipe: the name that was typed."""
-POLL_SECONDS = 0.1  # how soon a read that waits notices an interruption
-HEAD_BYTES = 4096  # enough for the boxes that stand before the index or the pictures of an MP4
+"""The name of a pipe on the command line and in messages."""
+POLL_SECONDS = 0.1  # after which a read that waits checks for an interruption
+HEAD_BYTES = 4096  # enough for the boxes that precede the index or the pictures of an MP4
 BOX_HEADER_BYTES = 8
 
 
 class PipeInput:
-    """A film that comes through a pipe (or a socket, or from a file that is read like one).
+    """A film from a pipe, a socket, or a file that is redirected to standard input.
 
-    Raises :class:`InputError` where nothing can come: nobody has connected anything, or it is a terminal.
+    Raises:
+        InputError: the stream is a terminal.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -36,25 +37,25 @@ class PipeInput:
         self._stream = stream
         self._descriptor = stream.fileno()
         # Windows can wait for sockets only.
-        self._waits = os.name == "posix" and not stat.S_ISREG(os.fstat(self._descriptor).st_mode)
+        self._can_poll = os.name == "posix" and not stat.S_ISREG(os.fstat(self._descriptor).st_mode)
         self._interrupted = False
         self._head = b""
 
     def head(self) -> bytes:
-        """The first bytes, up to ``HEAD_BYTES``; they are read again by :meth:`read`."""
-        while len(self._head) < HEAD_BYTES and (more := self._read(HEAD_BYTES - len(self._head))):
-            self._head += more
+        """Return the first bytes, at most :data:`HEAD_BYTES`; :meth:`read` returns them again."""
+        while len(self._head) < HEAD_BYTES and (chunk := self._read(HEAD_BYTES - len(self._head))):
+            self._head += chunk
         return self._head
 
     def read(self, size: int) -> bytes:
-        """At most ``size`` bytes, as soon as there are any; none at the end."""
+        """Return at most ``size`` bytes as soon as there are any; none at the end."""
         if self._head:
             taken, self._head = self._head[:size], self._head[size:]
             return taken
         return self._read(size)
 
     def _read(self, size: int) -> bytes:
-        while self._waits and not self._interrupted and not self._is_ready():
+        while self._can_poll and not self._interrupted and not self._is_ready():
             pass
         return b"" if self._interrupted else os.read(self._descriptor, size)
 
@@ -62,14 +63,15 @@ class PipeInput:
         return bool(select.select([self._descriptor], [], [], POLL_SECONDS)[0])
 
     def interrupt(self) -> None:
-        """End the film here: a read that waits in another thread, and every later one, finds nothing more."""
+        """End the film here: a read that waits in another thread returns no bytes, and so does every later one."""
         self._interrupted = True
 
 
 def needs_seeking(head: bytes) -> bool:
-    """Whether these are the first bytes of an MP4 or MOV whose index comes after the pictures (ISO/IEC 14496-12, 4.2).
+    """Return whether a file with these first bytes is an MP4 or MOV with its index at the end.
 
-    Such a file cannot be read from a pipe, because what the bytes mean is said after they have gone by.
+    Such a file cannot be read from a pipe, because the index is needed to read the packets before it. Boxes are defined
+    in ISO/IEC 14496-12, 4.2.
     """
     position = 0
     while position + BOX_HEADER_BYTES <= len(head):
@@ -83,9 +85,10 @@ def needs_seeking(head: bytes) -> bool:
 
 
 class PipeOutput:
-    """Where a film goes that is read by another program. Its container's bytes wait in memory until :meth:`flush`.
+    """A pipe to another program. The bytes of the container are buffered in memory until :meth:`flush`.
 
-    Raises :class:`OutputError` where it is a terminal.
+    Raises:
+        OutputError: the stream is a terminal.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -94,24 +97,24 @@ class PipeOutput:
         self.name = str(NAME)
         self.bytes_written = 0
         self._stream = stream
-        self._waiting = BytesIO()
-        self.write = self._waiting.write
-        """For the container."""
+        self._buffer = BytesIO()
+        self.write = self._buffer.write
+        """Called by libav."""
 
     def flush(self) -> None:
-        """Hand on what was written; waits for the reader of the pipe.
+        """Write the buffered bytes; blocks while the pipe is full.
 
         Raises:
-            OutputError: the reader has gone, or (where it is a file after all) the disk is full.
+            OutputError: the reading program has closed the pipe, or the disk is full (if it is redirected to a file).
         """
-        waiting = memoryview(self._waiting.getvalue())
-        self._waiting.seek(0)
-        self._waiting.truncate()
+        remaining = memoryview(self._buffer.getvalue())
+        self._buffer.seek(0)
+        self._buffer.truncate()
         try:
-            while waiting:
-                written = os.write(self._stream.fileno(), waiting)
+            while remaining:
+                written = os.write(self._stream.fileno(), remaining)
                 self.bytes_written += written
-                waiting = waiting[written:]
+                remaining = remaining[written:]
         except BrokenPipeError as exc:
             raise OutputError(f"{NAME}: the program that reads the pipe has closed it; the film ends there") from exc
         except OSError as exc:

@@ -1,10 +1,10 @@
-"""Pixel formats: where the luma of a decoded frame lies, and what a planar Y'CbCr name says. Layouts only, no files.
+"""Read the luma of decoded frames in every pixel format, and write planes into frames for encoders.
 
-Luma is read in place wherever plane 0 is the luma in the low bits of little-endian words: planar Y'CbCr, grey, NV12
-and its 8-bit kin. P010 and its kin, what hardware decodes to, have it in the high bits, and it is shifted down. Other
-Y'CbCr layouts (packed, big-endian) are rearranged into the planar format with the same sub-sampling and depth, which
-keeps every code value. R'G'B' (also palettes, Bayer and XYZ) becomes full-range Y'CbCr 4:4:4 with the BT.709 matrix, so
-that a grey R = G = B keeps its code value.
+Luma is read in place wherever plane 0 holds it in the low bits of little-endian words: planar Y'CbCr, grey, NV12 and
+other 8-bit semi-planar formats. P010 and similar formats, which hardware decodes to, hold it in the high bits; it is
+shifted down. Other Y'CbCr layouts (packed, big-endian) are converted to the planar format with the same sub-sampling
+and depth, which keeps every code value. R'G'B' (also palettes, Bayer and XYZ) is converted to full-range Y'CbCr 4:4:4
+with the BT.709 matrix, so that a grey R = G = B keeps its code value.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from av.video.reformatter import ColorRange, Colorspace
 
 from vidcolor.frames import Plane
 
-MATRIX_RGB = 0  # H.273: no luma of its own; PNG says so of its grey pictures, too
+MATRIX_RGB = 0  # H.273: R'G'B'; the PNG decoder sets it for grey pictures, too
 MATRIX_BT709 = 1
 RANGE_LIMITED = 1  # AVCOL_RANGE_MPEG
 RANGE_FULL = 2  # AVCOL_RANGE_JPEG
@@ -29,14 +29,18 @@ _PLANAR = re.compile(r"yuv(?P<kind>[aj]?)(?P<sampling>420|422|444|440|411|410)p(
 _LUMA_FIRST = re.compile(r"yuv[aj]?4\d\dp(?:(?:9|10|12|14|16)le)?|gray(?:(?:9|10|12|14|16)le)?|nv(?:12|16|21|24|42)")
 _SUBSAMPLING = {"420": (2, 2), "422": (2, 1), "444": (1, 1), "440": (1, 2), "411": (4, 1), "410": (4, 4)}
 _DEPTHS = (8, 9, 10, 12, 14, 16)
-PLANAR_KIN = {
-    "nv12": "yuv420p", "nv16": "yuv422p", "nv24": "yuv444p",
-    "p010le": "yuv420p10le", "p210le": "yuv422p10le", "p410le": "yuv444p10le",
-    "p012le": "yuv420p12le", "p212le": "yuv422p12le", "p412le": "yuv444p12le",
-    "p016le": "yuv420p16le", "p216le": "yuv422p16le", "p416le": "yuv444p16le",
-}  # fmt: skip
-"""Semi-planar formats, with Cb and Cr by turns in one plane and code values in the high bits, and the planar ones that
-hold the same code values."""
+PLANAR_FORMS = {
+    "nv12": "yuv420p",
+    "nv16": "yuv422p",
+    "nv24": "yuv444p",
+    **{
+        f"p{digit}{depth}le": f"yuv{sampling}p{depth}le"
+        for depth in (10, 12, 16)
+        for digit, sampling in ((0, "420"), (2, "422"), (4, "444"))
+    },
+}
+"""For each semi-planar format (Cb and Cr interleaved in one plane, code values in the high bits) the planar format of
+the same code values."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class PlanarFormat:
 
     @classmethod
     def parse(cls, name: str) -> PlanarFormat | None:
-        """``yuv420p10le`` and the like; None for any other layout, big-endian and alpha included."""
+        """Parse a name such as ``yuv420p10le``; return None for any other layout, also for big-endian and alpha."""
         match = _PLANAR.fullmatch(name)
         if match is None or match["kind"] == "a":
             return None
@@ -58,30 +62,30 @@ class PlanarFormat:
 
 
 def planar_name(sampling: str, bit_depth: int) -> str:
-    """The little-endian planar format: ``("420", 10)`` gives ``yuv420p10le``."""
+    """Return the name of a little-endian planar format: ``("420", 10)`` gives ``yuv420p10le``."""
     return f"yuv{sampling}p" + (f"{bit_depth}le" if bit_depth > 8 else "")
 
 
 RAW_PIXEL_FORMATS = [planar_name(sampling, depth) for depth in _DEPTHS for sampling in ("420", "422", "444")]
-"""What is offered to an encoder that takes whatever it is given; YUV4MPEG2 has names for all of these."""
+"""The formats for an encoder without a list of its own; YUV4MPEG2 has names for all of them."""
 
 
 @dataclass(frozen=True)
 class LumaLayout:
-    """How the luma of one pixel format is reached."""
+    """Where the luma is in frames of one pixel format."""
 
     bit_depth: int
     from_rgb: bool = False
-    """Converted from colors without a luma of their own: full range, BT.709 matrix."""
+    """Whether the format is not Y'CbCr and is converted: full range, BT.709 matrix."""
     is_grey: bool = False
     convert_to: str | None = None
-    """The planar format to convert to first; None where plane 0 is the luma already."""
+    """The planar format to convert to first; None if plane 0 is the luma already."""
     shift: int = 0
-    """How many bits of a word lie below the luma."""
+    """The number of unused low bits in each word."""
 
 
 def luma_layout(pixel_format: VideoFormat) -> LumaLayout:
-    """How to reach the luma of any pixel format a decoder may deliver."""
+    """Return where the luma is in frames of a pixel format of any decoder."""
     name = pixel_format.name
     bits = [component.bits for component in pixel_format.components if not component.is_alpha]
     # Bayer formats spread the bits of a pixel over three components.
@@ -89,7 +93,7 @@ def luma_layout(pixel_format: VideoFormat) -> LumaLayout:
     is_grey = len(bits) == 1
     if _LUMA_FIRST.fullmatch(name):
         return LumaLayout(depth, is_grey=is_grey)
-    if name in PLANAR_KIN:
+    if name in PLANAR_FORMS:
         return LumaLayout(depth, shift=16 - depth)
     if pixel_format.is_rgb or pixel_format.has_palette or pixel_format.is_bayer or name.startswith("xyz"):
         return LumaLayout(depth, from_rgb=True, convert_to=planar_name("444", depth))
@@ -103,13 +107,17 @@ def _depth_for(bits: int) -> int:
 
 
 def _sampling_of(pixel_format: VideoFormat) -> str:
-    whole = 16  # a multiple of every sub-sampling
-    steps = whole // pixel_format.chroma_width(whole), whole // pixel_format.chroma_height(whole)
+    size = 16  # a multiple of every sub-sampling
+    steps = size // pixel_format.chroma_width(size), size // pixel_format.chroma_height(size)
     return next(name for name, subsampling in _SUBSAMPLING.items() if subsampling == steps)
 
 
 def read_luma(frame: VideoFrame, layout: LumaLayout) -> Plane:
-    """The luma of a frame: (H, W), uint8 or uint16, read-only; mostly a view, which keeps the frame alive."""
+    """Return the luma of a frame: (H, W), uint8 or uint16, read-only; where possible a view that keeps the frame alive.
+
+    Raises:
+        av.FFmpegError: the frame cannot be converted.
+    """
     if layout.convert_to is not None:
         frame = _convert(frame, layout.convert_to, from_rgb=layout.from_rgb)
     luma = plane_view(frame.planes[0], layout.bit_depth)
@@ -120,25 +128,30 @@ def read_luma(frame: VideoFrame, layout: LumaLayout) -> Plane:
 
 
 def as_planar(frame: VideoFrame) -> VideoFrame:
-    """The same code values in a planar format, where the frame is semi-planar; else the frame itself."""
-    name = PLANAR_KIN.get(frame.format.name)
+    """Return a semi-planar frame with the same code values in a planar format; any other frame is returned itself."""
+    name = PLANAR_FORMS.get(frame.format.name)
     return frame if name is None else _convert(frame, name, from_rgb=False)
 
 
 def _convert(frame: VideoFrame, name: str, *, from_rgb: bool) -> VideoFrame:
-    # The same range on both sides: where there is luma already, nothing but the arrangement may change. One thread:
-    # with several, a frame of P010 in thousands has the first luma of a slice overwritten (libswscale 9).
+    # The same range on both sides, so that only the arrangement of luma changes. One thread, because with several
+    # libswscale 9 overwrites the first luma of a slice in one of some thousand P010 frames.
     same = ColorRange.JPEG if from_rgb else ColorRange.MPEG
     matrix = Colorspace.ITU709 if from_rgb else None
     return frame.reformat(format=name, src_color_range=same, dst_color_range=same, dst_colorspace=matrix, threads=1)
 
 
 def fill(frame: VideoFrame, planes: tuple[Plane, Plane, Plane], bit_depth: int) -> None:
-    """Write code values of Y', Cb and Cr into a planar or semi-planar frame of that depth.
+    """Write code values into a planar or semi-planar frame.
 
-    Semi-planar ones are not left to libswscale: it loses the last chroma column of P010 where the width is odd.
+    Semi-planar frames are not converted by libswscale, which loses the last chroma column of P010 if the width is odd.
+
+    Args:
+        frame: the frame to write to.
+        planes: Y', Cb and Cr, each (height, width), uint8, or uint16 above 8 bits.
+        bit_depth: of the code values and of the frame's format.
     """
-    if frame.format.name not in PLANAR_KIN:
+    if frame.format.name not in PLANAR_FORMS:
         for plane, values in zip(frame.planes, planes, strict=True):
             plane_view(plane, bit_depth)[...] = values
         return
@@ -149,7 +162,7 @@ def fill(frame: VideoFrame, planes: tuple[Plane, Plane, Plane], bit_depth: int) 
 
 
 def plane_view(plane: VideoPlane, bit_depth: int) -> Plane:
-    """(height, width) over the plane's own memory, without the padding at the end of its lines."""
+    """Return a (height, width) view of a plane's memory, without the padding at the end of its lines."""
     return _lines(plane, bit_depth)[:, : plane.width]
 
 
@@ -157,4 +170,4 @@ def _lines(plane: VideoPlane, bit_depth: int) -> Plane:
     memory = memoryview(plane)
     values: Plane = np.frombuffer(memory, np.uint8) if bit_depth <= 8 else np.frombuffer(memory, np.uint16)
     rows = values.reshape(plane.height, -1)
-    return rows[::-1] if plane.line_size < 0 else rows  # stored bottom-up
+    return rows[::-1] if plane.line_size < 0 else rows  # a negative line size means bottom-up

@@ -1,4 +1,4 @@
-"""What a file holds: opening it, finding the film in it, and describing the film."""
+"""Open a file, find the film in it, and describe the film."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from vidcolor.media.mp4_tables import check_announced_samples
 from vidcolor.media.outcomes import Outcome
 from vidcolor.media.pixel_formats import MATRIX_BT709, MATRIX_RGB, RANGE_FULL, RANGE_LIMITED, luma_layout
 
-# Codecs of broadcast and distribution are limited range where they do not say; grey in any other (FFV1, raw) is full.
 LIMITED_BY_DEFAULT = frozenset({"h264", "hevc", "vvc", "av1", "vp8", "vp9", "mpeg1video", "mpeg2video", "mpeg4"})
+"""Codecs that have limited range unless a tag says otherwise; grey pictures of other codecs have full range."""
 MAX_PIXELS = 1 << 26
-"""Twice 8K. A decoder keeps up to some forty pictures, and a film of one kilobyte can ask for the largest there are."""
+"""Twice 8K. A decoder may hold forty pictures, and the header of a tiny file can announce the largest possible ones."""
 HDR_SIDE_DATA = (SideDataType.MASTERING_DISPLAY_METADATA, SideDataType.CONTENT_LIGHT_LEVEL)
 DROPPED_SIDE_DATA = {
     SideDataType.A53_CC: "closed captions inside the picture",
@@ -36,14 +36,18 @@ DROPPED_SIDE_DATA = {
     SideDataType.STEREO3D: "the stereoscopic arrangement",
     SideDataType.SPHERICAL: "the spherical projection",
 }
-"""Notes on the decoded picture that cannot be handed to an encoder from here."""
+"""Side data of decoded frames that PyAV cannot pass to an encoder, and its name in messages."""
 
 
 def open_film(path: Path, accelerator: HWAccel | None = None) -> InputContainer:
-    """Open a film for reading, to be decoded by ``accelerator`` as far as that can.
+    """Open a film for reading.
+
+    Args:
+        path: the file.
+        accelerator: hardware that decodes the film as far as it can.
 
     Raises:
-        InputError: it is missing, a folder, empty, not to be read, or no media.
+        InputError: the file is missing, a folder, empty, not readable, or no media.
     """
     if not path_exists(path):
         raise InputError(f"{path}: no such file, or its folder may not be looked into; check the name")
@@ -54,7 +58,7 @@ def open_film(path: Path, accelerator: HWAccel | None = None) -> InputContainer:
     if is_file(path):
         check_announced_samples(path)
     try:
-        # The prefix, because libav would take a colon in a name for the end of a protocol's.
+        # Without the prefix libav would take what precedes a colon in the name for a protocol.
         return av.open(f"file:{path}", "r", metadata_errors="ignore", hwaccel=accelerator)
     except av.PermissionError as exc:
         raise InputError(f"{path}: may not be read ({exc.strerror}); change its permissions") from exc
@@ -63,10 +67,14 @@ def open_film(path: Path, accelerator: HWAccel | None = None) -> InputContainer:
 
 
 def open_picture(path: Path, rate: Fraction) -> InputContainer:
-    """Open one picture for reading as a film of that many frames per second.
+    """Open one picture for reading as a film.
+
+    Args:
+        path: the picture.
+        rate: frames per second.
 
     Raises:
-        InputError: it is missing, not to be read, or no picture.
+        InputError: the file is missing, not readable, or no picture.
     """
     options = {"pattern_type": "none", "framerate": str(rate)}
     try:
@@ -76,7 +84,11 @@ def open_picture(path: Path, rate: Fraction) -> InputContainer:
 
 
 def choose_video(container: InputContainer, path: str | Path) -> VideoStream:
-    """The best video stream, never a cover picture.
+    """Return the best video stream, never a cover picture, with its decoder set up.
+
+    Args:
+        container: the open file.
+        path: its name for messages.
 
     Raises:
         InputError: there is none, or none that can be decoded, or its pictures are larger than :data:`MAX_PIXELS`.
@@ -95,13 +107,13 @@ def choose_video(container: InputContainer, path: str | Path) -> VideoStream:
     if size[0] * size[1] > MAX_PIXELS:
         found = f"{size[0]}×{size[1]}"
         raise InputError(f"{path}: pictures of {found} are larger than the {MAX_PIXELS:,} pixels that are read")
-    stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}  # it may grow on the way
+    stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}  # later pictures may be larger
     stream.codec_context.thread_type = "AUTO"
     return stream
 
 
 def video_spec(stream: VideoStream, first: VideoFrame, container: InputContainer) -> VideoSpec:
-    """What all pictures share, from the stream and its first decoded picture (which knows more than any header)."""
+    """Return the constants of a film, from its header and its first decoded frame."""
     assert stream.time_base is not None  # choose_video
     layout = luma_layout(first.format)
     rate = stream.average_rate or stream.guessed_rate
@@ -123,8 +135,8 @@ def video_spec(stream: VideoStream, first: VideoFrame, container: InputContainer
 
 
 def _hdr_metadata(frame: VideoFrame, stream: VideoStream) -> HdrMetadata | None:
-    notes = side_data(frame, stream)
-    display, light_levels = (bytes(notes[kind]) if kind in notes else None for kind in HDR_SIDE_DATA)
+    entries = side_data(frame, stream)
+    display, light_levels = (bytes(entries[kind]) if kind in entries else None for kind in HDR_SIDE_DATA)
     return parse_hdr_metadata(display, light_levels)
 
 
@@ -149,29 +161,34 @@ def _estimated_frames(stream: VideoStream, container: InputContainer, rate: Frac
 
 
 def lost_features(first: VideoFrame, stream: VideoStream) -> list[Outcome]:
-    """What the film has and its copy will not."""
+    """Return an outcome for each feature of a film that its copy cannot have.
+
+    Args:
+        first: the first decoded frame.
+        stream: the film.
+    """
     lost = []
-    # VP8 and VP9 keep it beside the pictures, where libav's own decoders do not look.
-    beside = {key.lower(): value for key, value in stream.metadata.items()}.get("alpha_mode") == "1"
-    if beside or any(component.is_alpha for component in first.format.components):
+    # VP8 and VP9 store alpha outside the pictures, and libav's own decoders do not decode it.
+    alpha_outside = {key.lower(): value for key, value in stream.metadata.items()}.get("alpha_mode") == "1"
+    if alpha_outside or any(component.is_alpha for component in first.format.components):
         lost.append(Outcome("transparency", "dropped", "the film has transparency, which is left out"))
-    notes = side_data(first, stream)
+    entries = side_data(first, stream)
     for kind, name in DROPPED_SIDE_DATA.items():
-        if kind in notes:
+        if kind in entries:
             lost.append(Outcome(name, "dropped", f"the film has {name}, left out"))
-    if any(kind in notes for kind in HDR_SIDE_DATA) and _hdr_metadata(first, stream) is None:
+    if any(kind in entries for kind in HDR_SIDE_DATA) and _hdr_metadata(first, stream) is None:
         lost.append(Outcome("HDR metadata", "dropped", "the film's HDR metadata is incomplete, left out"))
-    if first.rotation and SideDataType.DISPLAYMATRIX not in notes:
-        why = f"the pictures ask to be turned by {first.rotation}° (EXIF), which is left out"
+    if first.rotation and SideDataType.DISPLAYMATRIX not in entries:
+        why = f"the pictures have an EXIF rotation by {first.rotation}°, which is left out"
         lost.append(Outcome("rotation", "dropped", why))
     return lost
 
 
 def side_data(frame: VideoFrame, stream: VideoStream) -> Mapping[SideDataType, Any]:
-    """Notes on a decoded picture, as far as they can be asked for.
+    """Return the side data of a decoded frame, by type.
 
-    None of a PNG, whose color profile has a name that PyAV would free a second time; and none where PyAV cannot name
-    one of them, which is so with EXIF.
+    It is empty for PNG, because PyAV would free the name of a color profile twice, and wherever PyAV does not know the
+    type of one entry, such as EXIF.
     """
     if stream.codec_context.name in {"png", "apng"}:
         return {}
@@ -182,8 +199,8 @@ def side_data(frame: VideoFrame, stream: VideoStream) -> Mapping[SideDataType, A
 
 
 def display_matrix(frame: VideoFrame, stream: VideoStream) -> tuple[int, ...] | None:
-    """The nine numbers of the display matrix; None where there is none, or one that does not say a rotation."""
-    notes = side_data(frame, stream)
-    if SideDataType.DISPLAYMATRIX not in notes or not -180 <= frame.rotation <= 180:
+    """Return the nine numbers of the display matrix; None if there is none, or one that is not a rotation."""
+    entries = side_data(frame, stream)
+    if SideDataType.DISPLAYMATRIX not in entries or not -180 <= frame.rotation <= 180:
         return None
-    return tuple(np.frombuffer(notes[SideDataType.DISPLAYMATRIX], np.int32).tolist())
+    return tuple(np.frombuffer(entries[SideDataType.DISPLAYMATRIX], np.int32).tolist())

@@ -1,4 +1,4 @@
-"""Where a film comes from: a file, a pipe, or numbered pictures. All give packets of streams."""
+"""The sources of a film: a file, a pipe or numbered pictures. Each gives the packets of an open container."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from vidcolor.errors import InputError
+from vidcolor.media.demuxing import end_of
 from vidcolor.media.image_sequence import PictureSequence
 from vidcolor.media.items import Jump
 from vidcolor.media.pipes import PipeInput, needs_seeking
@@ -23,75 +24,86 @@ FilmInput = str | Path | PipeInput | PictureSequence
 
 
 class Source(Protocol):
-    """A film that can be opened once."""
+    """Where a film comes from."""
 
     name: str
-    """What messages call it; of numbered pictures, the one that was read last."""
+    """The name in messages: the file that is being read."""
     path: Path | None
-    """The file that the output must not replace; None where there is no single one."""
+    """The file that the output must not replace; None for a pipe and for numbered pictures."""
     files: Sequence[Path]
-    """All that it is read from; none for a pipe."""
+    """All files of the film; empty for a pipe."""
     frames: int | None
-    """How many pictures there are, where that is known better than from the container."""
-    warnings: list[str]
-    """One line each for what is odd about it."""
+    """The number of pictures, where the source knows it better than the container."""
+    warnings: Sequence[str]
+    """What is unusual about the source, one line each."""
     is_scan: bool
-    """Whether it is stills: independent of each other, and as deep as a still may be."""
+    """Whether the pictures are still images, each in a packet that is decoded by itself."""
 
     def open(self) -> InputContainer:
-        """Raises InputError where it is no film."""
+        """Open the container; raises InputError if it is not a film."""
 
     def interrupt(self) -> None:
-        """Let a read that waits in another thread find the end."""
+        """Make a read that waits in another thread return."""
 
     def packets(self, container: InputContainer, stream: VideoStream) -> Iterator[Packet[Any] | Jump]:
-        """The packets of all streams of ``container``, what :meth:`open` gave, with an empty one at each stream's end.
+        """Yield the packets of all streams, with an empty one at the end of each stream.
 
-        Raises InputError and ``av.FFmpegError``.
+        Args:
+            container: what :meth:`open` returned.
+            stream: the film in it.
+
+        Raises:
+            InputError: a file of the film cannot be read.
+            av.FFmpegError: the container is damaged.
         """
 
 
 class FileSource:
-    """A film in a file. ``accelerator``: hardware to decode it."""
+    """A film in a file.
+
+    Args:
+        path: the file.
+        accelerator: hardware that decodes the film.
+    """
 
     is_scan = False
+    frames: int | None = None
+    warnings: Sequence[str] = ()
 
     def __init__(self, path: Path, accelerator: HWAccel | None = None) -> None:
         self.name = str(path)
-        self.frames: int | None = None
         self.path: Path | None = path
         self.files: Sequence[Path] = (path,)
-        self.warnings: list[str] = []
         self._file = path
         self._accelerator = accelerator
 
-    def interrupt(self) -> None:
-        """A file keeps nobody waiting."""
-
     def open(self) -> InputContainer:
+        """Open the file; see :func:`~vidcolor.media.probe.open_film`."""
         return open_film(self._file, self._accelerator)
 
+    def interrupt(self) -> None:
+        """Do nothing: reads from a file return soon."""
+
     def packets(self, container: InputContainer, stream: VideoStream) -> Iterator[Packet[Any] | Jump]:
+        """Yield the packets of all streams."""
         return container.demux()
 
 
 class PipeSource:
-    """A film that goes by once."""
+    """A film from a pipe, which can be read once."""
 
     is_scan = False
+    frames: int | None = None
+    path: Path | None = None
+    files: Sequence[Path] = ()
+    warnings: Sequence[str] = ()
 
     def __init__(self, pipe: PipeInput) -> None:
         self.name = pipe.name
-        self.frames: int | None = None
-        self.path: Path | None = None
-        self.files: Sequence[Path] = ()
-        self.warnings: list[str] = []
         self._pipe = pipe
 
-    def interrupt(self) -> None:
-        self._pipe.interrupt()
-
     def open(self) -> InputContainer:
+        """Wait for the first bytes and open the container; raises InputError if it is not a film from a pipe."""
         head = self._pipe.head()
         if not head:
             raise InputError(f"{self.name}: nothing came through the pipe; did the program before it fail?")
@@ -104,48 +116,53 @@ class PipeSource:
             hint = "expected Matroska, MPEG-TS, NUT, YUV4MPEG2 or another that needs no seeking"
             raise InputError(f"{self.name}: what comes through the pipe is no film ({exc.strerror}); {hint}") from exc
 
+    def interrupt(self) -> None:
+        """Make a read that waits in another thread return."""
+        self._pipe.interrupt()
+
     def packets(self, container: InputContainer, stream: VideoStream) -> Iterator[Packet[Any] | Jump]:
+        """Yield the packets of all streams."""
         return container.demux()
 
 
 class SequenceSource:
-    """Numbered pictures: the first one's container tells of all, and the files' bytes are its packets.
+    """Numbered pictures. The container is that of the first one; the packets are the contents of the files.
 
-    Each number has its time, so that a gap stays one.
+    A picture's number is its time, so that a gap in the numbers is one in time.
     """
 
     is_scan = True
+    path: Path | None = None
 
     def __init__(self, sequence: PictureSequence) -> None:
         self.name = str(sequence.pattern.path)
-        self.path: Path | None = None
         self.files: Sequence[Path] = [sequence.pattern.file(number) for number in sequence.numbers]
         self.frames: int | None = len(sequence.numbers)
-        self.warnings = sequence.warnings()
+        self.warnings: Sequence[str] = tuple(sequence.warnings())
         self.sequence = sequence
 
-    def interrupt(self) -> None:
-        """Nor do these."""
-
     def open(self) -> InputContainer:
+        """Open the first picture; raises InputError if it is none."""
         sequence = self.sequence
         return open_picture(sequence.pattern.file(sequence.numbers[0]), sequence.rate)
 
-    def packets(self, container: InputContainer, stream: VideoStream) -> Iterator[Packet[Any]]:
+    def interrupt(self) -> None:
+        """Do nothing: reads from a file return soon."""
+
+    def packets(self, container: InputContainer, stream: VideoStream) -> Iterator[Packet[Any] | Jump]:
+        """Yield one packet for each picture; pts is its number, counted from the first one."""
         assert stream.time_base is not None  # choose_video
         numbers = self.sequence.numbers
         for number, following in pairwise((*numbers, numbers[-1] + 1)):
             content = self._content(number)
-            packet: Packet[Any] = Packet(len(content))  # with the room behind it that decoders read into
+            packet: Packet[Any] = Packet(len(content))  # allocates the padding that decoders need
             packet.update(content)
             packet.is_keyframe = True  # or else the PNG decoder adds it to the picture before
             packet.stream, packet.time_base = stream, stream.time_base
             packet.pts = packet.dts = number - numbers[0]
             packet.duration = following - number
             yield packet
-        end: Packet[Any] = Packet()
-        end.stream = stream
-        yield end
+        yield end_of(stream)
 
     def _content(self, number: int) -> bytes:
         path = self.sequence.pattern.file(number)
