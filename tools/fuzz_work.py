@@ -51,7 +51,7 @@ class _InterruptedError(Exception):
 @contextmanager
 def short_segments() -> Iterator[None]:
     """Make segments so short, within the context, that a short film has several."""
-    with patch.object(segments, "MIN_FRAMES", 5), patch.object(segments, "MAX_FRAMES", 8):
+    with patch.object(segments, "MIN_SEGMENT_FRAMES", 5), patch.object(segments, "MAX_SEGMENT_FRAMES", 8):
         yield
 
 

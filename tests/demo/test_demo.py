@@ -11,7 +11,7 @@ import pytest
 
 from vidcolor import demo
 from vidcolor.demo import FRAMES_PER_SHOT, HEIGHT, WIDTH, render_demo
-from vidcolor.demo.landscape import CAMERA_HEIGHT, Landscape, Terrain, look
+from vidcolor.demo.landscape import CAMERA_HEIGHT, Landscape, Terrain, cast_rays
 from vidcolor.demo.noise import blur_tile, sample, spectral_noise
 from vidcolor.demo.seashore import TILE_TEXELS, Seashore, WindWaves
 from vidcolor.demo.sound import SAMPLE_RATE, demo_sound
@@ -110,7 +110,7 @@ def test_sample_repeats_and_interpolates() -> None:
 def test_rays_meet_the_ground() -> None:
     """Where a pixel sees ground, the terrain there is as high as the ray; nothing nearer hides it."""
     terrain = Terrain(np.random.default_rng(1))
-    view = look(terrain, 60, 80, 80)
+    view = cast_rays(terrain, 60, 80, 80)
     hit = np.isfinite(view.z) & (view.z > 3) & (view.z < 150)
     z = np.where(hit, view.z, 3)
     height = terrain.height(view.x, z)

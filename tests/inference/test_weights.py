@@ -22,9 +22,13 @@ def saved(tmp_path: Path) -> Path:
     path = tmp_path / "small.safetensors"
     generator = MultiscaleUNet(**SMALL_CONFIG)
     save_generator(
-        path, generator.state_dict(), network="multiscale_unet", config=generator.config, recipe="name = 'x'",
+        path,
+        generator.state_dict(),
+        network="multiscale_unet",
+        config=generator.config,
+        recipe="name = 'x'",
         training={"pictures_seen": 3},
-    )  # fmt: skip
+    )
     return path
 
 
@@ -77,9 +81,12 @@ def _changed(saved: Path, **metadata: str) -> Path:
     tensors = load_file(saved)
     about = describe(saved)
     original = {
-        "format": "vidcolor-weights-1", "network": about["network"], "config": json.dumps(about["config"]),
-        "recipe": about["recipe"], "training": json.dumps(about["training"]),
-    }  # fmt: skip
+        "format": "vidcolor-weights-1",
+        "network": about["network"],
+        "config": json.dumps(about["config"]),
+        "recipe": about["recipe"],
+        "training": json.dumps(about["training"]),
+    }
     save_file(tensors, saved, metadata=original | metadata)
     return saved
 

@@ -133,9 +133,19 @@ def test_every_frame_is_asked_for_where_that_is_wanted(options):
 def test_the_same_picture_is_rendered_once():
     """And only that: with other luma, though the ab is the same, it gets chroma of its own."""
     spec = VideoSpec(
-        width=128, height=96, bit_depth=8, full_range=True, matrix=6, primaries=1, transfer=1, time_base=1,
-        frame_rate=None, sample_aspect_ratio=None, rotation=0, estimated_frames=None,
-    )  # fmt: skip
+        width=128,
+        height=96,
+        bit_depth=8,
+        full_range=True,
+        matrix=6,
+        primaries=1,
+        transfer=1,
+        time_base=1,
+        frame_rate=None,
+        sample_aspect_ratio=None,
+        rotation=0,
+        estimated_frames=None,
+    )
     layout = ChromaFormat(width=64, height=48, bit_depth=8, subsampling_x=2, subsampling_y=2, siting="left")
     (frame,) = shot(moving_scene(3, 1))
     luma = np.rint(frame.grey * 255).astype(np.uint8)

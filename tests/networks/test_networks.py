@@ -204,8 +204,10 @@ def test_unet_dropout() -> None:
     with torch.device("meta"):
         up = build("unet", {}).get_submodule("up")
     assert [any(isinstance(layer, nn.Dropout) for layer in block) for block in up.children()] == [
-        *[False] * 4, *[True] * 3, False,
-    ]  # fmt: skip
+        *[False] * 4,
+        *[True] * 3,
+        False,
+    ]
 
 
 def test_unet_trains_on_one_picture() -> None:

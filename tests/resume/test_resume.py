@@ -85,8 +85,8 @@ class Faithful(Painter):
 @pytest.fixture(autouse=True)
 def short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a short film has many."""
-    monkeypatch.setattr(segments, "MIN_FRAMES", LEAST)
-    monkeypatch.setattr(segments, "MAX_FRAMES", MOST)
+    monkeypatch.setattr(segments, "MIN_SEGMENT_FRAMES", LEAST)
+    monkeypatch.setattr(segments, "MAX_SEGMENT_FRAMES", MOST)
 
 
 @pytest.fixture(scope="module")
@@ -147,8 +147,8 @@ class TestGoingOn:
         """What an uninterrupted run makes of the film."""
         folder = tmp_path_factory.mktemp("whole")
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(segments, "MIN_FRAMES", LEAST)
-            patch.setattr(segments, "MAX_FRAMES", MOST)
+            patch.setattr(segments, "MIN_SEGMENT_FRAMES", LEAST)
+            patch.setattr(segments, "MAX_SEGMENT_FRAMES", MOST)
             for suffix in (".mkv", ".mp4"):
                 color(film, folder / f"out{suffix}")
         return {path.suffix: path.read_bytes() for path in folder.iterdir()}
@@ -278,8 +278,8 @@ class TestTheJoinedFilm:
         """All pictures as the encoder gets them, by way of FFV1 in one segment."""
         dest = tmp_path_factory.mktemp("lossless") / "ffv1.mkv"
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(segments, "MIN_FRAMES", LEAST)
-            patch.setattr(segments, "MAX_FRAMES", MOST)
+            patch.setattr(segments, "MIN_SEGMENT_FRAMES", LEAST)
+            patch.setattr(segments, "MAX_SEGMENT_FRAMES", MOST)
             color(film, dest, replace(OPTIONS, encode=EncodeOptions(codec="ffv1")))
         return planes_of(dest)
 
@@ -347,7 +347,7 @@ class TestTheJoinedFilm:
         self, source: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """With a bit rate there is one segment; that it cannot be taken up is said before, for a film of any length."""
-        monkeypatch.setattr("vidcolor.resume.segment_writer.MAX_FRAMES", MOST)
+        monkeypatch.setattr("vidcolor.resume.segment_writer.MAX_SEGMENT_FRAMES", MOST)
         dest = source.with_name("out.mkv")
         limited = replace(OPTIONS, encode=replace(ENCODE, encoder_options={"b": "100k"}))
         assert interrupt(source, dest, limited, at=90) == "stopped"
@@ -552,8 +552,8 @@ class TestTrouble:
         assert line.startswith(f"{dest}: the disk is full; free some space")
         assert "--resume goes on" in line
         monkeypatch.undo()
-        monkeypatch.setattr(segments, "MIN_FRAMES", LEAST)
-        monkeypatch.setattr(segments, "MAX_FRAMES", MOST)
+        monkeypatch.setattr(segments, "MIN_SEGMENT_FRAMES", LEAST)
+        monkeypatch.setattr(segments, "MAX_SEGMENT_FRAMES", MOST)
         assert finished_frames(dest) == 40
         color(source, dest, resume=True)
         assert dest.read_bytes() == dest.with_name("whole.mkv").read_bytes()
@@ -672,7 +672,7 @@ def ticking(function):
         return function(*arguments)
     return tick
 
-segments.MIN_FRAMES, segments.MAX_FRAMES = {LEAST}, {MOST}
+segments.MIN_SEGMENT_FRAMES, segments.MAX_SEGMENT_FRAMES = {LEAST}, {MOST}
 SegmentWriter.write = ticking(SegmentWriter.write)
 Muxer._own = ticking(Muxer._own)
 cli.main(sys.argv[1:])

@@ -16,8 +16,8 @@ from tools.fuzz_work import with_facts
 from vidcolor.errors import OutputError
 from vidcolor.resume.segment_file import (
     DamagedSegmentError,
-    Facts,
     SegmentDraft,
+    SegmentFacts,
     decoding_times,
     presentation_times,
     read_facts,
@@ -36,12 +36,12 @@ def packet(pts: int | None, payload: bytes) -> Packet[Any]:
     return made
 
 
-def write(path: Path) -> Facts:
+def write(path: Path) -> SegmentFacts:
     """A segment of six packets."""
     draft = SegmentDraft(path)
     for number, pts in enumerate(TIMES):
         draft.add(packet(pts, bytes([number]) * (number + 1)))
-    facts = Facts(
+    facts = SegmentFacts(
         film="f00d",
         number=0,
         frames=len(TIMES),
@@ -59,7 +59,7 @@ def write(path: Path) -> Facts:
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
-    """Facts, packets, their order and times; nothing else is left in the folder."""
+    """Facts, packets, their order and times are kept; nothing else is left in the folder."""
     path = tmp_path / "000000.segment"
     facts = write(path)
     assert read_facts(path) == facts

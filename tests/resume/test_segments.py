@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vidcolor.frames import Frame, Picture
-from vidcolor.resume.segments import MAX_FRAMES, MIN_FRAMES, mark_segments
+from vidcolor.resume.segments import MAX_SEGMENT_FRAMES, MIN_SEGMENT_FRAMES, mark_segments
 
 
 def openings(length: int, cuts: tuple[int, ...]) -> list[int]:
@@ -20,11 +20,15 @@ def openings(length: int, cuts: tuple[int, ...]) -> list[int]:
     ("length", "cuts", "expected"),
     [
         (1, (), [0]),
-        (MIN_FRAMES + 9, (MIN_FRAMES - 1,), [0]),
-        (MIN_FRAMES + 9, (MIN_FRAMES,), [0, MIN_FRAMES]),
-        (2 * MIN_FRAMES, (100, MIN_FRAMES + 7, MIN_FRAMES + 90), [0, MIN_FRAMES + 7]),
-        (2 * MAX_FRAMES + 1, (), [0, MAX_FRAMES, 2 * MAX_FRAMES]),
-        (MAX_FRAMES + 400, (MAX_FRAMES + 10, MAX_FRAMES + 300), [0, MAX_FRAMES, MAX_FRAMES + 300]),
+        (MIN_SEGMENT_FRAMES + 9, (MIN_SEGMENT_FRAMES - 1,), [0]),
+        (MIN_SEGMENT_FRAMES + 9, (MIN_SEGMENT_FRAMES,), [0, MIN_SEGMENT_FRAMES]),
+        (2 * MIN_SEGMENT_FRAMES, (100, MIN_SEGMENT_FRAMES + 7, MIN_SEGMENT_FRAMES + 90), [0, MIN_SEGMENT_FRAMES + 7]),
+        (2 * MAX_SEGMENT_FRAMES + 1, (), [0, MAX_SEGMENT_FRAMES, 2 * MAX_SEGMENT_FRAMES]),
+        (
+            MAX_SEGMENT_FRAMES + 400,
+            (MAX_SEGMENT_FRAMES + 10, MAX_SEGMENT_FRAMES + 300),
+            [0, MAX_SEGMENT_FRAMES, MAX_SEGMENT_FRAMES + 300],
+        ),
     ],
 )
 def test_openings(length: int, cuts: tuple[int, ...], expected: list[int]) -> None:

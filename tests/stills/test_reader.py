@@ -410,9 +410,11 @@ def test_colors_are_those_stored(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_rgb(plain.read_bytes(), plain), COLORS)
     tagged = saved(tmp_path / "b.png", Image.fromarray(COLORS), icc_profile=ADOBE)
     expected = ImageCms.profileToProfile(
-        Image.fromarray(COLORS), ImageCms.ImageCmsProfile(BytesIO(ADOBE)), ImageCms.createProfile("sRGB"),
+        Image.fromarray(COLORS),
+        ImageCms.ImageCmsProfile(BytesIO(ADOBE)),
+        ImageCms.createProfile("sRGB"),
         renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-    )  # fmt: skip
+    )
     np.testing.assert_allclose(read_rgb(tagged.read_bytes(), tagged).astype(int), np.asarray(expected), atol=1)
 
 

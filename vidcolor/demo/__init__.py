@@ -1,7 +1,7 @@
-"""A short grey film with sound, made by calculation alone: what vidcolor shows to whoever has no film at hand.
+"""Render a short grey film with sound, to try vidcolor without a film at hand.
 
-Two shots with a hard cut, 24 frames a second, H.264 with neutral chroma and AAC in MP4. It is encoded here and not by
-``video.py``, whose writer takes everything about the output from a film that it reads: here there is none yet.
+Two synthetic shots with a hard cut, 24 frames per second, H.264 with neutral chroma and AAC in MP4. It is encoded here
+because the writer in :mod:`vidcolor.media` copies the properties of its output from a source film.
 """
 
 from __future__ import annotations
@@ -28,29 +28,34 @@ WIDTH, HEIGHT = 768, 432
 FRAME_RATE = 24
 FRAMES_PER_SHOT = 60
 SEED = 5
-GRAIN = 0.014  # standard deviation
-BT709_CODE = 1  # ITU-T H.273: matrix, primaries and transfer alike
-LIMITED_RANGE = 1  # AVCOL_RANGE_MPEG
-AUDIO_FRAME = 1024  # samples, as AAC has them
+FILM_GRAIN = 0.014
+"""Standard deviation of the grain; levels are 0 to 1."""
+BT709_CODE = 1
+"""ITU-T H.273 code of the matrix, the primaries and the transfer function."""
+LIMITED_RANGE = 1
+"""AVCOL_RANGE_MPEG."""
+AUDIO_FRAME = 1024
+"""Samples of a frame of AAC."""
 
 
 def render_demo(path: Path) -> None:
-    """Write the film; an existing file is replaced. Every run gives the same pictures and sound.
+    """Write the film; an existing file is replaced. Pictures and sound are the same every time.
 
-    Raises :class:`~vidcolor.errors.OutputError` where the file cannot be written.
+    Raises:
+        OutputError: the file cannot be written.
     """
     seconds = FRAMES_PER_SHOT / FRAME_RATE
     sound = demo_sound(np.random.default_rng(SEED), seconds, seconds, BREAKER_SECONDS)
     with (
         atomic_file(path, overwrite=True) as part,
-        # "file:", because a colon in a name would otherwise be taken for a protocol
+        # "file:", because libav takes a name with a colon for a protocol
         av.open(f"file:{part}", "w", format="mp4", options={"movflags": "+faststart"}) as film,
     ):
         _write(film, _shots(seconds), sound)
 
 
 def _shots(seconds: float) -> Iterator[FloatArray]:
-    """Every frame (HEIGHT, WIDTH) in [0, 1], as the lens of an old camera sees it."""
+    """Yield all frames, (HEIGHT, WIDTH) in [0, 1], with the look of an old camera."""
     shots = (
         Landscape(np.random.default_rng(SEED), HEIGHT, WIDTH, seconds),
         Seashore(np.random.default_rng(SEED + 1), HEIGHT, WIDTH),
@@ -62,17 +67,17 @@ def _shots(seconds: float) -> Iterator[FloatArray]:
 
 
 class Lens:
-    """Softness, vignette and film grain."""
+    """Applies the look of an old camera: blur, vignette and film grain."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = rng
         down, right = np.mgrid[-1 : 1 : HEIGHT * 1j, -1 : 1 : WIDTH * 1j]
         self._vignette = (1 - 0.16 * (0.4 * down**2 + 0.6 * right**2)).astype(np.float32)
         grain = cv2.GaussianBlur(rng.standard_normal((2 * HEIGHT, 2 * WIDTH)).astype(np.float32), (0, 0), 0.7)
-        self._grain = (GRAIN / grain.std() * grain).astype(np.float32)
+        self._grain = (FILM_GRAIN / grain.std() * grain).astype(np.float32)
 
     def expose(self, scene: FloatArray) -> FloatArray:
-        """(HEIGHT, WIDTH) in, the same out."""
+        """Apply the look to a scene (HEIGHT, WIDTH) in [0, 1]; each call has other grain."""
         top, left = self._rng.integers(0, (HEIGHT, WIDTH))
         soft = np.asarray(cv2.GaussianBlur(scene, (0, 0), 0.55), np.float32)
         contrasty = 0.75 * soft + 0.25 * smoothstep(0, 1, soft)
@@ -81,6 +86,7 @@ class Lens:
 
 
 def _write(film: OutputContainer, frames: Iterator[FloatArray], sound: FloatArray) -> None:
+    """Encode frames and sound, interleaved."""
     video = film.add_stream("libx264", rate=FRAME_RATE, options={"crf": "19", "preset": "veryfast"})
     video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
     context = video.codec_context
@@ -101,7 +107,7 @@ def _write(film: OutputContainer, frames: Iterator[FloatArray], sound: FloatArra
 
 def _video_frame(grey: FloatArray, index: int) -> VideoFrame:
     planes = np.full((HEIGHT * 3 // 2, WIDTH), 128, np.uint8)
-    planes[:HEIGHT] = np.rint(16 + 219 * grey)  # limited range; the chroma below stays neutral
+    planes[:HEIGHT] = np.rint(16 + 219 * grey)  # limited range; chroma is neutral
     frame = VideoFrame.from_ndarray(planes, format="yuv420p")
     frame.pts, frame.time_base = index, Fraction(1, FRAME_RATE)
     frame.colorspace, frame.color_range = BT709_CODE, LIMITED_RANGE

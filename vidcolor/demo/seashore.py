@@ -1,7 +1,7 @@
-"""The demo's second shot: waves that run up a sandy beach, a headland, sun on the water.
+"""The second shot of the demo film: waves on a sandy beach, a headland, sun on the water.
 
-The sea is a sum of sinusoids with the spectrum of wind waves, made by Fourier transform at every moment (Tessendorf,
-"Simulating Ocean Water", 2001); it mirrors the sky by Fresnel's law (Schlick's approximation).
+The sea is a sum of sinusoids with the spectrum of wind waves, computed by Fourier transform for each frame (Tessendorf,
+"Simulating Ocean Water", 2001). It reflects the sky by Fresnel's law (Schlick's approximation).
 """
 
 from __future__ import annotations
@@ -11,27 +11,34 @@ import math
 import cv2
 import numpy as np
 
-from vidcolor.demo.noise import TEXTURE_SIZE, CloudySky, Levels, sample, smoothstep, spectral_noise
+from vidcolor.demo.noise import HORIZON, TEXTURE_SIZE, AnyFloats, CloudySky, sample, smoothstep, spectral_noise
 from vidcolor.frames import FloatArray
 
-CAMERA_HEIGHT = 3.6  # metres
-HORIZON = 0.40  # of the height, from the top
-FOCAL_LENGTH = 1.0  # in picture widths
-SHORE_METRES = 14.5  # from the camera to the mean water line
-SHORE_SLANT = 0.42  # metres nearer for every metre to the right
+SHORE_CAMERA_HEIGHT = 3.6
+"""Meters."""
+SHORE_FOCAL_LENGTH = 1.0
+"""In picture widths."""
+SHORE_METERS = 14.5
+"""Distance from the camera to the mean water line."""
+SHORE_SLANT = 0.42
+"""Meters by which the shore comes nearer per meter to the right."""
 GRAVITY = 9.81
 
 TILE_TEXELS = 256
-TILE_METRES = 48.0
-BREAKER_METRES = 11.0  # between one crest that breaks and the next
+"""Side of the tile of sea in texels."""
+TILE_METERS = 48.0
+"""Side of the tile of sea in meters."""
+BREAKER_METERS = 11.0
+"""Distance between breaking crests."""
 BREAKER_SECONDS = 4.5
+"""Time between breaking crests."""
 
 
 class WindWaves:
-    """The slopes of a tile of sea, right and forward, as they change."""
+    """A tile of sea whose slopes change over time."""
 
     def __init__(self, rng: np.random.Generator) -> None:
-        k = 2 * math.pi * np.fft.fftfreq(TILE_TEXELS, TILE_METRES / TILE_TEXELS)
+        k = 2 * math.pi * np.fft.fftfreq(TILE_TEXELS, TILE_METERS / TILE_TEXELS)
         self._kx, self._kz = k[None], k[:, None]
         length = np.hypot(self._kx, self._kz)
         length[0, 0] = 1
@@ -43,17 +50,23 @@ class WindWaves:
         self._frequency = np.sqrt(GRAVITY * length)
 
     def slopes(self, seconds: float) -> FloatArray:
-        """(TILE_TEXELS, TILE_TEXELS, 2), right and forward, of about unit variance together."""
+        """Return the slopes to the right and forward, (TILE_TEXELS, TILE_TEXELS, 2), of unit variance in total."""
         waves = self._start * np.exp(-1j * self._frequency * seconds)
         right, forward = (np.fft.ifft2(1j * waves * k).real for k in (self._kx, self._kz))
         return (TILE_TEXELS**2 * np.dstack((right, forward))).astype(np.float32)
 
 
 class Seashore:
-    """The whole shot, seen by a camera that stands still."""
+    """The shot, with a static camera.
+
+    Args:
+        rng: source of randomness.
+        height: of a frame.
+        width: of a frame.
+    """
 
     def __init__(self, rng: np.random.Generator, height: int, width: int) -> None:
-        focal = FOCAL_LENGTH * width
+        focal = SHORE_FOCAL_LENGTH * width
         rows = np.arange(height, dtype=np.float32)[:, None] + 0.5
         elevation = np.repeat((HORIZON * height - rows) / focal, width, 1).astype(np.float32)
         bearing = np.repeat((np.arange(width, dtype=np.float32)[None] - width / 2) / focal, height, 0)
@@ -64,14 +77,14 @@ class Seashore:
         self._headland, self._headland_opacity = paint_headland(self._rough, self._soft, elevation, bearing)
         self._top = math.ceil(HORIZON * height)  # first row of the water
         self._below = -elevation[self._top :]
-        self._z = np.asarray(CAMERA_HEIGHT / self._below, np.float32)
+        self._z = np.asarray(SHORE_CAMERA_HEIGHT / self._below, np.float32)
         self._x = np.asarray(self._z * bearing[self._top :], np.float32)
         self._prepare_shore(paint_sand(rng, self._rough, self._soft, self._x, self._z))
 
     def _prepare_shore(self, sand: FloatArray) -> None:
-        """All that does not move."""
+        """Compute everything that does not move."""
         x, z, rough, soft = self._x, self._z, self._rough, self._soft
-        self._from_line = z - SHORE_METRES - 1.1 * sample(soft, x * 12, 300) + SHORE_SLANT * x
+        self._from_line = z - SHORE_METERS - 1.1 * sample(soft, x * 12, 300) + SHORE_SLANT * x
         wet = smoothstep(-2.6, -1.6, self._from_line + 0.45 * sample(soft, x * 40, 77))  # where waves have been
         self._sand = sand * (1 - 0.42 * wet)
         self._edge = 0.75 + 0.3 * sample(rough, x * 70, z * 40)
@@ -82,7 +95,7 @@ class Seashore:
         self._mist = 1 - np.exp(-z / 900)
 
     def render(self, seconds: float) -> FloatArray:
-        """One frame (H, W)."""
+        """Render the frame at a time, (H, W)."""
         picture = self._sky.render(seconds)
         picture += self._headland_opacity * (self._headland - picture)
         picture[self._top :] = self._paint_shore(seconds)
@@ -91,7 +104,7 @@ class Seashore:
     def _paint_shore(self, seconds: float) -> FloatArray:
         tongues = 0.45 * sample(self._soft, self._x * 40 + 9 * seconds, 77 + 6 * seconds)
         wash = 1.15 * math.sin(2 * math.pi * seconds / BREAKER_SECONDS - 0.6)
-        depth = self._from_line + tongues + wash  # metres behind the water's edge
+        depth = self._from_line + tongues + wash  # meters behind the water's edge
         clear = 0.6 * np.exp(-depth.clip(0, 9) / 0.5)  # shallow water shows the ground
         water = self._paint_water(seconds, depth)
         water += clear * (self._sand - water)
@@ -109,14 +122,14 @@ class Seashore:
         level = water + mirror * (mirrored_sky - water) + 0.55 * self._glitter(steep * slopes[..., 0], tilt)
         return np.asarray(level + self._mist * (0.72 - level), np.float32)
 
-    def _glitter(self, tilt_right: Levels, tilt: Levels) -> FloatArray:
-        """1 where the water throws the sun at the camera."""
+    def _glitter(self, tilt_right: AnyFloats, tilt: AnyFloats) -> FloatArray:
+        """Return the strength of the sun's reflection, 0 to 1."""
         missed = (tilt_right - 0.12 + 0.42 * self._x / self._z) ** 2 + (tilt - 0.16) ** 2
         return np.asarray(np.exp(-missed / 0.0016), np.float32)
 
     def _slopes(self, seconds: float) -> FloatArray:
-        """(rows, W, 2): at every pixel of the water, from coarser waves where a pixel covers more than a texel."""
-        x, z = (metres * np.float32(TILE_TEXELS / TILE_METRES) for metres in (self._x, self._z))
+        """Return the slopes at each pixel, (rows, W, 2); coarser waves where a pixel covers more than a texel."""
+        x, z = (meters * np.float32(TILE_TEXELS / TILE_METERS) for meters in (self._x, self._z))
         slopes = self._waves.slopes(seconds)
         coarse = np.asarray(cv2.resize(slopes, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA), np.float32)
         near = sample(slopes, x, z) + 0.5 * sample(slopes, x * 2.7 + 31, z * 2.7 + 17)  # two scales hide the tiling
@@ -124,11 +137,11 @@ class Seashore:
         return np.asarray(near + self._far * (far - near), np.float32)
 
     def _foam(self, seconds: float, depth: FloatArray) -> FloatArray:
-        """The water's edge, nets of foam behind it, and crests that break as they come in."""
+        """Return the strength of foam, 0 to 1: at the water's edge, behind it, and on breaking crests."""
         edge = np.exp(-((depth - 0.12) ** 2) / 0.035) * self._edge
         net = np.abs(sample(self._rough, self._x * 34 + 3 * seconds, self._z * 22 + 5 * seconds))
         lace = 0.55 * (1 - smoothstep(0.05, 0.5, net)) * np.exp(-(((depth - 0.7) / 0.8) ** 2))
-        behind_front = BREAKER_METRES * np.mod((depth + self._bend) / BREAKER_METRES + seconds / BREAKER_SECONDS, 1)
+        behind_front = BREAKER_METERS * np.mod((depth + self._bend) / BREAKER_METERS + seconds / BREAKER_SECONDS, 1)
         crests = np.exp(-((behind_front / (0.6 + 0.7 * self._ragged)) ** 1.4)) * self._torn
         surf = smoothstep(1.2, 3.0, depth) * (1 - smoothstep(26, 44, depth))
         return np.asarray((np.maximum(edge, lace) + crests * surf).clip(0, 1), np.float32)
@@ -137,7 +150,7 @@ class Seashore:
 def paint_sand(
     rng: np.random.Generator, rough: FloatArray, soft: FloatArray, x: FloatArray, z: FloatArray
 ) -> FloatArray:
-    """Dry sand at (x, z) metres, with the ripples of the wind and grains that are seen from near."""
+    """Render dry sand at (x, z) in meters, with ripples, and grains near the camera."""
     bent = z * 5.2 + 0.5 * x + 0.5 * sample(soft, x * 30, z * 30)
     ripples = np.sin(2 * math.pi * bent) * smoothstep(-0.2, 0.4, sample(soft, x * 20 + 99, z * 20))
     grains = 0.035 * sample(spectral_noise(rng, TEXTURE_SIZE, 0.8), x * 140, z * 110)
@@ -150,7 +163,7 @@ def paint_sand(
 def paint_headland(
     rough: FloatArray, soft: FloatArray, elevation: FloatArray, bearing: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Levels and opacity of a wooded cape on the right, with cliffs below the woods."""
+    """Return level and opacity of a wooded cape on the right, with cliffs."""
     crowns = 0.004 * sample(rough, bearing * 700, 5) * smoothstep(0.03, 0.2, bearing)
     profile = 0.055 * smoothstep(0.12, 0.46, bearing) + 0.018 * smoothstep(0.02, 0.2, bearing) + crowns
     opacity = smoothstep(-0.0012, 0.0012, profile - elevation) * (elevation > -0.002)

@@ -1,4 +1,4 @@
-"""The sound of the demo film: wind and birds over the meadow, then waves on the beach."""
+"""Synthesize the sound of the demo film: wind and birds, then waves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from vidcolor.frames import FloatArray
 
 SAMPLE_RATE = 48000
-CROSSFADE_SECONDS = 0.06  # a cut in the picture, hardly one in the sound
+CROSSFADE_SECONDS = 0.06
 
 Wave = npt.NDArray[np.floating[Any]]
 
@@ -20,7 +20,14 @@ Wave = npt.NDArray[np.floating[Any]]
 def demo_sound(
     rng: np.random.Generator, meadow_seconds: float, beach_seconds: float, swell_seconds: float
 ) -> FloatArray:
-    """(2, samples) in [-1, 1] at :data:`SAMPLE_RATE`; ``swell_seconds`` is the time from one wave to the next."""
+    """Return the sound of both shots: (2, samples) in [-1, 1] at :data:`SAMPLE_RATE`.
+
+    Args:
+        rng: source of randomness.
+        meadow_seconds: length of the first shot.
+        beach_seconds: length of the second shot.
+        swell_seconds: time between waves.
+    """
     total = round((meadow_seconds + beach_seconds) * SAMPLE_RATE)
     time = np.arange(total) / SAMPLE_RATE
     turned = math.pi / 2 * ((time - meadow_seconds) / CROSSFADE_SECONDS + 0.5).clip(0, 1)
@@ -31,7 +38,7 @@ def demo_sound(
 
 
 def _noise(rng: np.random.Generator, samples: int, loudness: Callable[[Wave], Wave]) -> Wave:
-    """(2, samples) of unit variance, with the given amplitude over frequency in Hz."""
+    """Generate noise (2, samples) of unit variance; ``loudness`` maps frequencies in Hz to amplitudes."""
     frequency = np.fft.rfftfreq(samples, 1 / SAMPLE_RATE)
     spectrum = np.fft.rfft(rng.standard_normal((2, samples))) * loudness(frequency)
     noise = np.fft.irfft(spectrum, samples)
@@ -44,7 +51,7 @@ def _wind(rng: np.random.Generator, samples: int) -> Wave:
 
 
 def _birds(rng: np.random.Generator, samples: int, seconds: float) -> Wave:
-    """Two birds that answer each other, one on each side."""
+    """Generate the songs of two birds in turn, one on each side."""
     song = np.zeros((2, samples))
     for start, pitch, pan in ((0.35, 4200, 0.25), (0.95, 3300, 0.8), (1.55, 4300, 0.3), (2.0, 3350, 0.75)):
         for syllable in range(int(rng.integers(3, 6))):
@@ -56,7 +63,7 @@ def _birds(rng: np.random.Generator, samples: int, seconds: float) -> Wave:
 
 
 def _chirp(rng: np.random.Generator, pitch: float) -> Wave:
-    """A note of 50 to 70 ms that sweeps up or down with a trill."""
+    """Generate a note of 50 to 70 ms that sweeps up or down with a trill."""
     time = np.arange(round(rng.uniform(0.05, 0.07) * SAMPLE_RATE)) / SAMPLE_RATE
     part = time / time[-1]
     frequency = pitch * (1 + rng.choice((-0.22, 0.28)) * part + 0.04 * np.sin(2 * math.pi * 55 * time))
@@ -65,7 +72,7 @@ def _chirp(rng: np.random.Generator, pitch: float) -> Wave:
 
 
 def _waves(rng: np.random.Generator, time: Wave, swell_seconds: float) -> Wave:
-    """A rumble that swells, and the hiss of the foam just after."""
+    """Generate the rumble of waves, and the hiss of foam after it."""
     swell = (0.5 + 0.5 * np.sin(2 * math.pi * time / swell_seconds - 0.4)) ** 2
     foam = (0.5 + 0.5 * np.sin(2 * math.pi * time / swell_seconds - 1.2)) ** 3
     rumble = _noise(rng, len(time), lambda f: f / (f + 40) / (1 + (f / 260) ** 1.4))

@@ -8,8 +8,8 @@ the present frame; where nothing matches, the average starts again from the pres
 A waypoint (:mod:`vidcolor.motion.anchors`) has no ab of its own: it gets the weighted mean of the two averages.
 
 The mean of a red and a brown is duller than either. So the chroma C* = √(a² + b²) has a moving average of its own, and
-the mean ab is scaled up to it, by :data:`MAX_GAIN` at most. Measurements, also of what looking ahead brings, are in
-``docs/steady.md``.
+the mean ab is scaled up to it, by :data:`MAX_CHROMA_GAIN` at most. Measurements, also of what looking ahead brings,
+are in ``docs/steady.md``.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ It is smaller than for propagation, because every anchor has ab of its own to fa
 """
 MAX_DECAY = 0.95
 """Decay factor of the moving average at strength 1: it reaches over about the last twenty anchors."""
-MAX_GAIN = 1.5
+MAX_CHROMA_GAIN = 1.5
 """Largest factor by which the mean ab is scaled up: where hues differ much, the mean is nearly grey and noisy."""
 MIN_WEIGHT = 1e-3
 """Added to both weights on a waypoint, so that both averages count alike where neither matches."""
-MIN_CHROMA = 1e-3
+MIN_MEAN_CHROMA = 1e-3
 """C* in Lab units: lower bound of the divisor when ab is scaled."""
 
 
@@ -186,8 +186,8 @@ def combine(forward: MovingAverage, backward: MovingAverage | None, own: FloatAr
         total = forward.color * forward.weight + backward.color * backward.weight - append_chroma(own)
         total /= forward.weight + backward.weight - 1
     ab, chroma = total[:2], total[2]
-    gain = chroma / np.clip(chroma_of(ab), np.float32(MIN_CHROMA), np.inf)
-    combined: FloatArray = ab * np.clip(gain, 1, np.float32(MAX_GAIN))
+    gain = chroma / np.clip(chroma_of(ab), np.float32(MIN_MEAN_CHROMA), np.inf)
+    combined: FloatArray = ab * np.clip(gain, 1, np.float32(MAX_CHROMA_GAIN))
     return combined
 
 

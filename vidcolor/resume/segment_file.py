@@ -1,7 +1,8 @@
 """Read and write segments: files with the encoded packets of a stretch of film.
 
-A file holds the packets in the order of the encoder, each after a header, then :class:`Facts` as JSON, the length of
-the JSON, and the SHA-256 of everything before. It is written under a temporary name and renamed when it is on the disk.
+A file holds the packets in the order of the encoder, each after a header, then :class:`SegmentFacts` as JSON, the
+length of the JSON, and the SHA-256 of everything before. It is written under a temporary name and renamed when it is
+on the disk.
 
 Only presentation timestamps are stored. Decoding timestamps depend on the segments around; :func:`decoding_times`
 computes them for the whole film.
@@ -38,7 +39,7 @@ class DamagedSegmentError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Facts:
+class SegmentFacts:
     """The metadata of a segment. Times are in the time base of the film."""
 
     film: str
@@ -112,10 +113,10 @@ class SegmentDraft:
 
     @property
     def delay(self) -> int:
-        """The :attr:`Facts.delay` of the packets so far."""
+        """The :attr:`SegmentFacts.delay` of the packets so far."""
         return reordering(self._pts)
 
-    def finish(self, facts: Facts) -> None:
+    def finish(self, facts: SegmentFacts) -> None:
         """Write the metadata and the checksum, sync the file, and give it its name."""
         about = json.dumps(asdict(facts)).encode()
         self._write(about)
@@ -145,7 +146,7 @@ def reordering(pts: Iterable[int]) -> int:
     return max((place - rank for rank, (place, _) in enumerate(in_order)), default=0)
 
 
-def read_facts(path: Path) -> Facts:
+def read_facts(path: Path) -> SegmentFacts:
     """Read the metadata of a segment after verifying its checksum.
 
     Raises:
@@ -169,7 +170,7 @@ def read_facts(path: Path) -> Facts:
             if packets_bytes < 0:
                 raise DamagedSegmentError(f"{path}: is not what this version of vidcolor writes")
             file.seek(packets_bytes)
-            facts = structure_record(Facts, parse_json(file.read(min(about_length, MAX_BYTES + 1))))
+            facts = structure_record(SegmentFacts, parse_json(file.read(min(about_length, MAX_BYTES + 1))))
             _check_packets(path, file, facts, packets_bytes)
     except OSError as exc:
         raise DamagedSegmentError(f"{path}: cannot be read ({exc.strerror})") from exc
@@ -178,7 +179,7 @@ def read_facts(path: Path) -> Facts:
     return facts
 
 
-def _check_packets(path: Path, file: BinaryIO, facts: Facts, packets_bytes: int) -> None:
+def _check_packets(path: Path, file: BinaryIO, facts: SegmentFacts, packets_bytes: int) -> None:
     """Raise DamagedSegmentError if size or reordering of the packets are not those in the metadata."""
     times = array("q")
     place = 0
@@ -192,7 +193,7 @@ def _check_packets(path: Path, file: BinaryIO, facts: Facts, packets_bytes: int)
         raise DamagedSegmentError(f"{path}: its packets are not those that it tells of")
 
 
-def read_packets(path: Path, facts: Facts) -> Iterator[StoredPacket]:
+def read_packets(path: Path, facts: SegmentFacts) -> Iterator[StoredPacket]:
     """Yield the packets of a segment in decoding order."""
     with path.open("rb") as file:
         while file.tell() < facts.packets_bytes:
@@ -200,7 +201,7 @@ def read_packets(path: Path, facts: Facts) -> Iterator[StoredPacket]:
             yield StoredPacket(pts, duration, bool(is_keyframe), file.read(size))
 
 
-def presentation_times(path: Path, facts: Facts) -> list[int]:
+def presentation_times(path: Path, facts: SegmentFacts) -> list[int]:
     """Return the pts of all packets of a segment, ascending, without reading the payloads."""
     times = []
     with path.open("rb") as file:
@@ -220,7 +221,7 @@ def decoding_times(presentation: array[int], delay: int) -> Iterator[int]:
 
     Args:
         presentation: pts of all packets, ascending.
-        delay: the largest :attr:`Facts.delay` of the segments.
+        delay: the largest :attr:`SegmentFacts.delay` of the segments.
 
     Yields:
         The dts of each packet, in decoding order.

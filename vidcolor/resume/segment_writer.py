@@ -31,14 +31,14 @@ from vidcolor.options import EncodeOptions
 from vidcolor.resume.identity import Identity, check_unchanged
 from vidcolor.resume.segment_file import (
     DamagedSegmentError,
-    Facts,
     SegmentDraft,
+    SegmentFacts,
     decoding_times,
     presentation_times,
     read_facts,
     read_packets,
 )
-from vidcolor.resume.segments import MAX_FRAMES, Finished
+from vidcolor.resume.segments import MAX_SEGMENT_FRAMES, Finished
 from vidcolor.resume.work_folder import WorkFolder
 
 
@@ -123,7 +123,7 @@ class SegmentWriter:
 
     def _division_warnings(self) -> Iterator[str]:
         frames = self._like.spec.estimated_frames
-        if self._encoder.shares_bits and (frames is None or frames > MAX_FRAMES):
+        if self._encoder.shares_bits and (frames is None or frames > MAX_SEGMENT_FRAMES):
             what = f"with these settings {self._options.codec} shares bits out over the whole film"
             yield f"{what}: it is encoded in one go, and --resume cannot take it up half-way"
 
@@ -211,7 +211,7 @@ class SegmentWriter:
         self._store(packets)
         if len(self._like.source.files) == 1 or next_opens_shot is None:
             check_unchanged(self._like.source.files, self._identity.input)
-        facts = Facts(
+        facts = SegmentFacts(
             film=self._identity.key,
             number=len(self._work.segments),
             frames=self._frames,

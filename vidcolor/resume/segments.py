@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 
 from vidcolor.frames import Frame
 
-MIN_FRAMES = 250
+MIN_SEGMENT_FRAMES = 250
 """Frames of a segment before a cut ends it: the usual largest distance of keyframes."""
-MAX_FRAMES = 500
+MAX_SEGMENT_FRAMES = 500
 """Frames of a segment without a cut: twice the usual distance of keyframes, so that no keyframe is added."""
 
 
@@ -42,12 +42,12 @@ NOTHING = Finished()
 def mark_segments(frames: Iterator[Frame]) -> Iterator[Frame]:
     """Set ``opens_segment`` on the first frame of each segment.
 
-    A segment ends before the first shot that starts after :data:`MIN_FRAMES` frames, and after :data:`MAX_FRAMES`
-    frames at the latest. Marks depend only on the frames since the start of the segment, so a film that is resumed at
-    a segment is divided as before.
+    A segment ends before the first shot that starts after :data:`MIN_SEGMENT_FRAMES` frames, and after
+    :data:`MAX_SEGMENT_FRAMES` frames at the latest. Marks depend only on the frames since the start of the segment, so
+    a film that is resumed at a segment is divided as before.
     """
     length = 0
     for frame in frames:
-        opens_segment = length in (0, MAX_FRAMES) or (frame.opens_shot and length >= MIN_FRAMES)
+        opens_segment = length in (0, MAX_SEGMENT_FRAMES) or (frame.opens_shot and length >= MIN_SEGMENT_FRAMES)
         length = 1 if opens_segment else length + 1
         yield replace(frame, opens_segment=opens_segment)

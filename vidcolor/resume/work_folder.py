@@ -23,7 +23,7 @@ from vidcolor.files.durable import sync_file, sync_folder, write_durably
 from vidcolor.files.paths import is_folder
 from vidcolor.resume.identity import Identity
 from vidcolor.resume.records import read_json, structure_record
-from vidcolor.resume.segment_file import DamagedSegmentError, Facts, read_facts
+from vidcolor.resume.segment_file import DamagedSegmentError, SegmentFacts, read_facts
 from vidcolor.resume.segments import NOTHING, Finished
 from vidcolor.resume.unfinished import PUBLISHED, folder_of, has_segments, segment_paths
 
@@ -74,7 +74,7 @@ class WorkFolder:
         self.dest = dest
         self.identity = identity
         self.warnings: list[str] = []
-        self.segments: list[Facts] = []
+        self.segments: list[SegmentFacts] = []
         self.errors: tuple[str, ...] = ()
         if self.path.is_symlink():
             what = f"{self.path}, where unfinished work is kept, is a link"
@@ -136,7 +136,7 @@ class WorkFolder:
             raise OutputError(f"{self.dest}: cannot go on: {change}; make it as it was, or {hint}")
         self.warnings += self.identity.surroundings_changed_since(begun)
 
-    def _read_segments(self) -> Iterator[Facts]:
+    def _read_segments(self) -> Iterator[SegmentFacts]:
         """Yield the metadata of finished segments up to the first that is missing, damaged or of another film."""
         for index, path in enumerate(segment_paths(self.path)):
             if path != self.segment_path(index):
