@@ -1,4 +1,4 @@
-"""What travels through the pipeline: a film's constants, its pictures, and what is known of each so far."""
+"""Records that go through the pipeline: what all pictures of a film share, the pictures, and the frames."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 """(H, W), code values; uint16 holds 9 to 16 bits in the low bits."""
 FloatArray = npt.NDArray[np.float32]
 FirstField = Literal["top", "bottom"]
-"""Of the two moments in an interlaced frame, that of the even or that of the odd lines is the earlier one."""
+"""Which field of an interlaced frame is the earlier one: that of the even lines (top) or that of the odd lines."""
 
 
 LIGHT_STEPS = 10_000  # of 1 cd/m²
@@ -24,12 +24,13 @@ LIGHT_STEPS = 10_000  # of 1 cd/m²
 
 @dataclass(frozen=True)
 class HdrMetadata:
-    """Of a film as a whole. Either part may be missing, not both."""
+    """HDR metadata of a film as a whole. One of the parts may be missing."""
 
     display: tuple[int, ...] | None
-    """x and y of red, green, blue and white in 1/50000, then the least and the most light in 1/10000 cd/m²."""
+    """The mastering display: x and y of red, green, blue and white in 1/50000, then its least and most light in 1/10000
+    cd/m² (SMPTE ST 2086)."""
     light_levels: tuple[int, int] | None
-    """cd/m²: of the brightest pixel, and of the brightest picture on average."""
+    """MaxCLL and MaxFALL in cd/m²: of the brightest pixel, and the average of the brightest picture (CTA-861.3)."""
 
     def __str__(self) -> str:
         parts = []
@@ -60,18 +61,18 @@ class VideoSpec:
     frame_rate: Fraction | None
     sample_aspect_ratio: Fraction | None
     rotation: int
-    """Degrees counter-clockwise, as the display matrix asks for; the planes are stored unrotated."""
+    """Degrees counter-clockwise, from the display matrix; the planes are stored unrotated."""
     estimated_frames: int | None
-    """What the container announces or what duration and rate suggest; for progress only."""
+    """From the container, or from duration and rate; for progress only."""
     first_field: FirstField | None = None
-    """Of an interlaced film, as its first picture or its header has it; None: the film is progressive."""
+    """Of an interlaced film, from its first picture or its header; None: the film is progressive."""
     hdr: HdrMetadata | None = None
-    """What an HDR film says of its mastering display and its light."""
+    """Only of HDR films that carry it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChromaFormat:
-    """What the encoder wants as Cb and Cr: two (height, width) planes of code values, uint8, or uint16 above 8 bits."""
+    """The encoder's format of Cb and Cr: two (height, width) planes of code values, uint8, or uint16 above 8 bits."""
 
     width: int
     height: int
@@ -81,47 +82,46 @@ class ChromaFormat:
     subsampling_y: int
     """Luma rows for each chroma row, likewise."""
     siting: Literal["left", "center", "topleft"]
-    """Where a chroma sample lies among its luma samples (H.273, ChromaLocType 0, 1 and 2): *left* is on the left column
-    and between the rows, *center* in the middle of them all, *topleft* on the first of them."""
+    """Where a chroma sample lies among its luma samples (H.273, ChromaLocType 0, 1 and 2): *left* on the left column,
+    between the rows; *center* in the middle of all; *topleft* on the first of them."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One decoded picture: its time, its luma, and the packets of other streams that were read on the way to it."""
+    """One decoded picture: its time, its luma, and the packets of other streams that come before it in the file."""
 
     pts: int
     """In units of the film's ``time_base``."""
     duration: int
-    """In the same units; 0 where the source does not say."""
+    """In the same units; 0 if unknown."""
     luma: Plane
     """(height, width): the Y plane as decoded. Never written to."""
     packets: tuple[Packet[Any], ...] = field(default=(), repr=False)
-    """Audio, subtitles and data that lie before this picture in the file."""
+    """Packets of audio, subtitles and data that come before this picture in the file."""
     first_field: FirstField | None = None
-    """Of an interlaced picture; None: it is one moment."""
+    """Of an interlaced picture; None: the picture is progressive."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """A picture and what the stages have found out about it so far."""
+    """A picture, with the results of the stages so far."""
 
     picture: Picture
     grey: FloatArray
     """(h, w): the luma at render size, upright, with nearly square pixels, range-expanded to [0, 1], in HDR films
-    tone-mapped: what the network and the optical flow see. Of an interlaced picture it is the first field alone.
+    tone-mapped: the input of the network and of the optical flow. Of an interlaced picture, only the first field.
     """
     opens_shot: bool = False
-    """True for the first frame of a shot: no state of any kind may cross it."""
+    """True for the first frame of a shot; no state may be carried over from the frame before."""
     opens_segment: bool = False
-    """True for the first frame of what is encoded by itself (:mod:`vidcolor.resume.segments`)."""
+    """True for the first frame of a segment (:mod:`vidcolor.resume.segments`), which has an encoder of its own."""
     is_disturbed: bool = False
-    """True for a flash, or a frame so damaged that nothing in it matches its neighbours: its luma says nothing about
-    where things are."""
+    """True for a flash, or a frame so damaged that nothing in it matches its neighbors; it is useless for motion."""
     is_anchor: bool = True
     """True for frames that the network colors; the others get their ab from them (:mod:`vidcolor.motion.anchors`)."""
     is_waypoint: bool = False
     """True for frames between two anchors on which ab is smoothed as on an anchor, without the network."""
     ab: FloatArray | None = None
-    """(2, h, w), CIE Lab units, about [-110, 110]; None until a stage has made it."""
+    """(2, h, w), CIE Lab units, about [-110, 110]; None before the generator and temporal stages."""
     duplicates: tuple[Frame, ...] = ()
     """Frames that follow and show the same picture (:mod:`vidcolor.motion.duplicates`); they share this one's ab."""

@@ -1,4 +1,4 @@
-"""What a running job says about itself; how it is shown is the caller's affair."""
+"""Records of the progress and the result of coloring, for callers to show."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """A film on its way. Passed to ``on_progress`` after every written frame."""
+    """The progress of a film. Passed to ``on_progress`` after every written frame."""
 
     frames: int
     """Written so far."""
     frames_before: int = 0
-    """How many of them an earlier run has written."""
+    """How many of them were written by an earlier run, which this one resumes."""
     total_frames: int | None
-    """An estimate from the container; None where it says nothing."""
+    """An estimate from the container; None if it has none."""
     shots: int
     seconds: float
-    """Since the work began."""
+    """Since the run began."""
     bottleneck: str
-    """The stage that the others wait for."""
+    """The name of the slowest stage."""
 
     @property
     def fps(self) -> float:
-        """Frames per second of wall-clock time, on average since the beginning."""
+        """Frames per second of wall-clock time, on average since the run began."""
         return (self.frames - self.frames_before) / self.seconds if self.seconds > 0 else 0.0
 
     @property
     def eta_seconds(self) -> float | None:
-        """Seconds to go; None where the length is unknown or nothing is written yet."""
+        """Estimated seconds that remain; None if the length is unknown or nothing is written yet."""
         if self.total_frames is None or self.fps == 0:
             return None
         return max(self.total_frames - self.frames, 0) / self.fps
@@ -38,7 +38,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class StageTime:
-    """What one stage of the pipeline has taken for a film, as :class:`vidcolor.stages.StageClock` counts it."""
+    """The time of one stage of the pipeline for a film, as :class:`vidcolor.stages.StageClock` measures it."""
 
     name: str
     busy_seconds: float
@@ -47,48 +47,48 @@ class StageTime:
 
 @dataclass(frozen=True, kw_only=True)
 class FilmSizes:
-    """How much there is in every picture of a film."""
+    """How much data every picture of a film has."""
 
     picture_bytes: int
-    """Of a picture as it is decoded, all planes."""
+    """Of all planes of a decoded picture."""
     luma: tuple[int, int]
     """(width, height)."""
     luma_depth: int
-    """Bits of luma as it is decoded."""
+    """Bits of decoded luma."""
     chroma: tuple[int, int]
-    """(width, height) of Cb, and of Cr, as they are encoded."""
+    """(width, height) of each of Cb and Cr as they are encoded."""
     encoded_depth: int
     """Bits of all planes as they are encoded."""
     grey: tuple[int, int]
-    """(width, height) of what the network sees, upright."""
+    """(width, height) of the network's input, upright."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """A finished film. Seconds count from when work on it began."""
+    """The result for a film. Seconds count from the beginning of the run."""
 
     frames: int
     frames_before: int = 0
-    """How many of them an earlier run has written."""
+    """How many of them were written by an earlier run, which this one resumes."""
     anchors: int
-    """How many of those that this run has written the network was asked for."""
+    """How many of the frames of this run the network colored."""
     shots: int
     seconds: float
     first_frame_seconds: float | None
-    """When the encoder had the first frame; None where none was left to be written."""
+    """When the first frame was encoded; None if none was left."""
     last_frame_seconds: float
-    """When it had the last one. What follows is for the frames that it holds back, and for joining segments."""
+    """When the last frame was encoded. Frames that the encoder holds back, and the joining of segments, follow."""
     stages: tuple[StageTime, ...]
-    """In the order of the pipeline; for what this run has written."""
+    """In the order of the pipeline, for the frames of this run."""
     sizes: FilmSizes
     output_bytes: int
     warnings: tuple[str, ...]
-    """One line each for what could not be kept as it was."""
+    """One line for each thing that could not be kept as it was."""
     errors: tuple[str, ...] = ()
-    """One line each for what was damaged and gone over, as asked: the film is whole but for these places."""
+    """One line for each damaged place that was skipped, with ``on_error`` set to ``keep-grey``."""
 
 
 OnProgress = Callable[[Progress], None]
 
 OnFile = Callable[[Path, int, int], None]
-"""Called with the source, its place from 1, and the number of pictures and films, when work on the file begins."""
+"""Called when work on a file begins, with its path, its number (from 1), and the number of pictures and films."""

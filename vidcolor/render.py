@@ -1,4 +1,4 @@
-"""The render stage: ab at render size to the Cb and Cr planes that the encoder takes, frame by frame."""
+"""The render stage: from ab at render size to Cb and Cr planes in the format of the encoder."""
 
 from __future__ import annotations
 
@@ -18,10 +18,19 @@ from vidcolor.motion.flow import flow_estimator, flow_to, to_levels, warp
 def render(
     frames: Iterator[Frame], spec: VideoSpec, chroma: ChromaFormat, *, saturation: float
 ) -> Iterator[tuple[Frame, Plane, Plane]]:
-    """Turn the ab of every frame into the Cb and Cr planes of ``chroma``, in the film's own matrix and range.
+    """Convert the ab of every frame to Cb and Cr planes, in the film's own matrix and range.
 
-    ``saturation`` is a factor on ab. Raises InputError, before any frame is asked for, where the film's matrix is not
-    one of R'G'B' weights.
+    Args:
+        frames: with ab on every one.
+        spec: of the film.
+        chroma: the format of the planes.
+        saturation: a factor on ab.
+
+    Yields:
+        each frame with its Cb and Cr planes.
+
+    Raises:
+        InputError: the film's matrix is not one of R'G'B' weights; before the first frame is taken.
     """
     luma_weights(spec)
     return _rendered(frames, spec, chroma, saturation)
@@ -30,7 +39,7 @@ def render(
 def _rendered(
     frames: Iterator[Frame], spec: VideoSpec, chroma: ChromaFormat, saturation: float
 ) -> Iterator[tuple[Frame, Plane, Plane]]:
-    table = table_for(spec)  # takes .3 seconds: made here, in the thread that renders, while others get ready
+    table = table_for(spec)  # takes .3 seconds: made here, in the stage's own thread
     previous: Frame | None = None
     planes: tuple[Plane, Plane] | None = None
     for frame in frames:
@@ -41,7 +50,7 @@ def _rendered(
 
 
 def _repeats(frame: Frame, previous: Frame) -> bool:
-    """Whether a frame repeats the one before it (:mod:`vidcolor.motion.duplicates`) in every pixel."""
+    """Return whether a frame has the ab of the one before (:mod:`vidcolor.motion.duplicates`) and exactly its luma."""
     one, other = frame.picture, previous.picture
     if frame.ab is None or frame.ab is not previous.ab or one.first_field != other.first_field:
         return False
@@ -51,7 +60,11 @@ def _repeats(frame: Frame, previous: Frame) -> bool:
 def render_frame(
     frame: Frame, spec: VideoSpec, chroma: ChromaFormat, table: ChromaTable, saturation: float
 ) -> tuple[Plane, Plane]:
-    """The Cb and Cr planes of one frame; raises ValueError where it has no ab."""
+    """Render the Cb and Cr planes of one frame.
+
+    Raises:
+        ValueError: the frame has no ab.
+    """
     if frame.ab is None:
         raise ValueError(f"expected ab on every frame, got none at {frame.picture.pts = }")
     if frame.picture.first_field is not None and chroma.height > 1:
@@ -64,9 +77,9 @@ def render_frame(
 def _of_two_fields(
     frame: Frame, ab: FloatArray, spec: VideoSpec, chroma: ChromaFormat, table: ChromaTable, saturation: float
 ) -> tuple[Plane, Plane]:
-    """The Cb and Cr planes of an interlaced picture: each field's lines from that field alone.
+    """Render the Cb and Cr planes of an interlaced picture, the lines of each field from that field alone.
 
-    ``ab`` is that of the first field, which is what was colored; to the second it is carried along the motion.
+    ``ab`` belongs to the first field; it is warped to the second by optical flow.
     """
     picture = frame.picture
     height, width = np.rot90(frame.grey, -quarter_turns(spec)).shape
@@ -87,7 +100,7 @@ def _of_two_fields(
 def _small_chroma(
     grey: FloatArray, ab: FloatArray, spec: VideoSpec, table: ChromaTable, saturation: float
 ) -> FloatArray:
-    """Cb, Cr at render size, as stored, from what is upright."""
+    """Convert upright ab to Cb and Cr at render size, rotated as the film is stored."""
     faded = ab * (fade(grey) * np.float32(saturation))
     upright = ab_to_chroma(grey_to_signal(grey, spec.transfer), faded, table)
     return np.rot90(upright, -quarter_turns(spec), axes=(1, 2))
