@@ -62,7 +62,7 @@ CLIPS = {
     "cuts": Clip(frames=24, cuts=(8, 16)),
     "one frame": Clip(frames=1),
     "turned": Clip(rotation=90),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", CLIPS)
@@ -194,8 +194,10 @@ def test_the_command_line_end_to_end(tiny_weights: Path, tmp_path: Path) -> None
     dest = tmp_path / "out.mp4"
     done = subprocess.run(
         command(source, "-o", dest, "--weights", tiny_weights, "--device", "cpu", "--json"),
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     last = json.loads(done.stdout.splitlines()[-1])
     assert last["event"] == "done"
     assert last["frames"] == 12
@@ -209,8 +211,10 @@ def test_ctrl_c_stops_at_once_and_leaves_nothing_unfinished(tiny_weights: Path, 
     before = names(tmp_path)
     with subprocess.Popen(
         command(source, "-o", tmp_path / "out.mkv", "--weights", tiny_weights, "--device", "cpu", "--json"),
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    ) as process:  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
         assert process.stdout is not None
         assert '"progress"' in process.stdout.readline()
         process.send_signal(signal.SIGINT)
