@@ -85,7 +85,7 @@ def test_refusals(source: str, dest: str, rate: Fraction | None, error: type[Exc
 )
 def test_what_cannot_be_resumed(source: str, dest: str, words: str) -> None:
     """``--resume`` is for films in files."""
-    with pytest.raises(OptionError, match=f"--resume: .*{words}"):
+    with pytest.raises(OptionError, match=f"`resume`: .*{words}"):
         checked(source, dest, resume=True)
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import vidcolor
 from vidcolor.cli.commands import main
 from vidcolor.cli.flags import FLAGS, with_flags
 from vidcolor.media.outcomes import Outcome, Rehearsal
@@ -46,3 +50,24 @@ def test_records() -> None:
     changed = with_flags(Rehearsal(output=path, outcomes=(outcome,), warnings=("no `crf`",), refused=None))
     assert changed.outcomes[0].why == "--codec ffv1 keeps it"
     assert (changed.output, changed.warnings, changed.refused) == (path, ("no --crf",), None)
+
+
+def library_strings() -> Iterator[tuple[str, str]]:
+    """Every string of the package outside the command line, without docstrings: where it stands, and its text."""
+    for path in Path(vidcolor.__file__).parent.rglob("*.py"):
+        if path.parent.name == "cli":
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        texts = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in texts:
+                yield f"{path.name}:{node.lineno}", node.value
+
+
+def test_the_library_names_fields() -> None:
+    """No message of the library names a flag, and what it has in backticks is a field's name."""
+    strings = list(library_strings())
+    assert len(strings) > 1000
+    assert not [(where, text) for where, text in strings if re.search(r"(?<!\w)--[a-z]|with -o\b", text)]
+    named = {(where, name) for where, text in strings for name in re.findall(r"`(.*?)`", text)}
+    assert not {(where, name) for where, name in named if name not in FLAGS}

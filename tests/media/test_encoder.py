@@ -242,11 +242,11 @@ def opens(codec: str) -> bool:
 @pytest.mark.parametrize(
     ("codec", "words"),
     [
-        ("h264_nvenc", "it needs an NVIDIA card with its driver; --codec libx264 works everywhere"),
-        ("hevc_nvenc", "it needs an NVIDIA card with its driver; --codec libx265 works everywhere"),
-        ("av1_nvenc", "it needs an NVIDIA card with its driver; --codec libsvtav1 works everywhere"),
-        ("h264_qsv", "it needs Intel graphics with its driver; --codec libx264 works everywhere"),
-        ("hevc_qsv", "it needs Intel graphics with its driver; --codec libx265 works everywhere"),
+        ("h264_nvenc", "it needs an NVIDIA card with its driver; `codec` libx264 works everywhere"),
+        ("hevc_nvenc", "it needs an NVIDIA card with its driver; `codec` libx265 works everywhere"),
+        ("av1_nvenc", "it needs an NVIDIA card with its driver; `codec` libsvtav1 works everywhere"),
+        ("h264_qsv", "it needs Intel graphics with its driver; `codec` libx264 works everywhere"),
+        ("hevc_qsv", "it needs Intel graphics with its driver; `codec` libx265 works everywhere"),
     ],
 )
 def test_a_machine_without_the_hardware(codec: str, words: str, tmp_path: Path) -> None:
@@ -259,7 +259,7 @@ def test_a_machine_without_the_hardware(codec: str, words: str, tmp_path: Path) 
     with pytest.raises(OptionError) as caught:
         colorize_video(source, tmp_path / "out.mkv", colorizer=painter, options=options)
     message = str(caught.value)
-    assert message.startswith(f"--codec {codec}: refuses yuv420p of 64×48, time base 1/1000, with ")
+    assert message.startswith(f"`codec` {codec}: refuses yuv420p of 64×48, time base 1/1000, with ")
     assert message.endswith(f"; {words}")
     assert "\n" not in message
     assert painter.seen == []

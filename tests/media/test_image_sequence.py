@@ -161,7 +161,7 @@ def test_more_bits_than_the_encoder_takes_are_rounded_and_named(tmp_path: Path) 
     report = color(
         tmp_path / "%d.png", tmp_path / "out.mkv", encode=EncodeOptions(encoder_options={"qp": "0", "preset": "fast"})
     )
-    assert any("16 bits are rounded to 10" in line and "--codec ffv1" in line for line in report.warnings)
+    assert any("16 bits are rounded to 10" in line and "`codec` ffv1" in line for line in report.warnings)
     for (_, luma), expected in zip(decoded(tmp_path / "out.mkv"), scans, strict=True):
         np.testing.assert_array_equal(luma, np.minimum((expected.astype(int) + 32) >> 6, 1023))
 

@@ -68,7 +68,7 @@ def test_an_encoder_without_fields_is_named(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "in.mkv", INTERLACED)
     options = EncodeOptions(codec="libvpx-vp9", encoder_options={"deadline": "realtime", "cpu-used": "8"})
     (line,) = [line for line in copy_film(source, tmp_path / "out.mkv", options) if "interlaced" in line]
-    assert "--deinterlace" in line
+    assert "`deinterlace`" in line
 
 
 def test_height_that_does_not_divide_by_four(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_an_encoder_that_cannot_switch_is_named(tmp_path: Path, codec: str, prog
         )
     (line,) = report.warnings
     assert codec in line
-    assert "--deinterlace" in line
+    assert "`deinterlace`" in line
     assert words in line or (codec, words) == ("libx265", "are progressive")  # that one knows of no fields at all
     assert len(decoded(tmp_path / "out.mkv")) == 12
 

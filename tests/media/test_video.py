@@ -504,7 +504,7 @@ class TestOutput:
         """An existing file is only replaced when asked for."""
         source = make_clip(tmp_path / "in.mp4")
         (tmp_path / "out.mp4").write_bytes(b"precious")
-        assert "--overwrite" in self.refusal(source, tmp_path / "out.mp4")
+        assert "`overwrite`" in self.refusal(source, tmp_path / "out.mp4")
         assert (tmp_path / "out.mp4").read_bytes() == b"precious"
         copy_film(source, tmp_path / "out.mp4", overwrite=True)
         assert len(times_of(tmp_path / "out.mp4")) == 12

@@ -376,8 +376,8 @@ class TestWhatHasChanged:
         """Nothing is given up, or gone on with, without being asked."""
         line = refusal(source, dest)
         assert ".out.mkv.vidcolor" in line
-        assert "--resume" in line
-        assert "--overwrite" in line
+        assert "`resume`" in line
+        assert "`overwrite`" in line
 
     def test_starting_anew(self, source: Path, dest: Path) -> None:
         """``--overwrite`` gives the finished segments up."""
@@ -395,10 +395,10 @@ class TestWhatHasChanged:
     @pytest.mark.parametrize(
         ("change", "words"),
         [
-            ({"saturation": 1.5}, "--saturation 1.0, now it is 1.5"),
-            ({"anchor_every": 4}, "--anchor-every 3, now it is 4"),
-            ({"encode": replace(ENCODE, crf=20)}, "--crf None, now it is 20"),
-            ({"encode": replace(ENCODE, encoder_options={"tune": "grain"})}, "--encoder-option"),
+            ({"saturation": 1.5}, "`saturation` 1.0, now it is 1.5"),
+            ({"anchor_every": 4}, "`anchor_every` 3, now it is 4"),
+            ({"encode": replace(ENCODE, crf=20)}, "`crf` None, now it is 20"),
+            ({"encode": replace(ENCODE, encoder_options={"tune": "grain"})}, "`encoder_options`"),
             ({"painter": Faithful("other")}, "other weights"),
         ],
     )
@@ -406,7 +406,7 @@ class TestWhatHasChanged:
         """The line says what was, what is, and what to do."""
         line = refusal(source, dest, resume=True, **change)
         assert words in line
-        assert "start anew with --overwrite" in line
+        assert "start anew with `overwrite`" in line
 
     @pytest.mark.parametrize("how", ["longer", "other bytes", "touched", "another film"])
     def test_the_input(self, source: Path, dest: Path, how: str) -> None:
@@ -550,7 +550,7 @@ class TestTrouble:
 
         line = self.trouble(source, dest, 60, fill)  # noticed behind frame 64
         assert line.startswith(f"{dest}: the disk is full; free some space")
-        assert "--resume goes on" in line
+        assert "`resume` goes on" in line
         monkeypatch.undo()
         monkeypatch.setattr(segments, "MIN_SEGMENT_FRAMES", LEAST)
         monkeypatch.setattr(segments, "MAX_SEGMENT_FRAMES", MOST)
@@ -563,7 +563,7 @@ class TestTrouble:
         with max_file_size(40_000):
             line = self.trouble(source, dest, 0, None)
         assert line.startswith(f"{dest}: writing failed")
-        assert "--resume goes on" in line
+        assert "`resume` goes on" in line
         assert finished_frames(dest) == FILM.frames
         color(source, dest, resume=True)
         assert names(dest.parent) == {"out.mkv"}
@@ -573,7 +573,7 @@ class TestTrouble:
         line = self.trouble(source, dest, 60, lambda: shutil.rmtree(dest.parent))
         assert line.startswith(f"{dest}: the folder")
         assert "is gone" in line
-        assert "--resume" not in line
+        assert "`resume`" not in line
         assert not dest.parent.exists()
 
     @pytest.mark.parametrize("how", ["grows", "is cut off"])
@@ -583,7 +583,7 @@ class TestTrouble:
         changed = content + b"more" if how == "grows" else content[:-1000]
         line = self.trouble(source, dest, 60, lambda: source.write_bytes(changed))
         assert line.startswith(f"{source}: ")
-        assert "--resume goes on" in line
+        assert "`resume` goes on" in line
         source.write_bytes(content)
         os.utime(source, ns=(status.st_atime_ns, status.st_mtime_ns))
         color(source, dest, resume=True)
@@ -604,7 +604,7 @@ class TestTrouble:
 
     def test_pipes_and_pictures_are_refused(self, source: Path) -> None:
         """What cannot go on is not begun."""
-        with source.open("rb") as stream, pytest.raises(OptionError, match="--resume: what came through a pipe"):
+        with source.open("rb") as stream, pytest.raises(OptionError, match="`resume`: what came through a pipe"):
             colorize_video(
                 PipeInput(stream),
                 source.with_name("out.mkv"),

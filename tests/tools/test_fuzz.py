@@ -108,7 +108,7 @@ def test_pictures_too_high_for_the_encoder(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "a.gif", Clip(codec="gif", pix_fmt="rgb8", options={}, frames=1))
     whole = path.read_bytes()
     path.write_bytes(whole[:6] + struct.pack("<HH", 2, 65535) + whole[10:])
-    with pytest.raises(OptionError, match=r"^--codec libx264: refuses yuv420p of 2×65535, .*choose another --codec$"):
+    with pytest.raises(OptionError, match=r"^`codec` libx264: refuses yuv420p of 2×65535, .*choose another `codec`$"):
         colorize_video(path, tmp_path / "out.mkv", colorizer=Painter(), options=ColorizeOptions(render_size=32))
     assert list(tmp_path.iterdir()) == [path]
 

@@ -117,7 +117,7 @@ class PipeDestination:
         self.format_name = _checked(format_name or PIPE_FORMAT)
         if self.format_name in MOV_FAMILY:
             hint = "choose matroska, nut or mpegts"
-            raise OptionError(f"--format {self.format_name}: its index goes to its front, which a pipe cannot; {hint}")
+            raise OptionError(f"`format` {self.format_name}: its index goes to its front, which a pipe cannot; {hint}")
         self._pipe = pipe
 
     def begin(self) -> None:
@@ -159,7 +159,7 @@ def _checked(format_name: str) -> str:
         container = av.ContainerFormat(format_name, "w")
     except ValueError as exc:
         hint = "matroska, mp4, mpegts, nut and yuv4mpegpipe are common"
-        raise OptionError(f"--format {format_name}: there is no such container in this build of libav; {hint}") from exc
+        raise OptionError(f"`format` {format_name}: there is no such container in this build of libav; {hint}") from exc
     return container.name
 
 

@@ -89,7 +89,7 @@ def fit_container(options: EncodeOptions, spec: VideoSpec, format_name: str) -> 
     if format_name not in RAW_FORMATS:
         return options, spec
     if options.codec not in {RAW_CODEC, EncodeOptions.codec}:
-        raise OptionError(f"--codec {options.codec}: {format_name} holds raw pictures; leave it out or use matroska")
+        raise OptionError(f"`codec` {options.codec}: {format_name} holds raw pictures; leave it out or use matroska")
     return replace(options, codec=RAW_CODEC), replace(spec, time_base=1 / (spec.frame_rate or FALLBACK_RATE))
 
 
@@ -119,9 +119,9 @@ def _find_codec(name: str) -> Codec:
         codec = Codec(name, "w")
     except UnknownCodecError as exc:
         hint = "libx264, libx265, libsvtav1 and ffv1 are common"
-        raise OptionError(f"--codec {name}: there is no such encoder in this build of libav; {hint}") from exc
+        raise OptionError(f"`codec` {name}: there is no such encoder in this build of libav; {hint}") from exc
     if codec.type != "video":
-        raise OptionError(f"--codec {name}: encodes {codec.type}, a video encoder is needed; sound is copied as it is")
+        raise OptionError(f"`codec` {name}: encodes {codec.type}, a video encoder is needed; sound is copied as it is")
     return codec
 
 
@@ -144,7 +144,7 @@ def _settings(codec: Codec, options: EncodeOptions) -> dict[str, str]:
         if key not in known:
             close = difflib.get_close_matches(key, known, n=3)
             hint = f"; did you mean {' or '.join(close)}?" if close else ""
-            raise OptionError(f"--encoder-option {key}: the encoder {codec.name} has no such option{hint}")
+            raise OptionError(f"`encoder_options` {key}: the encoder {codec.name} has no such option{hint}")
     settings.update(options.encoder_options)
     if "x265-params" in private:
         # x265 writes to the terminal past libav's log, and later values win.
@@ -169,7 +169,7 @@ def _siting(codec: Codec, settings: dict[str, str]) -> Siting:
     siting = settings.get("chroma_sample_location", default)
     if siting not in get_args(Siting):
         known = ", ".join(get_args(Siting))
-        raise OptionError(f"--encoder-option chroma_sample_location={siting}: expected one of {known}")
+        raise OptionError(f"`encoder_options` chroma_sample_location={siting}: expected one of {known}")
     return cast(Siting, siting)
 
 
@@ -188,10 +188,10 @@ def _requested_format(codec: Codec, name: str) -> PlanarFormat:
     requested = PlanarFormat.parse(name)
     supported = _frame_formats(codec)
     if requested is None:
-        raise OptionError(f"--pix-fmt {name}: expected planar Y'CbCr, such as yuv420p, yuv444p or yuv420p10le")
+        raise OptionError(f"`pix_fmt` {name}: expected planar Y'CbCr, such as yuv420p, yuv444p or yuv420p10le")
     if codec.video_formats is not None and requested not in supported:
         names = ", ".join(planar.name for planar in supported) or "no planar Y'CbCr format at all"
-        raise OptionError(f"--pix-fmt {name}: the encoder {codec.name} takes {names}")
+        raise OptionError(f"`pix_fmt` {name}: the encoder {codec.name} takes {names}")
     return requested
 
 
@@ -216,8 +216,8 @@ def _default_format(codec: Codec, settings: dict[str, str], spec: VideoSpec, *, 
     usable.sort(key=lambda planar: (planar.bit_depth, _rank(planar, order), planar.name.startswith("yuvj")))
     if not usable:
         found = f"takes at most {deepest}" if deepest else "takes no planar Y'CbCr"
-        hint = "choose another --codec (libx265 takes 12, ffv1 16), or round with --pix-fmt"
-        raise OptionError(f"--codec {codec.name}: the film has {spec.bit_depth} bits, this encoder {found}; {hint}")
+        hint = "choose another `codec` (libx265 takes 12, ffv1 16), or round with `pix_fmt`"
+        raise OptionError(f"`codec` {codec.name}: the film has {spec.bit_depth} bits, this encoder {found}; {hint}")
     if even:
         return usable[0]
     return next((planar for planar in usable if _opens(codec, planar, settings, spec)), usable[0])
@@ -298,7 +298,7 @@ def open_encoder(context: VideoCodecContext, choice: EncoderChoice, spec: VideoS
     """
     if _is_too_small(choice.codec, spec):
         least = f"expected at least {X265_MIN_SIDE}×{X265_MIN_SIDE} pixels, found {spec.width}×{spec.height}"
-        raise OptionError(f"--codec libx265: {least}; leave it out (libx264 takes any size)")
+        raise OptionError(f"`codec` libx265: {least}; leave it out (libx264 takes any size)")
     try:
         # What it logs on a refusal would be the better reason. But while libav's log is listened to, a decoder's thread
         # that logs waits for the interpreter's lock, and whoever frees that decoder holds it and waits for the thread.
@@ -306,12 +306,12 @@ def open_encoder(context: VideoCodecContext, choice: EncoderChoice, spec: VideoS
     except av.FFmpegError as exc:
         film = f"{choice.pixel_format.name} of {spec.width}×{spec.height}, time base {spec.time_base}"
         settings = " ".join(f"{key}={value}" for key, value in choice.settings.items()) or "its defaults"
-        what = f"--codec {choice.codec.name}: refuses {film}, with {settings} ({exc.strerror})"
+        what = f"`codec` {choice.codec.name}: refuses {film}, with {settings} ({exc.strerror})"
         hardware = hardware_encoder(choice.codec.name)
         if hardware is not None:
             raise OptionError(
-                f"{what}; it needs {hardware.needs}; --codec {hardware.stand_in} works everywhere"
+                f"{what}; it needs {hardware.needs}; `codec` {hardware.stand_in} works everywhere"
             ) from exc
-        raise OptionError(f"{what}; change the settings or choose another --codec") from exc
+        raise OptionError(f"{what}; change the settings or choose another `codec`") from exc
     if context.options:
-        raise OptionError(f"--encoder-option {next(iter(context.options))}: {choice.codec.name} did not take it")
+        raise OptionError(f"`encoder_options` {next(iter(context.options))}: {choice.codec.name} did not take it")

@@ -171,15 +171,15 @@ def _field_warning(begun: FirstField | None, found: FirstField | None, codec: st
     """Return the warning for a picture whose field order differs from the film's; None if the codec can store it."""
     if begun is None:
         what = f"pictures of the film turn interlaced, {codec} cannot say so: players will show combs"
-        return f"{what}; --deinterlace makes whole pictures of them"
+        return f"{what}; `deinterlace` makes whole pictures of them"
     if codec not in FIELD_CODECS:
         return None
     if found is None:
         what = f"some pictures of the interlaced film are progressive, {codec} says that all are interlaced"
-        return f"{what}; --codec ffv1 tells them apart, --deinterlace makes all whole"
+        return f"{what}; `codec` ffv1 tells them apart, `deinterlace` makes all whole"
     if codec not in ORDERING_CODECS:
         what = f"the order of the fields changes, {codec} cannot say from which picture on"
-        return f"{what}; --codec ffv1 does, --deinterlace makes whole pictures"
+        return f"{what}; `codec` ffv1 does, `deinterlace` makes whole pictures"
     return None
 
 
@@ -192,10 +192,10 @@ def _losses(
     if target > source:
         yield Outcome("bit depth", "changed", f"the luma's {source} bits are written as {target} ({name}), exactly")
     if target < source:
-        why = "as asked" if is_format_requested else "the encoder takes no more; --codec ffv1 does"
+        why = "as asked" if is_format_requested else "the encoder takes no more; `codec` ffv1 does"
         yield Outcome("bit depth", "changed", f"the luma's {source} bits are rounded to {target} ({name}), {why}")
     if spec.first_field is not None and codec not in FIELD_CODECS:
-        hint = "--codec libx264 does, --deinterlace makes whole pictures"
+        hint = "`codec` libx264 does, `deinterlace` makes whole pictures"
         why = f"the film is interlaced, {codec} cannot say so: players will show combs; {hint}"
         yield Outcome("interlacing", "changed", why)
     if spec.hdr is not None and encoder_parameters(codec, spec.hdr) is None:

@@ -50,7 +50,7 @@ def hardware_encoder(codec_name: str) -> HardwareEncoder | None:
         return HardwareEncoder("an NVIDIA card with its driver", stand_in, _nvenc_quality, deepest=10)
     if match["kind"] == "qsv":
         return HardwareEncoder("Intel graphics with its driver", stand_in, _quick_sync_quality, deepest=12)
-    apple = "Apple silicon, or on other Apple computers a bit rate (--encoder-option b=8M)"
+    apple = "Apple silicon, or on other Apple computers a bit rate (`encoder_options` b=8M)"
     return HardwareEncoder(apple, stand_in, _videotoolbox_quality, deepest=10, is_by_qscale=True)
 
 

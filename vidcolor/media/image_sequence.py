@@ -113,7 +113,7 @@ def check_numbered(pattern: PicturePattern, *, first: int, overwrite: bool) -> N
         return
     for number in pattern.numbers():
         if number >= first:
-            hint = "choose another name, or replace them with --overwrite"
+            hint = "choose another name, or replace them with `overwrite`"
             raise OutputError(f"{pattern.file(number)}: exists already, and pictures from {first} on follow; {hint}")
 
 

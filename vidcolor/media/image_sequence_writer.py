@@ -28,7 +28,7 @@ from vidcolor.stills.reader import SourcePicture
 from vidcolor.stills.writer import DEEP, PICTURE_ENCODERS, write_picture
 
 FIRST_NUMBER = 1  # of a film's pictures, as in ffmpeg
-INTERLACED = "the film is interlaced: each picture holds two moments; --deinterlace makes whole ones"
+INTERLACED = "the film is interlaced: each picture holds two moments; `deinterlace` makes whole ones"
 CHROMA_BITS = 16  # so that nothing is lost on the way to R'G'B'
 
 
@@ -111,7 +111,7 @@ class SequenceWriter:
             known = ", ".join(PICTURE_ENCODERS)
             raise OutputError(f"{path}: pictures cannot be written as '{path.suffix}'; choose one of {known}")
         if options != EncodeOptions():
-            raise OptionError(f"{path}: pictures take no options of films' encoders; leave --codec and its like out")
+            raise OptionError(f"{path}: pictures take no options of films' encoders; leave `codec` and its like out")
         check_numbered(self._pattern, first=self._first, overwrite=self._overwrite)
         if isinstance(source, SequenceSource) and self._replaces(source):
             raise OutputError(f"{path}: would replace pictures of the input; choose another name")

@@ -166,7 +166,7 @@ class Muxer:
 
     def _add_picture_stream(self, like: VideoReader, encoder: FrameEncoder) -> VideoStream:
         codec, format_name = encoder.choice.codec, self._destination.format_name
-        hint = "choose another --codec, or another ending (.mkv takes nearly everything)"
+        hint = "choose another `codec`, or another ending (.mkv takes nearly everything)"
         refusal = f"{self._destination.name}: {format_name} cannot hold what {codec.name} makes; {hint}"
         if format_name == "mpegts" and codec.canonical_name not in TS_CODECS:
             raise OptionError(refusal)

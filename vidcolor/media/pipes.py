@@ -93,7 +93,8 @@ class PipeOutput:
 
     def __init__(self, stream: BinaryIO) -> None:
         if stream.isatty():
-            raise OutputError(f"{NAME}: standard output is a terminal; pipe it into a program, or name a file with -o")
+            hint = "pipe it into a program, or name a file with `dest`"
+            raise OutputError(f"{NAME}: standard output is a terminal; {hint}")
         self.name = str(NAME)
         self.bytes_written = 0
         self._stream = stream

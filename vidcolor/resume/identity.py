@@ -62,7 +62,7 @@ class Identity:
 
     input: InputFacts
     settings: dict[str, str]
-    """Options and their values as text, and the hash of the weights and vidcolor's version."""
+    """Names of options and their values as text, the hash of the weights, and vidcolor's version."""
     surroundings: dict[str, str]
     """Device and versions of libraries, which change the result only by rounding."""
 
@@ -89,7 +89,7 @@ class Identity:
         settings = {
             **_settings_of(options, ColorizeOptions),
             **_settings_of(options.encode, EncodeOptions),
-            "--scenes": "none" if scenes is None else ", ".join(map(str, scenes)),
+            "scenes": "none" if scenes is None else ", ".join(map(str, scenes)),
             "weights": predictor.fingerprint
             if isinstance(predictor, IdentifiedPredictor)
             else type(predictor).__qualname__,
@@ -149,7 +149,7 @@ class Identity:
 def _settings_of(options: Any, record: type[Any]) -> dict[str, str]:
     """Return the fields of an options record that change pictures, as text."""
     names = [field.name for field in fields(record) if field.name not in UNRELATED_OPTIONS]
-    return {f"--{name.replace('_', '-')}": _format_value(getattr(options, name)) for name in names}
+    return {name: _format_value(getattr(options, name)) for name in names}
 
 
 def _format_value(value: object) -> str:
@@ -159,7 +159,8 @@ def _format_value(value: object) -> str:
 def _describe_change(name: str, was: str | None, is_now: str | None) -> str:
     if name == "weights":
         return "it was begun with other weights"
-    return f"it was begun with {name} {was}, now it is {is_now}"
+    field = name if name == "vidcolor" else f"`{name}`"
+    return f"it was begun with {field} {was}, now it is {is_now}"
 
 
 def input_facts(files: Sequence[Path]) -> InputFacts:

@@ -103,7 +103,7 @@ class SegmentDraft:
         """
         if packet.pts is None or packet.has_sidedata("new_extradata"):
             what = "the encoder gives packets without times, or changes its headers on the way"
-            raise OutputError(f"{self._path}: {what}; choose another --codec")
+            raise OutputError(f"{self._path}: {what}; choose another `codec`")
         payload = bytes(packet)
         header = _HEADER.pack(packet.pts, packet.duration or 0, packet.is_keyframe, len(payload))
         self._pts.append(packet.pts)

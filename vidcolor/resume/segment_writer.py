@@ -125,13 +125,13 @@ class SegmentWriter:
         frames = self._like.spec.estimated_frames
         if self._encoder.shares_bits and (frames is None or frames > MAX_SEGMENT_FRAMES):
             what = f"with these settings {self._options.codec} shares bits out over the whole film"
-            yield f"{what}: it is encoded in one go, and --resume cannot take it up half-way"
+            yield f"{what}: it is encoded in one go, and `resume` cannot take it up half-way"
 
     def _check_headers(self) -> None:
         for facts in self._work.segments:
             if facts.headers != self._encoder.headers.hex():
                 what = f"{self._options.codec} is not the same encoder any more, what it makes does not fit to"
-                raise OutputError(f"{self._dest}: {what} what is finished; start anew with --overwrite")
+                raise OutputError(f"{self._dest}: {what} what is finished; start anew with `overwrite`")
 
     def __enter__(self) -> Self:
         return self
@@ -167,7 +167,7 @@ class SegmentWriter:
         if self._draft is None:
             if not frame.opens_segment:
                 what = "its shots are found in other places than when it was begun"
-                raise OutputError(f"{self._dest}: cannot go on: {what}; start anew with --overwrite")
+                raise OutputError(f"{self._dest}: cannot go on: {what}; start anew with `overwrite`")
             self._begin_segment(frame)
         elif frame.opens_segment and not self._encoder.shares_bits:
             self._finish_segment(next_opens_shot=frame.opens_shot)

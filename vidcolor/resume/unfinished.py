@@ -60,9 +60,9 @@ def check_resumable(source: FilmInput | Source, dest: str | Path | PipeOutput | 
         OptionError: the source or the destination is a pipe, or the destination is an image sequence.
     """
     if isinstance(source, PipeInput):
-        raise OptionError("--resume: what came through a pipe is gone; give the film as a file, or leave it out")
+        raise OptionError("`resume`: what came through a pipe is gone; give the film as a file, or leave it out")
     if isinstance(dest, PipeOutput):
-        raise OptionError("--resume: what went to a pipe is gone; name a file with -o, or leave it out")
+        raise OptionError("`resume`: what went to a pipe is gone; name a file with `dest`, or leave it out")
     if isinstance(dest, PicturePattern):
         what = f"{dest.path}: every picture is finished by itself"
-        raise OptionError(f"--resume: {what}; name a film with -o, or replace the pictures with --overwrite")
+        raise OptionError(f"`resume`: {what}; name a film with `dest`, or replace the pictures with `overwrite`")

@@ -100,7 +100,7 @@ class WorkFolder:
             self._check_identity()
             self.segments = list(self._read_segments())
         elif not overwrite:
-            hint = "go on with --resume, or start anew with --overwrite"
+            hint = "go on with `resume`, or start anew with `overwrite`"
             raise OutputError(f"{self.dest}: unfinished work on it is kept in {self.path}; {hint}")
 
     def begin(self) -> None:
@@ -125,7 +125,7 @@ class WorkFolder:
 
     def _check_identity(self) -> None:
         """Raise OutputError unless the segments belong to this film with these settings."""
-        hint = "start anew with --overwrite"
+        hint = "start anew with `overwrite`"
         try:
             begun = Identity.from_json(read_json(self.path / IDENTITY_FILE))
         except (OSError, ValueError) as exc:
@@ -210,7 +210,7 @@ class WorkFolder:
             for draft in self.path.glob("*.part"):
                 draft.unlink()
         self.release()
-        return f"what is finished is kept in {self.path}: --resume goes on from there; or remove that folder"
+        return f"what is finished is kept in {self.path}: `resume` goes on from there; or remove that folder"
 
     def remove(self) -> None:
         """Unlock and remove the folder with its files, :data:`PUBLISHED` last."""
