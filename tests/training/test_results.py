@@ -93,7 +93,7 @@ def test_marks_are_needed(runs: Path, tmp_path: Path) -> None:
 def test_recipes_fit_small_pictures(name: str, downs: int | None) -> None:
     """At 128 pixels a U-Net loses its eighth halving; everything else stays."""
     text = (Path(results.__file__).parent / "recipes" / f"{name}.toml").read_text(encoding="utf-8")
-    recipe = parse_recipe(text, results._fitted(name, 128), where=name)
+    recipe = parse_recipe(text, results.fitted_settings(name, 128), where=name)
     assert recipe.size == 128
     assert {stage.size for stage in recipe.stages} == {128}
     assert recipe.network_config.get("downs") == downs

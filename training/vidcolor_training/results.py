@@ -61,7 +61,7 @@ def train_all(
         if (runs / name / FINAL).exists():
             continue
         options = ["-o", runs / name, "--recipe", name, "--minutes", minutes, "--cache", cache]
-        options += [part for change in _fitted(name, size) for part in ("--set", change)]
+        options += [part for change in fitted_settings(name, size) for part in ("--set", change)]
         options += [] if pretrained is None else ["--pretrained", pretrained]
         click.echo(name)
         subprocess.run(
@@ -148,8 +148,8 @@ def _compared() -> list[str]:
     return [name for name in recipe_names() if name not in LEFT_OUT]
 
 
-def _fitted(name: str, size: int) -> list[str]:
-    """What must change in a recipe for pictures of another size: a U-Net goes down to 1 × 1 and no further."""
+def fitted_settings(name: str, size: int) -> list[str]:
+    """Return the settings of a recipe for pictures of another size; a U-Net goes down to 1 × 1 at most."""
     changes = [f"data.size={size}", f"stages.size={size}"]
     recipe = load_recipe(name)
     if recipe.network == "unet":

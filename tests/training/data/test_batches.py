@@ -150,7 +150,7 @@ def test_damage_is_of_the_grey_alone(tmp_path: Path) -> None:
 def test_crops_differ_and_some_are_mirrored(tmp_path: Path) -> None:
     """Each picture of a batch is cut at a place of its own, half of them mirrored."""
     batches = make_batches(tmp_path)
-    cuts = [batches._choose(step, stage(size=64))[0] for step in range(50)]
+    cuts = [batches.choose_cut(step, stage(size=64))[0] for step in range(50)]
     tops, lefts = (torch.cat([getattr(cut, name) for cut in cuts]) for name in ("tops", "lefts"))
     assert (tops % 2 == 0).all()
     assert tops.min() == 0
@@ -164,11 +164,11 @@ def test_resized_views_show_nearly_all(tmp_path: Path) -> None:
     """Squares of 80 to 100 % of the side, made smaller with their mean kept: no aliasing of noise."""
     batches = make_batches(tmp_path)
     whole = stage(size=64, view="resize")
-    sides = [batches._choose(step, whole)[0].side for step in range(50)]
+    sides = [batches.choose_cut(step, whole)[0].side for step in range(50)]
     assert round(0.8 * SIZE) <= min(sides) < 0.85 * SIZE
     assert 0.95 * SIZE < max(sides) <= SIZE
     closer = stage(size=64, view="resize", smallest_view=0.4)
-    assert min(batches._choose(step, closer)[0].side for step in range(50)) < 0.45 * SIZE
+    assert min(batches.choose_cut(step, closer)[0].side for step in range(50)) < 0.45 * SIZE
     grey = batches.batch(0, whole, hints=False).grey
     assert grey.shape == (4, 1, 64, 64)
     assert grey.mean() == pytest.approx(0.5, abs=0.02)
@@ -192,7 +192,7 @@ def test_features_are_cut_with_the_picture(tmp_path: Path) -> None:
 def test_maps_on_the_device_are_cut_as_those_on_disk(tmp_path: Path) -> None:
     """Both ways give the same squares."""
     array = np.random.default_rng(0).integers(0, 99, (10, 3, SIZE // 4, SIZE // 4), np.uint8)
-    cut, _ = make_batches(tmp_path)._choose(0, stage(size=64))
+    cut, _ = make_batches(tmp_path).choose_cut(0, stage(size=64))
     mapped, device = MappedMaps(array, 4, pinned=False), DeviceMaps(array, 4, CPU)
     assert torch.equal(mapped.cut(cut), device.cut(cut))
 

@@ -140,7 +140,7 @@ class Batches:
 
     def batch(self, step: int, stage: StageRecipe, *, hints: bool) -> Batch:
         """Batch number ``step``: a function of the seed, ``step``, the rank and ``stage`` alone."""
-        cut, random = self._choose(step, stage)
+        cut, random = self.choose_cut(step, stage)
         return self._finish(self._read(cut, stage), random, stage, hints=hints)
 
     def stream(self, first_step: int, stage: StageRecipe, *, hints: bool) -> Iterator[Batch]:
@@ -151,7 +151,7 @@ class Batches:
         """
         if not self.reads_ahead:
             yield from (self.batch(step, stage, hints=hints) for step in count(first_step))
-        choices = (self._choose(step, stage) for step in count(first_step))
+        choices = (self.choose_cut(step, stage) for step in count(first_step))
         read = ((self._read(cut, stage), random) for cut, random in choices)
         with Stage("batches", read, depth=READ_AHEAD) as ahead:
             for maps, random in ahead:
@@ -167,8 +167,8 @@ class Batches:
         chosen = [order(self.seed, int(e), len(self.pictures))[p] for e, p in zip(epochs, places, strict=True)]
         return np.sort(np.array(chosen, np.int64))
 
-    def _choose(self, step: int, stage: StageRecipe) -> tuple[Cut, torch.Generator]:
-        """Where the pictures of a batch are cut, and the generator that decides the rest of it."""
+    def choose_cut(self, step: int, stage: StageRecipe) -> tuple[Cut, torch.Generator]:
+        """Choose where the pictures of batch number ``step`` are cut; the generator decides the rest of the batch."""
         words = np.random.SeedSequence([self.seed, step, self.rank]).generate_state(1, np.uint64)
         random = torch.Generator().manual_seed(int(words[0]) >> 1)
         n, size = self.batch_size, self.pictures.size
