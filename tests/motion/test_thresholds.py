@@ -11,7 +11,7 @@ from tests.support.scenes import ab_of, frames_of, moving_scene, panning, shot, 
 from vidcolor.frames import FloatArray, Frame
 from vidcolor.motion.anchors import mark_anchors
 from vidcolor.motion.duplicates import merge_duplicates
-from vidcolor.motion.propagation import propagate
+from vidcolor.motion.propagation import propagate, resize_ab
 from vidcolor.motion.shots import mark_cuts
 from vidcolor.motion.smoothing import MovingAverage, combine, smooth
 
@@ -173,6 +173,21 @@ def test_luma_that_propagation_accepts(difference: int, low: float, high: float)
     between = replace(matching, opens_shot=False, is_anchor=False, ab=None)
     _, carried, _ = propagate(iter([differing, between, replace(matching, opens_shot=False)]))
     assert low < (1 - share_kept(carried)) / 2 < high
+
+
+def test_disturbed_frames_take_both_colors_by_distance() -> None:
+    """A flash shows nothing, so the nearer anchor counts three times as much as one three frames away."""
+    views = [(SCENE, np.full((2, *SCENE.shape), value, np.float32)) for value in (0, 0, 0, 0, 40)]
+    frames = [replace(frame, is_disturbed=frame.ab is None) for frame in shot(views, every=4)]
+    np.testing.assert_allclose([ab_of(frame).mean() for frame in propagate(iter(frames))], [0, 10, 20, 30, 40])
+
+
+def test_ab_is_resized_by_area_and_bilinearly() -> None:
+    """Where it shrinks, a pixel is the mean of those that it covers; where it grows, it lies between two."""
+    ab = np.array([[[0, 0, 9, 3, 3, 9]]] * 2, np.float32).repeat(3, axis=1)
+    np.testing.assert_allclose(resize_ab(ab, (1, 2)), [[[3, 5]]] * 2, rtol=1e-5)
+    np.testing.assert_allclose(resize_ab(ab[:, :, 1:3], (3, 4))[0, 0], [0, 2.25, 6.75, 9], rtol=1e-5)
+    assert resize_ab(ab, (3, 6)) is ab
 
 
 def test_where_no_anchor_matches_distance_counts() -> None:
