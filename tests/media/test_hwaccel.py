@@ -30,7 +30,8 @@ from vidcolor.media.decoding import decode
 from vidcolor.media.hwaccel import UnacceleratedError, find_device, open_on_device
 from vidcolor.media.items import Item
 from vidcolor.media.pixel_formats import PLANAR_FORMS, plane_view
-from vidcolor.media.reader import FilmFacts, OpenFilm, PictureItem, VideoReader, start_reading
+from vidcolor.media.reader import VideoReader
+from vidcolor.media.reading import FilmFacts, OpenFilm, PictureItem, start_reading
 from vidcolor.options import ColorizeOptions
 from vidcolor.pipeline import colorize_video
 from vidcolor.progress import Report
@@ -56,7 +57,7 @@ class Chip:
         if not film.is_accelerated:
             return start_reading(film)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("vidcolor.media.reader.decode", self.decode)
+            patch.setattr("vidcolor.media.reading.decode", self.decode)
             facts, items = start_reading(film)
         return replace(facts, is_accelerated=self.takes_the_film), items
 

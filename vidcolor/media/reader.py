@@ -2,135 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from itertools import chain
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, Self
 
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.packet import Packet
-from av.video.format import VideoFormat
-from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vidcolor.errors import InputError
-from vidcolor.frames import FirstField, Picture, VideoSpec
+from vidcolor.frames import Picture, VideoSpec
 from vidcolor.media.damage import DamageError, DamageLog, UnreadableError
-from vidcolor.media.decoding import decode, note_concealment
-from vidcolor.media.demuxing import note_damage
-from vidcolor.media.gaps import fill_gaps
-from vidcolor.media.interlacing import (
-    Deinterlacing,
-    FirstFields,
-    deinterlace,
-    deinterlaced_spec,
-    has_flags,
-    header_field,
-)
-from vidcolor.media.items import Item, Jump, Note
+from vidcolor.media.interlacing import Deinterlacing
+from vidcolor.media.items import Jump, Note
 from vidcolor.media.outcomes import Outcome, warnings_of
-from vidcolor.media.pictures import make_pictures
-from vidcolor.media.probe import choose_video, display_matrix, lost_features, video_spec
+from vidcolor.media.reading import PictureItem, demux, open_container, start_reading
 from vidcolor.media.sources import FilmInput, Source, source_of
-from vidcolor.media.timestamps import repair_timestamps
 from vidcolor.options import OnError
 
-PictureItem: TypeAlias = "Picture | Packet[Any] | Note | Jump"
 
+class Findings:
+    """What was found in a film so far besides its pictures, and how far it was read."""
 
-@dataclass(frozen=True, kw_only=True)
-class OpenFilm:
-    """A film in an open container, and how it is read."""
+    def __init__(self, warnings: Iterable[str]) -> None:
+        self.warnings = list(warnings)
+        self.damage = DamageLog()
+        self.tail: list[Packet[Any]] = []
+        self.jumps: list[int] = []
+        self.pictures = 0
+        self.latest: int | None = None
+        """pts of the latest picture."""
 
-    source: Source
-    container: InputContainer
-    stream: VideoStream
-    """The film in the container."""
-    keep_going: bool
-    """Note damage and continue; otherwise stop there."""
-    mode: Deinterlacing | None
-    """How the film is deinterlaced, if it is."""
-    is_accelerated: bool
-    """Whether the container was opened for decoding by hardware."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class FilmFacts:
-    """What the header of a film and its first decoded frame state."""
-
-    spec: VideoSpec
-    """The constants of the pictures as they are read: deinterlaced, if the film is."""
-    unflagged_field: FirstField | None
-    """The field that is first in frames that carry no flag for it."""
-    display_matrix: tuple[int, ...] | None
-    outcomes: tuple[Outcome, ...]
-    picture_bytes: int
-    is_accelerated: bool
-
-
-def start_reading(film: OpenFilm) -> tuple[FilmFacts, Iterator[PictureItem]]:
-    """Decode the first frame of a film; return what is known then, and the iterator of all its pictures.
-
-    The stages are chained generators: a packet is read when the picture that needs it is taken.
-    """
-    items = demux(film)
-    items = decode(items, film.stream, keep_going=film.keep_going, is_scan=film.source.is_scan)
-    items = note_concealment(items, film.stream, keep_going=film.keep_going)
-    items = repair_timestamps(items, film.stream)
-    items = fill_gaps(items)
-    first, items = peek_frame(items)
-    facts = facts_of(film, first)
-    if film.mode is None:
-        return facts, make_pictures(items, facts.spec, facts.unflagged_field)
-    items = deinterlace(items, film.mode, facts.unflagged_field)
-    return facts, make_pictures(items, facts.spec, None)
-
-
-def demux(film: OpenFilm) -> Iterator[Item]:
-    """Read the packets of all streams, with a note where one is damaged."""
-    packets = film.source.packets(film.container, film.stream)
-    return note_damage(packets, film.container, film.stream, name=film.source.name, keep_going=film.keep_going)
-
-
-def peek_frame(items: Iterator[Item]) -> tuple[VideoFrame, Iterator[Item]]:
-    """Return the first frame, and all items again.
-
-    Raises:
-        UnreadableError: there is no frame.
-    """
-    head: list[Item] = []
-    for item in items:
-        head.append(item)
-        if isinstance(item, VideoFrame):
-            return item, chain(head, items)
-    raise UnreadableError("no picture in it can be decoded; is it damaged or still being written?")
-
-
-def facts_of(film: OpenFilm, first: VideoFrame) -> FilmFacts:
-    """Return what the header and the first decoded frame state."""
-    stream, decoder = film.stream, film.stream.codec_context
-    flagged, header = FirstFields().of(first), header_field(stream)
-    spec = video_spec(stream, first, film.container)
-    spec = replace(spec, estimated_frames=film.source.frames or spec.estimated_frames, first_field=flagged or header)
-    outcomes = lost_features(first, stream)
-    if film.mode is not None:
-        if spec.first_field is not None:
-            outcomes.append(
-                Outcome("interlacing", "changed", f"deinterlaced by bwdif, one picture of each {film.mode}")
-            )
-        spec = deinterlaced_spec(spec, film.mode)
-    pixel_format = VideoFormat(first.format.name, first.width, first.height)
-    return FilmFacts(
-        spec=spec,
-        unflagged_field=header if flagged is None and not has_flags(stream) else None,
-        display_matrix=display_matrix(first, stream),
-        outcomes=tuple(outcomes),
-        picture_bytes=first.width * first.height * pixel_format.padded_bits_per_pixel // 8,
-        is_accelerated=decoder.is_hwaccel and decoder.pix_fmt != first.format.name,
-    )
+    def add(self, item: PictureItem) -> None:
+        """Count a picture, or keep anything else."""
+        if isinstance(item, Picture):
+            self.pictures += 1
+            self.latest = item.pts
+        elif isinstance(item, Packet):
+            self.tail.append(item)
+        elif isinstance(item, Jump):
+            self.jumps.append(self.pictures)
+        elif item.is_damage:
+            self.damage.add(item.line)
+        else:
+            self.warnings.append(item.line)
 
 
 class VideoReader:
@@ -157,19 +74,16 @@ class VideoReader:
     container: InputContainer
     stream: VideoStream
     """The film in :attr:`container`."""
+    keep_going: bool
+    """Whether damage is noted in :attr:`errors`; otherwise it ends the reading."""
     spec: VideoSpec
+    display_matrix: tuple[int, ...] | None
+    """See :class:`~vidcolor.media.reading.FilmFacts`, also for the next three."""
+    outcomes: tuple[Outcome, ...]
+    picture_bytes: int
+    is_accelerated: bool
     first: Picture
     """The first picture; :meth:`pictures` begins with it."""
-    display_matrix: tuple[int, ...] | None
-    """Rotation and mirroring, nine numbers as in ``AV_PKT_DATA_DISPLAYMATRIX``."""
-    outcomes: tuple[Outcome, ...]
-    """What of the pictures is changed or lost whatever they are written to."""
-    picture_bytes: int
-    """The size of one decoded picture, all planes, in the format that it is decoded to."""
-    is_accelerated: bool
-    """Whether hardware has decoded the first picture: then its format is not the decoder's."""
-    keep_going: bool
-    """Whether damage is noted in :attr:`errors`, and ends nothing."""
 
     def __init__(
         self,
@@ -180,23 +94,14 @@ class VideoReader:
         accelerator: HWAccel | None = None,
     ) -> None:
         self.film = film
-        self._mode = deinterlace
-        self._on_error = on_error
-        self._accelerator = accelerator
-        self._tail: list[Packet[Any]] = []
-        self._jumps: list[int] = []
-        self._count = 0  # pictures that were read
-        self._latest: int | None = None  # pts of the last of them
-        self._damage = DamageLog()
-        self.keep_going = on_error == "keep-grey"
         self.source = source_of(film, accelerator)
-        self._warnings = list(self.source.warnings)
-        self.container = self.source.open()
+        self.keep_going = on_error == "keep-grey"
+        self._open = open_container(self.source, keep_going=self.keep_going, mode=deinterlace, accelerator=accelerator)
+        self.container, self.stream = self._open.container, self._open.stream
+        self._found = Findings(self.source.warnings)
         try:
-            self.stream = choose_video(self.container, self.source.name)
-            self._set_threads()
             with self._naming_errors():
-                facts, items = start_reading(self._open_film())
+                facts, items = start_reading(self._open)
             self.spec, self.display_matrix, self.outcomes = facts.spec, facts.display_matrix, facts.outcomes
             self.picture_bytes, self.is_accelerated = facts.picture_bytes, facts.is_accelerated
             self._pictures = self._take_pictures(items)
@@ -204,24 +109,7 @@ class VideoReader:
         except BaseException:
             self.container.close()
             raise
-        self._warnings += warnings_of(facts.outcomes)
-
-    def _set_threads(self) -> None:
-        decoder = self.stream.codec_context
-        if self._accelerator is not None:
-            decoder.thread_count = 1  # each thread holds pictures of the device, which has few
-        if self.source.is_scan or self.keep_going:
-            decoder.thread_type = "SLICE"  # with frame threads an error is reported some pictures late
-
-    def _open_film(self) -> OpenFilm:
-        return OpenFilm(
-            source=self.source,
-            container=self.container,
-            stream=self.stream,
-            keep_going=self.keep_going,
-            mode=self._mode,
-            is_accelerated=self._accelerator is not None,
-        )
+        self._found.warnings += warnings_of(facts.outcomes)
 
     def __enter__(self) -> Self:
         return self
@@ -238,35 +126,36 @@ class VideoReader:
 
     def reopened(self) -> VideoReader:
         """Open the same film once more, decoded in software. A pipe cannot be opened again."""
-        return VideoReader(self.film, deinterlace=self._mode, on_error=self._on_error)
+        on_error: OnError = "keep-grey" if self.keep_going else "stop"
+        return VideoReader(self.film, deinterlace=self._open.mode, on_error=on_error)
 
     def interrupt(self) -> None:
         """End the film here: a read from a pipe that waits in another thread returns."""
         self.source.interrupt()
 
+    def add_warning(self, line: str) -> None:
+        """Add a line to :attr:`warnings`."""
+        self._found.warnings.append(line)
+
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is unusual about the film or will be lost, one line each; complete when all pictures are read."""
-        return tuple(self._warnings)
+        return tuple(self._found.warnings)
 
     @property
     def errors(self) -> tuple[str, ...]:
         """What was damaged and is concealed or left out, one line each; complete when all pictures are read."""
-        return self._damage.lines
-
-    def add_warning(self, line: str) -> None:
-        """Add a line to :attr:`warnings`."""
-        self._warnings.append(line)
+        return self._found.damage.lines
 
     @property
     def tail(self) -> tuple[Packet[Any], ...]:
         """Packets of other streams after the last picture; known when all pictures are read."""
-        return tuple(self._tail)
+        return tuple(self._found.tail)
 
     @property
     def jumps(self) -> tuple[int, ...]:
         """The numbers of the pictures, from 0, before which the source leaves out a part of the film."""
-        return tuple(self._jumps)
+        return tuple(self._found.jumps)
 
     def pictures(self) -> Iterator[Picture]:
         """Yield the pictures in the order in which they are shown, with strictly increasing pts; call this once.
@@ -288,17 +177,17 @@ class VideoReader:
         """
         if len(self.container.streams) == 1:
             return
-        if self._mode is not None:
+        if self._open.mode is not None:
             for picture in self.pictures():
                 yield from picture.packets
-            yield from self._tail
+            yield from self.tail
             return
         yield from self.first.packets
         self._pictures.close()  # all packets that it has read came with the first picture
         with self._naming_errors():
-            for item in demux(self._open_film()):
+            for item in demux(self._open):
                 if isinstance(item, Note):
-                    self._keep(item)
+                    self._found.add(item)
                 elif isinstance(item, Packet) and item.stream.index != self.stream.index and item.size > 0:
                     yield item
 
@@ -306,22 +195,9 @@ class VideoReader:
         """Yield the pictures, and keep everything else."""
         with self._naming_errors():
             for item in items:
+                self._found.add(item)
                 if isinstance(item, Picture):
-                    self._count += 1
-                    self._latest = item.pts
                     yield item
-                else:
-                    self._keep(item)
-
-    def _keep(self, item: Packet[Any] | Note | Jump) -> None:
-        if isinstance(item, Packet):
-            self._tail.append(item)
-        elif isinstance(item, Jump):
-            self._jumps.append(self._count)
-        elif item.is_damage:
-            self._damage.add(item.line)
-        else:
-            self._warnings.append(item.line)
 
     @contextmanager
     def _naming_errors(self) -> Iterator[None]:
@@ -329,11 +205,10 @@ class VideoReader:
         try:
             yield
         except DamageError as exc:
-            where = "from its beginning"
-            if self._latest is not None:
-                where = f"after {float(self._latest * self.spec.time_base):.2f} s"
+            latest = self._found.latest
+            where = "from its beginning" if latest is None else f"after {float(latest * self.spec.time_base):.2f} s"
             hint = "use a whole copy, or cut the film there"
-            if self._accelerator is not None:
+            if self._open.is_accelerated:
                 hint = "try it without `hwaccel`"
             raise InputError(f"{self.source.name}: damaged {where} ({exc}); {hint}") from exc
         except UnreadableError as exc:

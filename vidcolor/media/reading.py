@@ -1,0 +1,161 @@
+"""The chain of stages that reads a film: from the packets of an open container to pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Any, TypeAlias
+
+from av.codec.hwaccel import HWAccel
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.format import VideoFormat
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from vidcolor.frames import FirstField, Picture, VideoSpec
+from vidcolor.media.damage import UnreadableError
+from vidcolor.media.decoding import decode, note_concealment
+from vidcolor.media.demuxing import note_damage
+from vidcolor.media.gaps import fill_gaps
+from vidcolor.media.interlacing import (
+    Deinterlacing,
+    FirstFields,
+    deinterlace,
+    deinterlaced_spec,
+    has_flags,
+    header_field,
+)
+from vidcolor.media.items import Item, Jump, Note
+from vidcolor.media.outcomes import Outcome
+from vidcolor.media.pictures import make_pictures
+from vidcolor.media.probe import choose_video, display_matrix, lost_features, video_spec
+from vidcolor.media.sources import Source
+from vidcolor.media.timestamps import repair_timestamps
+
+PictureItem: TypeAlias = "Picture | Packet[Any] | Note | Jump"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenFilm:
+    """A film in an open container, and how it is read."""
+
+    source: Source
+    container: InputContainer
+    stream: VideoStream
+    """The film in the container."""
+    keep_going: bool
+    """Note damage and continue; otherwise stop there."""
+    mode: Deinterlacing | None
+    """How the film is deinterlaced, if it is."""
+    is_accelerated: bool
+    """Whether the container was opened for decoding by hardware."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilmFacts:
+    """What the header of a film and its first decoded frame state."""
+
+    spec: VideoSpec
+    """The constants of the pictures as they are read: deinterlaced, if the film is."""
+    unflagged_field: FirstField | None
+    """The field that is first in frames that carry no flag for it."""
+    display_matrix: tuple[int, ...] | None
+    """Rotation and mirroring, nine numbers as in ``AV_PKT_DATA_DISPLAYMATRIX``."""
+    outcomes: tuple[Outcome, ...]
+    """What of the pictures is changed or lost in every output."""
+    picture_bytes: int
+    """The size of one decoded picture, all planes, in the format that it is decoded to."""
+    is_accelerated: bool
+    """Whether hardware has decoded the first frame: then its format is not the decoder's."""
+
+
+def open_container(
+    source: Source, *, keep_going: bool, mode: Deinterlacing | None, accelerator: HWAccel | None
+) -> OpenFilm:
+    """Open a source, choose the film in it, and set the threads of its decoder.
+
+    Raises:
+        InputError: the source cannot be opened, or holds no film that can be decoded.
+    """
+    container = source.open()
+    try:
+        stream = choose_video(container, source.name)
+    except BaseException:
+        container.close()
+        raise
+    if accelerator is not None:
+        stream.codec_context.thread_count = 1  # each thread holds pictures of the device, which has few
+    if source.is_scan or keep_going:
+        stream.codec_context.thread_type = "SLICE"  # with frame threads an error is reported some pictures late
+    return OpenFilm(
+        source=source,
+        container=container,
+        stream=stream,
+        keep_going=keep_going,
+        mode=mode,
+        is_accelerated=accelerator is not None,
+    )
+
+
+def start_reading(film: OpenFilm) -> tuple[FilmFacts, Iterator[PictureItem]]:
+    """Decode the first frame of a film; return what is known then, and the iterator of all its pictures.
+
+    The stages are chained generators: a packet is read when the picture that needs it is taken.
+    """
+    items = demux(film)
+    items = decode(items, film.stream, keep_going=film.keep_going, is_scan=film.source.is_scan)
+    items = note_concealment(items, film.stream, keep_going=film.keep_going)
+    items = repair_timestamps(items, film.stream)
+    items = fill_gaps(items)
+    first, items = peek_frame(items)
+    facts = facts_of(film, first)
+    if film.mode is None:
+        return facts, make_pictures(items, facts.spec, facts.unflagged_field)
+    items = deinterlace(items, film.mode, facts.unflagged_field)
+    return facts, make_pictures(items, facts.spec, None)
+
+
+def demux(film: OpenFilm) -> Iterator[Item]:
+    """Read the packets of all streams, with a note where one is damaged."""
+    packets = film.source.packets(film.container, film.stream)
+    return note_damage(packets, film.container, film.stream, name=film.source.name, keep_going=film.keep_going)
+
+
+def peek_frame(items: Iterator[Item]) -> tuple[VideoFrame, Iterator[Item]]:
+    """Return the first frame, and all items again.
+
+    Raises:
+        UnreadableError: there is no frame.
+    """
+    head: list[Item] = []
+    for item in items:
+        head.append(item)
+        if isinstance(item, VideoFrame):
+            return item, chain(head, items)
+    raise UnreadableError("no picture in it can be decoded; is it damaged or still being written?")
+
+
+def facts_of(film: OpenFilm, first: VideoFrame) -> FilmFacts:
+    """Return what the header and the first decoded frame state."""
+    stream, decoder = film.stream, film.stream.codec_context
+    flagged, header = FirstFields().of(first), header_field(stream)
+    spec = video_spec(stream, first, film.container)
+    spec = replace(spec, estimated_frames=film.source.frames or spec.estimated_frames, first_field=flagged or header)
+    outcomes = lost_features(first, stream)
+    if film.mode is not None:
+        if spec.first_field is not None:
+            outcomes.append(
+                Outcome("interlacing", "changed", f"deinterlaced by bwdif, one picture of each {film.mode}")
+            )
+        spec = deinterlaced_spec(spec, film.mode)
+    pixel_format = VideoFormat(first.format.name, first.width, first.height)
+    return FilmFacts(
+        spec=spec,
+        unflagged_field=header if flagged is None and not has_flags(stream) else None,
+        display_matrix=display_matrix(first, stream),
+        outcomes=tuple(outcomes),
+        picture_bytes=first.width * first.height * pixel_format.padded_bits_per_pixel // 8,
+        is_accelerated=decoder.is_hwaccel and decoder.pix_fmt != first.format.name,
+    )
