@@ -205,6 +205,7 @@ def test_the_command_line_end_to_end(tiny_weights: Path, tmp_path: Path) -> None
     assert timeline(dest, "audio") == timeline(source, "audio")
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_at_once_and_leaves_nothing_unfinished(tiny_weights: Path, tmp_path: Path) -> None:
     """SIGINT in the middle of a long film: exit code 130, no output, and no debris but what can be gone on with."""
     source = make_clip(tmp_path / "in.mkv", Clip(size=(320, 240), frames=1500, codec="mpeg4", options={}))

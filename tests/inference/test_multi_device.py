@@ -172,6 +172,7 @@ def test_leaving_early_ends_the_threads() -> None:
     assert not threads_of_devices()
 
 
+@pytest.mark.slow
 def test_the_film_does_not_show_how_many_there_were(tiny_weights: Path, tmp_path: Path) -> None:
     """Byte for byte the same by one, two and three processors; a real network, more batches than devices."""
     source = make_clip(tmp_path / "in.mkv", Clip(frames=40, cuts=(7, 30)))

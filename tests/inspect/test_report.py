@@ -464,6 +464,7 @@ class TestCommand:
             film(tmp_path / "in.wav")
 
 
+@pytest.mark.slow
 def test_odd_development_files(shared_clips: Path) -> None:
     """Every odd file is described, or refused in one line; never a traceback."""
     described = 0

@@ -595,6 +595,7 @@ def test_development_clips(shared_clips: Path, tmp_path: Path, pattern: str) -> 
         assert_same_packets(source, output, "audio")
 
 
+@pytest.mark.slow
 def test_odd_development_files(shared_clips: Path, tmp_path: Path) -> None:
     """Every odd file gives a whole film, or one clear line and nothing else."""
     files = [path for pattern in ("v_*", "m_*", "a_*") for path in sorted((shared_clips / "odd").glob(pattern))]

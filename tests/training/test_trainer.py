@@ -134,6 +134,7 @@ def test_a_run_is_not_overwritten(photographs: Path, tmp_path: Path, monkeypatch
     assert (run / "mine.txt").read_text() == "a note"
 
 
+@pytest.mark.slow
 def test_resume_what_was_begun(photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run of later stages alone is not resumed as one of all stages, and a refusal leaves its papers as they are."""
     run = tmp_path / "run"

@@ -55,6 +55,7 @@ def test_inception_pools_as_in_2015(tensorflow_file: Path) -> None:
     torch.testing.assert_close(network.Mixed_7c(x)[:, -192:], network.Mixed_7c.branch_pool(F.max_pool2d(x, 3, 1, 1)))
 
 
+@pytest.mark.slow
 def test_inception_of_torchvision(tmp_path: Path) -> None:
     """A file of torchvision gives the input of torchvision's last layer."""
     published = with_statistics(inception_v3(weights=None, init_weights=False))

@@ -151,6 +151,7 @@ def test_rows_are_means_of_their_items(random_pictures: Path) -> None:
     assert report.rows["tint"]["mean_delta_cf"] == pytest.approx(np.abs(deltas).mean())
 
 
+@pytest.mark.slow
 def test_networks_judge_where_they_are_at_hand(random_pictures: Path, random_networks: MetricNetworks) -> None:
     """LPIPS and the Fréchet distance are 0 for the truth and larger for a wrong tint than for a faint one."""
     colorizers = {"faint": OneTint(1, 1), "wrong": OneTint(-50, 80)}
