@@ -18,7 +18,7 @@ SHARED_CLIPS = Path(__file__).resolve().parents[2] / "shared" / "clips"
 
 @pytest.fixture(scope="session")
 def shared_clips() -> Path:
-    """The development clips beside the checkout; the test is skipped where there are none."""
+    """Return the folder of the development clips beside the checkout; skip the test where there is none."""
     if not SHARED_CLIPS.is_dir():
         pytest.skip("needs the development clips in ../shared/clips")
     return SHARED_CLIPS
@@ -26,15 +26,15 @@ def shared_clips() -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def signals_as_in_a_terminal() -> None:
-    """Undo what nohup and background jobs do: they have SIGINT and SIGHUP ignored, and children inherit that."""
+    """Restore the handlers of SIGINT and SIGHUP, which nohup and background jobs ignore, also in child processes."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def nobodys_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A cache folder of the tests' own: what a user has downloaded changes no result."""
+def empty_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Use an empty cache folder, so that what a user has downloaded changes no result."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
@@ -42,7 +42,7 @@ def nobodys_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture
 def photographs(tmp_path: Path) -> Path:
-    """Four pictures, orange above blue, in a folder and (two of them) in a shard."""
+    """Make a folder of four pictures, orange above blue."""
     folder = tmp_path / "photographs"
     folder.mkdir()
     for i in range(4):
@@ -54,7 +54,7 @@ def photographs(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A weights file of a small random network."""
+    """Make a weights file of a small random network."""
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
     generator = small_generator()
     save_generator(

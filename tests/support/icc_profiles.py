@@ -13,34 +13,34 @@ ADOBE_RGB_COLORANTS = ((0.60974, 0.31111, 0.01947), (0.20528, 0.62567, 0.06087),
 
 
 def gamma_curve(gamma: float) -> bytes:
-    """A curveType of one gamma."""
+    """Return a curveType of one gamma."""
     return struct.pack(">4s4xIH2x", b"curv", 1, round(gamma * 256))
 
 
 def table_curve(gamma: float, entries: int = 1024) -> bytes:
-    """A curveType that is a table."""
+    """Return a curveType that is a table."""
     table = np.round(np.linspace(0, 1, entries) ** gamma * 65535).astype(">u2")
     return struct.pack(">4s4xI", b"curv", entries) + table.tobytes()
 
 
 def parametric_curve(kind: int, *parameters: float) -> bytes:
-    """A parametricCurveType."""
+    """Return a parametricCurveType."""
     return struct.pack(">4s4xH2x", b"para", kind) + b"".join(_fixed(p) for p in parameters)
 
 
 def rgb_profile(curve: bytes) -> bytes:
-    """Three equal curves and the colorants of Adobe RGB (1998)."""
+    """Return an RGB profile of three equal curves and the colorants of Adobe RGB (1998)."""
     colorants = {f"{c}XYZ".encode(): _xyz(xyz) for c, xyz in zip("rgb", ADOBE_RGB_COLORANTS, strict=True)}
     return _profile(b"mntr", b"RGB ", b"XYZ ", colorants | dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve))
 
 
 def grey_profile(curve: bytes) -> bytes:
-    """One curve."""
+    """Return a grey profile of one curve."""
     return _profile(b"mntr", b"GRAY", b"XYZ ", {b"kTRC": curve})
 
 
 def cmyk_profile() -> bytes:
-    """A table of two steps a channel, from ink to Lab: no color, lightness 100 without ink and 0 with all black."""
+    """Return a profile of two steps a channel, from ink to Lab: neutral, L from 100 without ink to 0 with all black."""
     lightness = [255 - round(255 * min(1, k + (c + m + y) / 6)) for c, m, y, k in itertools.product((0, 1), repeat=4)]
     identity = bytes(range(256))
     table = struct.pack(">4s4xBBBx9i", b"mft1", 4, 3, 2, *(65536 * int(i in (0, 4, 8)) for i in range(9)))

@@ -1,4 +1,4 @@
-"""A finished film, to be told of."""
+"""The report of a finished film."""
 
 from __future__ import annotations
 
@@ -35,5 +35,5 @@ REPORT = Report(
 
 
 def report(**changes: Any) -> Report:
-    """A film of 1080p at 10 bits, whose network was asked for every fifth frame, with ``changes``."""
+    """Return the sizes of a 1080p film of 10 bits in which every fifth frame is an anchor, with ``changes``."""
     return replace(REPORT, **changes)

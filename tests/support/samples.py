@@ -1,4 +1,4 @@
-"""What several tests start from: a film's constants, and a network small enough to be built for each test."""
+"""The constants of a film, and a network small enough to be built for each test."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SMALL_CONFIG: dict[str, Any] = {
 
 
 def small_generator(seed: int = 0) -> MultiscaleUNet:
-    """A small generator with random parameters that do say something."""
+    """Return a small generator with random parameters whose output is not constant."""
     torch.manual_seed(seed)
     network = MultiscaleUNet(**SMALL_CONFIG)
     torch.nn.init.normal_(network.to_ab.weight, std=0.5)

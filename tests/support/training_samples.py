@@ -1,4 +1,4 @@
-"""What the tests of the trainer share: a recipe that trains in seconds."""
+"""A recipe that trains in seconds."""
 
 from __future__ import annotations
 
