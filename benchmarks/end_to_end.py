@@ -1,6 +1,6 @@
 """How much longer coloring a film takes than encoding it again: both in one run, in turn.
 
-    python benchmarks/end_to_end.py [FILM] [--height 1080] [--frames 1440] [--codec libx264] [--preset medium]
+    python -m benchmarks.end_to_end [FILM] [--height 1080] [--frames 1440] [--codec libx264] [--preset medium]
         [--runs 5] [--avx2] [VIDCOLOR OPTIONS]
 
 FILM is enlarged to ``--height`` and repeated until it has ``--frames``; without it, the film of ``vidcolor demo`` is.

@@ -1,6 +1,6 @@
 """What coloring leaves untouched: frames, timestamps, sound and luma, film by film.
 
-    python benchmarks/fidelity.py FILM... [--lossless] [VIDCOLOR OPTIONS]
+    python -m benchmarks.fidelity FILM... [--lossless] [VIDCOLOR OPTIONS]
 
 Every film is colored by ``vidcolor`` and compared with its source and with a plain re-encode of it at the same
 settings. An encoder decides with the chroma in view, so the two encodes never agree in every pixel: what counts is
@@ -23,7 +23,8 @@ from typing import Any
 import av
 import numpy as np
 import numpy.typing as npt
-from transcode import transcode
+
+from benchmarks.transcode import transcode
 
 Luma = npt.NDArray[np.int32]
 ENCODER = ("libx264", "medium", "18")
@@ -33,15 +34,23 @@ def luma(frame: av.VideoFrame) -> Luma:
     """The Y plane, as int32."""
     plane = frame.planes[0]
     dtype = np.dtype(np.uint8 if frame.format.components[0].bits == 8 else "<u2")
-    rows = np.frombuffer(plane, dtype).reshape(plane.height, plane.line_size // dtype.itemsize)
-    return rows[:, : plane.width].astype(np.int32)
+    rows = np.frombuffer(memoryview(plane), dtype).reshape(plane.height, plane.line_size // dtype.itemsize)
+    return np.asarray(rows[:, : plane.width], np.int32)
 
 
 def pictures(path: Path) -> tuple[list[Fraction], list[Luma]]:
     """Presentation times in seconds, and luma planes."""
     with av.open(path) as reader:
-        frames = [(frame.pts * frame.time_base, luma(frame)) for frame in reader.decode(reader.streams.best("video"))]
+        decoded = reader.decode(reader.streams.best("video"))
+        frames = [(seconds(frame), luma(frame)) for frame in decoded if isinstance(frame, av.VideoFrame)]
     return [time for time, _ in frames], [plane for _, plane in frames]
+
+
+def seconds(frame: av.VideoFrame) -> Fraction:
+    """Return the presentation time of a frame."""
+    assert frame.pts is not None
+    assert frame.time_base is not None
+    return frame.pts * frame.time_base
 
 
 def sound(path: Path) -> list[str]:

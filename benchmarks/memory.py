@@ -1,6 +1,6 @@
 """Peak resident memory and time of vidcolor for short and long films: the first must not grow, the second evenly.
 
-    python benchmarks/memory.py CLIP [--height 120] [--minutes 1 10 60] [VIDCOLOR OPTIONS]
+    python -m benchmarks.memory CLIP [--height 120] [--minutes 1 10 60] [VIDCOLOR OPTIONS]
 
 CLIP is enlarged (or made smaller) to ``--height`` once, and repeated, as packets, to films of the given lengths; each
 is colored by a process of its own. What ``import torch`` alone takes is measured, too. Prints JSON, one object a line.
@@ -18,7 +18,8 @@ import time
 from pathlib import Path
 
 import av
-from end_to_end import enlarge
+
+from benchmarks.end_to_end import enlarge
 
 CLIP_FRAMES = 240
 
@@ -34,13 +35,14 @@ def repeat(clip: Path, dest: Path, minutes: float) -> int:
                 out = out or writer.add_stream_from_template(video)
                 end = start
                 for packet in reader.demux(video):
-                    if packet.dts is None:
+                    if packet.pts is None or packet.dts is None:
                         continue
                     packet.pts, packet.dts = packet.pts + start, packet.dts + start
-                    end = max(end, packet.pts + packet.duration)
+                    end = max(end, packet.pts + (packet.duration or 0))
                     packet.stream = out
                     writer.mux(packet)
                     packets += 1
+                assert video.time_base is not None
                 start, seconds = end, float(end * video.time_base)
     return packets
 

@@ -1,7 +1,7 @@
 """All figures on speed and memory, and RESULTS.md from them: an hour on two cores, while nothing else may run.
 
-    python benchmarks/results.py FILM [--only NAME...]
-    python benchmarks/results.py
+    python -m benchmarks.results FILM [--only NAME...]
+    python -m benchmarks.results
 
 FILM is enlarged to each height. Beside it stands the film of ``vidcolor demo``, whose grain keeps an encoder busy. What
 is measured goes at once to a file for this machine in the folder ``results``, with the commit that it is true of, and
@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from end_to_end import FRAME_RATE, compare, enlarge
 
+from benchmarks.end_to_end import FRAME_RATE, compare, enlarge
 from vidcolor.inference.precision import fastest_dtype, format_arithmetic, int8_pays
 from vidcolor.inference.threads import available_cores
 
@@ -42,16 +42,17 @@ Results = dict[str, Any]
 def ratio(film: Path | None, height: int, encoder: str, frames: int, *, avx2: bool = False) -> Callable[[], Results]:
     """vidcolor ÷ transcode."""
     codec, preset = ENCODERS[encoder]
-    settings = {"height": height, "frames": frames, "codec": codec, "preset": preset}
-    return lambda: compare(film, **settings, crf="18", runs=5, extra=(), avx2=avx2)
+    return lambda: compare(
+        film, height=height, frames=frames, codec=codec, preset=preset, crf="18", runs=5, extra=(), avx2=avx2
+    )
 
 
 def script(name: str, *arguments: str) -> Callable[[], Any]:
     """What another benchmark prints: a JSON document, or one a line."""
 
     def run() -> Any:
-        command = [sys.executable, str(HERE / name), *arguments]
-        text = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+        command = [sys.executable, "-m", f"benchmarks.{name}", *arguments]
+        text = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=HERE.parent).stdout
         try:
             return json.loads(text)
         except json.JSONDecodeError:
@@ -80,7 +81,7 @@ def jobs(film: Path) -> dict[str, Callable[[], Any]]:
         "ratio 1080 veryfast": ratio(film, 1080, "veryfast", MINUTE),
         "ratio 1080 medium": ratio(film, 1080, "medium", MINUTE),
         "ratio 1080 ffv1": ratio(film, 1080, "ffv1", SHORT),
-        "startup": script("startup.py", str(film)),
+        "startup": script("startup", str(film.absolute())),
         "stages 1080": stages(film, 1080),
     }
     for height in (480, 2160):
@@ -90,8 +91,8 @@ def jobs(film: Path) -> dict[str, Callable[[], Any]]:
     listed["grain 1080 medium"] = ratio(None, 1080, "medium", SHORT)
     listed["avx2 1080 veryfast"] = ratio(film, 1080, "veryfast", MINUTE, avx2=True)
     listed["avx2 1080 medium"] = ratio(film, 1080, "medium", MINUTE, avx2=True)
-    listed["memory"] = script("memory.py", str(film), "--height", "1080", "--minutes", "0.5", "1")
-    listed["length"] = script("memory.py", str(film), "--height", "120", "--minutes", "1", "10", "60")
+    listed["memory"] = script("memory", str(film.absolute()), "--height", "1080", "--minutes", "0.5", "1")
+    listed["length"] = script("memory", str(film.absolute()), "--height", "120", "--minutes", "1", "10", "60")
     return listed
 
 
@@ -158,7 +159,7 @@ def page(machines: Sequence[Results]) -> str:
     """RESULTS.md."""
     parts = [
         "# How fast, and how much memory",
-        "Made by `python benchmarks/results.py FILM`; the figures are in `results/`, a file for each machine. Every"
+        "Made by `python -m benchmarks.results FILM`; the figures are in `results/`, a file for each machine. Every"
         " ratio is the median of five pairs, measured in turn, each run a process of its own, start-up included. Two"
         " machines tell nothing about each other, and figures of different commits not everything.",
     ]

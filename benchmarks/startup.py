@@ -1,6 +1,6 @@
 """From the shell to the first frame in the encoder, and to the help.
 
-    python benchmarks/startup.py [FILM] [--height 1080] [--runs 5] [VIDCOLOR OPTIONS]
+    python -m benchmarks.startup [FILM] [--height 1080] [--runs 5] [VIDCOLOR OPTIONS]
 
 FILM as in end_to_end.py. One run before the others fills the caches. What ``import torch`` alone takes stands beside
 it, as ratio and floor. Prints JSON; medians, in seconds.
@@ -18,8 +18,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from end_to_end import enlarge, seconds
-
+from benchmarks.end_to_end import enlarge, seconds
 from vidcolor.demo import render_demo
 
 FRAMES = 240

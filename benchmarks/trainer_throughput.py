@@ -1,6 +1,6 @@
 """The trainer's pictures per second over those of the bare step on data that is already on the device.
 
-    python benchmarks/trainer_throughput.py [--recipe default] [--stage gan] [--steps 12] [--pairs 5]
+    python -m benchmarks.trainer_throughput [--recipe default] [--stage gan] [--steps 12] [--pairs 5]
 
 The bare step is forward, backward and optimiser of the same networks under the same losses on one fixed batch; the
 trainer adds cutting, damage, hints, the average, logs and clocks. Both run in one process, alternately; the figure is
@@ -22,16 +22,17 @@ import numpy as np
 import torch
 
 from vidcolor.inference.colorizer import resolve_device
-from vidcolor.networks import build
 from vidcolor_training.data.batches import Batches
 from vidcolor_training.data.pictures import PictureSet
 from vidcolor_training.distributed import World
 from vidcolor_training.objectives.adversary import Adversary
-from vidcolor_training.recipes.recipe import Recipe, load_recipe
+from vidcolor_training.pretrained.feature_networks import to_device
+from vidcolor_training.recipes.recipe import Recipe
+from vidcolor_training.recipes.toml import load_recipe
 from vidcolor_training.run_log import RunLog
 from vidcolor_training.state import State
 from vidcolor_training.stop_signals import StopRequest
-from vidcolor_training.trainer import RunOptions, Trainer
+from vidcolor_training.trainer import RunOptions, Trainer, TrainingData
 
 PICTURES = 64
 
@@ -49,12 +50,11 @@ def random_pictures(size: int, folder: Path) -> PictureSet:
 def trainer_for(recipe: Recipe, folder: Path, device: torch.device) -> Trainer:
     """A trainer of random networks."""
     torch.manual_seed(0)
-    generator = build(recipe.network, dict(recipe.network_config)).to(device, memory_format=torch.channels_last)
+    generator = to_device(recipe.network.build(), device)
     adversary = None if recipe.discriminator is None else Adversary(recipe.discriminator, None).to(device)
-    return Trainer(
-        recipe, State.of(generator, adversary), random_pictures(recipe.size, folder), folder, device=device,
-        world=World(), options=RunOptions(check_every=1_000_000, checkpoint_minutes=1_000_000),
-    )  # fmt: skip
+    data = TrainingData(pictures=random_pictures(recipe.data.size, folder))
+    options = RunOptions(check_every=1_000_000, checkpoint_minutes=1_000_000)
+    return Trainer(recipe, State.of(generator, adversary), data, folder, world=World(device=device), options=options)
 
 
 def main() -> None:

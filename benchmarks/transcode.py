@@ -1,6 +1,6 @@
 """The least that any tool must do: decode every picture, encode it again, copy the sound. The measure of the others.
 
-python benchmarks/transcode.py SOURCE DEST CODEC PRESET CRF [X264-PARAMS]
+python -m benchmarks.transcode SOURCE DEST CODEC PRESET CRF [X264-PARAMS]
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 import av
+from av.video.frame import PictureType, VideoFrame
+from av.video.stream import VideoStream
 
 
 def transcode(source: Path, dest: Path, codec: str, preset: str, crf: str, parameters: str = "") -> None:
@@ -20,18 +22,21 @@ def transcode(source: Path, dest: Path, codec: str, preset: str, crf: str, param
         if parameters:
             options["x264-params"] = parameters
         out = writer.add_stream(codec, rate=video.guessed_rate, options=options)
+        assert isinstance(out, VideoStream)
         out.width, out.height, out.pix_fmt = video.width, video.height, video.pix_fmt
-        out.codec_context.time_base = video.time_base
+        if video.time_base is not None:
+            out.codec_context.time_base = video.time_base
         out.codec_context.thread_type = "AUTO"  # PyAV asks for slice threads only, vidcolor does not
         sound = reader.streams.audio
-        copies = {s: writer.add_stream_from_template(s) for s in sound}
+        copies = {stream.index: writer.add_stream_from_template(stream) for stream in sound}
         for packet in reader.demux(video, *sound):
             if packet.stream is video:
                 for frame in packet.decode():
-                    frame.pict_type = 0
+                    assert isinstance(frame, VideoFrame)
+                    frame.pict_type = PictureType.NONE
                     writer.mux(out.encode(frame))
             elif packet.dts is not None:
-                packet.stream = copies[packet.stream]
+                packet.stream = copies[packet.stream.index]
                 writer.mux(packet)
         writer.mux(out.encode())
 

@@ -1,6 +1,6 @@
 """How to enlarge chroma from render size: methods side by side, against the chroma that a color film has.
 
-    python benchmarks/upsampling.py FILM... [--render-size 256] [--every 24] [--sheet SHEET.png]
+    python -m benchmarks.upsampling FILM... [--render-size 256] [--every 24] [--sheet SHEET.png]
 
 The true colors of each film are reduced to render size, become Cb and Cr there, and are enlarged again to the film's
 chroma size. Prints, for each method, the mean square error in code values of 8 bits, over that of bilinear, and the
@@ -19,7 +19,8 @@ import av
 import cv2
 import numpy as np
 
-from vidcolor.color.chroma import ab_to_chroma, channel_offsets, chroma_table, resize, upsample
+from vidcolor.color.chroma import ab_to_chroma, channel_offsets, resize, upsample
+from vidcolor.color.chroma_table import chroma_table
 from vidcolor.color.luma import expand_range, resize_plane, stored_render_size
 from vidcolor.color.luma_weights import luma_weights
 from vidcolor.frames import ChromaFormat, FloatArray, VideoSpec
@@ -31,7 +32,7 @@ SHEET_SIDE = 192
 
 
 @dataclass(frozen=True)
-class Case:
+class UpsamplingCase:
     """A frame: Cb, Cr at render size (2, h, w) with the grey there, and the true ones (2, H, W) with the luma there."""
 
     small: FloatArray
@@ -42,7 +43,7 @@ class Case:
     layout: ChromaFormat
 
 
-def cases(film: Path, render_size: int, every: int) -> Iterator[Case]:
+def cases(film: Path, render_size: int, every: int) -> Iterator[UpsamplingCase]:
     """Every so many frames of a film in 8-bit 4:2:0 that is stored upright."""
     with av.open(film) as container:
         stream = choose_video(container, film)
@@ -61,8 +62,8 @@ def cases(film: Path, render_size: int, every: int) -> Iterator[Case]:
             planes = np.stack([plane_view(plane, 8) for plane in frame.planes[1:]]).astype(np.float32)
             scale = 255 if spec.full_range else 224
             luma = plane_view(frame.planes[0], luma_layout(frame.format).bit_depth)
-            yield Case(
-                ab_to_chroma(grey[0], ab[0], chroma_table(luma_weights(spec), False)),
+            yield UpsamplingCase(
+                ab_to_chroma(grey[0], ab[0], chroma_table(luma_weights(spec))),
                 grey[0],
                 (planes - 128) / np.float32(scale),
                 sited(expand_range(resize_plane(luma, (spec.width, height)), spec)),
@@ -73,31 +74,32 @@ def cases(film: Path, render_size: int, every: int) -> Iterator[Case]:
 
 def sited(luma: FloatArray) -> FloatArray:
     """Luma (H, 2 W) around each chroma column, which lies on the first of two."""
-    return np.asarray(cv2.sepFilter2D(luma, -1, np.float32([0.25, 0.5, 0.25]), np.float32([1])))[:, ::2]
+    across, down = np.array([0.25, 0.5, 0.25], np.float32), np.array([1], np.float32)
+    return np.asarray(cv2.sepFilter2D(luma, -1, across, down), np.float32)[:, ::2]
 
 
-def large(plane: FloatArray, case: Case, interpolation: int) -> FloatArray:
+def large(plane: FloatArray, case: UpsamplingCase, interpolation: int) -> FloatArray:
     """A small plane (h, w) at chroma size, without a look at the luma."""
     return resize(plane, (case.spec.width, case.layout.height), interpolation)[:, ::2]
 
 
-def plain(interpolation: int) -> Callable[[Case], FloatArray]:
+def plain(interpolation: int) -> Callable[[UpsamplingCase], FloatArray]:
     """:func:`large` alone."""
     return lambda case: np.stack([large(plane, case, interpolation) for plane in case.small])
 
 
-def ours(case: Case) -> FloatArray:
+def ours(case: UpsamplingCase) -> FloatArray:
     """What vidcolor does."""
     return upsample(case.small, case.spec, case.layout)
 
 
-def guided(radius: int, epsilon: float) -> Callable[[Case], FloatArray]:
+def guided(radius: int, epsilon: float) -> Callable[[UpsamplingCase], FloatArray]:
     """Fast guided filter (He & Sun 2015): chroma as a local linear function of luma, fitted at render size."""
 
     def mean(plane: FloatArray) -> FloatArray:
         return np.asarray(cv2.blur(plane, (2 * radius + 1, 2 * radius + 1)))
 
-    def method(case: Case) -> FloatArray:
+    def method(case: UpsamplingCase) -> FloatArray:
         guide = case.small_grey
         guide_mean = mean(guide)
         variance = mean(guide * guide) - guide_mean**2
@@ -112,13 +114,15 @@ def guided(radius: int, epsilon: float) -> Callable[[Case], FloatArray]:
     return method
 
 
-def joint_bilateral(sigma_luma: float, sigma_place: float = 0.7, radius: int = 2) -> Callable[[Case], FloatArray]:
+def joint_bilateral(
+    sigma_luma: float, sigma_place: float = 0.7, radius: int = 2
+) -> Callable[[UpsamplingCase], FloatArray]:
     """Joint bilateral upsampling (Kopf et al. 2007): small neighbours weighted by place and by likeness of luma.
 
     ``sigma_luma`` in [0, 1]; ``sigma_place`` and ``radius`` in small pixels.
     """
 
-    def method(case: Case) -> FloatArray:
+    def method(case: UpsamplingCase) -> FloatArray:
         height, width = case.luma.shape
         h, w = case.small_grey.shape
         y = (np.arange(height, dtype=np.float32) + 0.5) * np.float32(h / height) - 0.5
@@ -141,7 +145,7 @@ def joint_bilateral(sigma_luma: float, sigma_place: float = 0.7, radius: int = 2
     return method
 
 
-METHODS: dict[str, Callable[[Case], FloatArray]] = {
+METHODS: dict[str, Callable[[UpsamplingCase], FloatArray]] = {
     "nearest": plain(cv2.INTER_NEAREST),
     "bilinear": plain(cv2.INTER_LINEAR),
     "bicubic": plain(cv2.INTER_CUBIC),
@@ -156,12 +160,12 @@ METHODS: dict[str, Callable[[Case], FloatArray]] = {
 }
 
 
-def shown(case: Case, chroma: FloatArray) -> FloatArray:
+def shown(case: UpsamplingCase, chroma: FloatArray) -> FloatArray:
     """The middle of the frame at chroma size, BGR uint8."""
     offsets = channel_offsets(chroma, luma_weights(case.spec))
     rgb = np.clip(np.stack([case.luma + offset for offset in offsets], axis=-1), 0, 1)
     top, left = (max(0, (side - SHEET_SIDE) // 2) for side in rgb.shape[:2])
-    return np.rint(rgb[top : top + SHEET_SIDE, left : left + SHEET_SIDE, ::-1] * 255)
+    return np.asarray(np.rint(rgb[top : top + SHEET_SIDE, left : left + SHEET_SIDE, ::-1] * 255))
 
 
 def main() -> None:

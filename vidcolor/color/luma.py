@@ -118,7 +118,7 @@ def _resize(plane: AnyPlane, size: tuple[int, int], interpolation: int) -> AnyPl
     return resized
 
 
-def expand_range(plane: Plane, spec: VideoSpec) -> FloatArray:
+def expand_range(plane: Plane | FloatArray, spec: VideoSpec) -> FloatArray:
     """Convert luma code values to float32 in [0, 1], clipped at black and white (ITU-T H.273, 8.3)."""
     if plane.dtype == np.uint8:
         levels: FloatArray = cv2.LUT(plane, _expanded_codes(spec.bit_depth, spec.full_range))  # type: ignore[assignment]
@@ -132,7 +132,7 @@ def _expanded_codes(bit_depth: int, full_range: bool) -> FloatArray:
     return _expand(np.arange(256, dtype=np.uint8), bit_depth, full_range)
 
 
-def _expand(codes: Plane, bit_depth: int, full_range: bool) -> FloatArray:
+def _expand(codes: Plane | FloatArray, bit_depth: int, full_range: bool) -> FloatArray:
     """Compute :func:`expand_range` without a table."""
     step = 2 ** (bit_depth - 8)
     black, white = (0, 2**bit_depth - 1) if full_range else (16 * step, 235 * step)

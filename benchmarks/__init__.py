@@ -1,0 +1,1 @@
+"""Speed, memory and fidelity, as ratios within one run."""
