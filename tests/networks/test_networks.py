@@ -21,7 +21,7 @@ from vidcolor.networks import NETWORKS, ColorNetwork, build
 from vidcolor.networks.cnn4 import hsl_to_rgb
 from vidcolor.networks.color_bins import SOFT_BINS, annealed_mean, bins, soft_encode
 from vidcolor.networks.pretrained_unet import UpsampleBlock
-from vidcolor_training.recipes.recipe import load_recipe, recipe_names
+from vidcolor_training.recipes.toml import load_recipe, recipe_names
 
 PYRAMID: dict[str, Any] = {
     "encoder": "efficientnet_lite0",
@@ -316,9 +316,9 @@ def test_recipes_build_what_they_train(name: str) -> None:
     """A recipe's network exists, takes the sizes of its stages, and gives what their losses look at."""
     recipe = load_recipe(name)
     with torch.device("meta"):
-        network = build(recipe.network, dict(recipe.network_config))
+        network = recipe.network.build()
     assert all(stage.size % network.multiple == 0 for stage in recipe.stages)
     assert network.encoder is not None or not any(stage.frozen_encoder for stage in recipe.stages)
     losses = {loss for stage in recipe.stages for loss in stage.losses}
-    assert ("rebalanced_classification" in losses) == (recipe.network in ("eccv16", "siggraph17"))
-    assert ("rgb_mse" in losses) == (recipe.network == "cnn4")
+    assert ("rebalanced_classification" in losses) == (recipe.network.name in ("eccv16", "siggraph17"))
+    assert ("rgb_mse" in losses) == (recipe.network.name == "cnn4")

@@ -10,7 +10,7 @@ from tests.networks.test_networks import CASES
 from vidcolor.color.lab import AB_SCALE
 from vidcolor.networks import build
 from vidcolor.networks.pyramid import Pyramid, known_colors
-from vidcolor_training.recipes.recipe import load_recipe
+from vidcolor_training.recipes.toml import load_recipe
 from vidcolor_training.state import State
 
 

@@ -6,14 +6,13 @@ Usage: distributed_worker.py RECIPE PICTURES OUTPUT. Every process writes its ow
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 
 import torch
 
 from vidcolor_training.distributed import joined_world
-from vidcolor_training.recipes.recipe import load_recipe
-from vidcolor_training.run import StartingPoint, start_run
+from vidcolor_training.recipes.toml import load_recipe
+from vidcolor_training.run import RunFiles, StartingPoint, start_run
 from vidcolor_training.trainer import RunOptions
 
 
@@ -21,11 +20,14 @@ def main(recipe: str, pictures: str, output: str) -> None:
     folder = Path(output)
     with joined_world(torch.device("cpu")) as world:
         trainer = start_run(
-            load_recipe(recipe), [Path(pictures)], folder / "run", device=torch.device("cpu"), world=world,
-            start=StartingPoint(pretrained=folder), validation=None, cache=folder / "cache", started=time.monotonic(),
-            warn=lambda line: None, options=RunOptions(),
-        )  # fmt: skip
-        trainer.train(minutes=None)
+            load_recipe(recipe),
+            RunFiles(data=[Path(pictures)], run=folder / "run", cache=folder / "cache"),
+            StartingPoint(pretrained=folder),
+            world=world,
+            options=RunOptions(),
+            warn=lambda line: None,
+        )
+        trainer.train()
         parameters = {name: value.detach() for name, value in trainer.state.generator.named_parameters()}
         torch.save({"parameters": parameters, "pictures": trainer.state.position.pictures}, folder / f"{world.rank}.pt")
 

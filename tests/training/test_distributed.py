@@ -43,4 +43,4 @@ def test_a_world_of_one_changes_nothing() -> None:
     before = [p.grad.clone() for p in network.parameters() if p.grad is not None]
     World().average_gradients(network.parameters())
     assert all(torch.equal(p.grad, b) for p, b in zip(network.parameters(), before, strict=True))
-    assert World().agree(0.25, True, torch.device("cpu")) == (0.25, True)
+    assert World().agree(0.25, True) == (0.25, True)

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from vidcolor_training import results
-from vidcolor_training.recipes.recipe import parse_recipe
+from vidcolor_training.recipes.toml import parse_recipe
 
 TEXT = """# Results
 
@@ -94,6 +94,6 @@ def test_recipes_fit_small_pictures(name: str, downs: int | None) -> None:
     """At 128 pixels a U-Net loses its eighth halving; everything else stays."""
     text = (Path(results.__file__).parent / "recipes" / f"{name}.toml").read_text(encoding="utf-8")
     recipe = parse_recipe(text, results.fitted_settings(name, 128), where=name)
-    assert recipe.size == 128
+    assert recipe.data.size == 128
     assert {stage.size for stage in recipe.stages} == {128}
-    assert recipe.network_config.get("downs") == downs
+    assert recipe.network.config.get("downs") == downs

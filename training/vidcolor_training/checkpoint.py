@@ -1,7 +1,7 @@
-"""Checkpoints: everything that a run needs to go on as if it had never stopped.
+"""Checkpoints: everything that a stopped run needs to continue.
 
-Networks, EMA, optimisers and the place in the recipe. There is no random state among them: every step seeds what it
-draws from (seed, step), so that the number of the step is the random state, and the position in the data.
+They hold networks, EMA, optimizers and the position in the recipe, but no random state: every step seeds its random
+numbers from (seed, step), so that the step number is also the random state and the position in the data.
 """
 
 from __future__ import annotations
@@ -15,32 +15,33 @@ import torch
 from vidcolor.errors import InputError, OutputError
 from vidcolor.files.atomic import atomic_file
 
-FORMAT = 1
+FORMAT = 2
 NAME = "checkpoint.pt"
 
 
 def save_checkpoint(run: Path, state: dict[str, Any], identity: dict[str, str]) -> None:
-    """Write ``state`` into the run folder, over the last checkpoint, once it is whole.
+    """Write ``state`` into the run folder and replace the last checkpoint by it.
 
     Args:
-        state: tensors, numbers and strings in dicts and lists.
-        identity: hashes of what must be the same when it is loaded.
+        run: The run folder.
+        state: Tensors, numbers and strings in dicts and lists.
+        identity: Hashes of what must be equal when the checkpoint is loaded.
 
     Raises:
-        OutputError: no room, or no permission; the last checkpoint is left as it was.
+        OutputError: The disk is full, or writing is not permitted; the last checkpoint stays as it was.
     """
     with atomic_file(run / NAME, overwrite=True) as part:
         try:
             torch.save({"format": FORMAT, "identity": identity, "state": state}, part)
-        except RuntimeError as exc:  # what torch makes of a full disk
+        except RuntimeError as exc:  # raised by torch when the disk is full
             raise OutputError(f"{run / NAME}: cannot be written; make room, and go on with --resume: {exc}") from exc
 
 
 def load_checkpoint(run: Path, identity: dict[str, str]) -> dict[str, Any]:
-    """The state of the run's checkpoint, on the CPU; nothing but tensors and plain values is unpickled.
+    """Return the state in the run's checkpoint, on the CPU; only tensors and plain values are unpickled.
 
     Raises:
-        InputError: there is none, it is damaged, or it belongs to other data or another recipe.
+        InputError: The checkpoint is missing, damaged, or belongs to other data or another recipe.
     """
     path = run / NAME
     if not path.is_file():

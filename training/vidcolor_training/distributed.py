@@ -1,8 +1,8 @@
-"""Several processes that train one network, as ``torchrun`` starts them; with one process everything here is a no-op.
+"""Training with several processes, as ``torchrun`` starts them; with one process everything here is a no-op.
 
-Every process sees its own part of the pictures; gradients are averaged after every backward pass, so that the networks
-stay equal without being compared. Torch's DistributedDataParallel does the same inside ``forward``; here the passes are
-``predict``, a discriminator's and a penalty's, and one flat all-reduce after each serves them all.
+Every process trains on its own part of the pictures. Gradients are averaged after every backward pass, so that the
+networks stay equal. Torch's DistributedDataParallel does the same inside ``forward``; training here also has backward
+passes of ``predict``, of a discriminator and of a penalty, and one flat all-reduce after each is enough for all of them.
 """
 
 from __future__ import annotations
@@ -19,19 +19,21 @@ from torch import distributed, nn
 
 T = TypeVar("T")
 
-PATIENCE = timedelta(hours=6)  # of a process that waits while another decodes pictures, or evaluates
+CPU = torch.device("cpu")
+TIMEOUT = timedelta(hours=6)  # a process waits this long while another decodes pictures, or evaluates
 
 
 @dataclass(frozen=True)
 class World:
-    """Which process this is, of how many."""
+    """This process, among how many, and the device that it trains on."""
 
     rank: int = 0
     size: int = 1
+    device: torch.device = CPU
 
     @property
     def leads(self) -> bool:
-        """Whether this process writes files and talks."""
+        """Whether this process writes files and messages."""
         return self.rank == 0
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
@@ -46,7 +48,7 @@ class World:
             gradient.copy_(mean.view_as(gradient))
 
     def average_statistics(self, network: nn.Module) -> None:
-        """Replace batch norm's running statistics by their means over all processes, before they are used or saved."""
+        """Replace the running statistics of batch norms by their means over all processes."""
         if self.size == 1:
             return
         for buffer in network.buffers():
@@ -55,38 +57,38 @@ class World:
                 buffer /= self.size
 
     def share_parameters(self, network: nn.Module) -> None:
-        """Replace all parameters and buffers by the first process's."""
+        """Replace all parameters and buffers by those of the first process."""
         if self.size == 1:
             return
         for tensor in network.state_dict().values():
             distributed.broadcast(tensor, src=0)
 
-    def every(self, flag: bool, device: torch.device) -> bool:
-        """Whether ``flag`` is true in all processes."""
+    def every(self, flag: bool) -> bool:
+        """Return whether ``flag`` is true in all processes."""
         if self.size == 1:
             return flag
-        count = torch.tensor(float(flag), device=device)
+        count = torch.tensor(float(flag), device=self.device)
         distributed.all_reduce(count)
         return count.item() == self.size
 
-    def agree(self, done: float, stop: bool, device: torch.device) -> tuple[float, bool]:
-        """The first process's ``done``, and whether any process wants to stop: the same answer for all."""
+    def agree(self, done: float, stop: bool) -> tuple[float, bool]:
+        """Return ``done`` of the first process, and whether ``stop`` is true in any process."""
         if self.size == 1:
             return done, stop
-        wishes = torch.tensor(float(stop), device=device)
-        distributed.all_reduce(wishes)
-        return self.first_says((done,), device)[0], bool(wishes.item())
+        stops = torch.tensor(float(stop), device=self.device)
+        distributed.all_reduce(stops)
+        return self.broadcast((done,))[0], bool(stops.item())
 
-    def first_says(self, figures: tuple[float, ...], device: torch.device) -> tuple[float, ...]:
-        """The first process's ``figures``, in all processes."""
+    def broadcast(self, figures: tuple[float, ...]) -> tuple[float, ...]:
+        """Return the ``figures`` of the first process in all processes."""
         if self.size == 1:
             return figures
-        said = torch.tensor(figures, dtype=torch.float64, device=device)
-        distributed.broadcast(said, src=0)
-        return tuple(said.tolist())
+        shared = torch.tensor(figures, dtype=torch.float64, device=self.device)
+        distributed.broadcast(shared, src=0)
+        return tuple(shared.tolist())
 
     def in_turn(self, work: Callable[[], T]) -> T:
-        """``work``, in one process after the other: the first of every computer fills a cache, the others find it."""
+        """Run ``work`` in one process after the other: the first on each computer fills a cache, the others read it."""
         found: list[T] = []
         for rank in range(self.size):
             if rank == self.rank:
@@ -98,19 +100,19 @@ class World:
 
 @contextmanager
 def joined_world(device: torch.device) -> Iterator[World]:
-    """The world that torchrun's environment variables describe; a world of one without them.
+    """Join the processes that torchrun's environment variables describe; without them there is one process.
 
     Args:
-        device: what the processes train on: NCCL joins GPUs, of which every process takes its own, gloo the rest.
+        device: The device to train on. Processes on GPUs take one each and communicate by NCCL, others by gloo.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield World()
+        yield World(device=device)
         return
     on_gpu = device.type == "cuda"
     if on_gpu:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    distributed.init_process_group("nccl" if on_gpu else "gloo", timeout=PATIENCE)
+    distributed.init_process_group("nccl" if on_gpu else "gloo", timeout=TIMEOUT)
     try:
-        yield World(distributed.get_rank(), distributed.get_world_size())
+        yield World(distributed.get_rank(), distributed.get_world_size(), device)
     finally:
         distributed.destroy_process_group()

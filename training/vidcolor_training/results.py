@@ -25,7 +25,7 @@ from vidcolor_training.data.pictures import load_pictures
 from vidcolor_training.evaluation.metric_info import format_figure, metric_info
 from vidcolor_training.evaluation.report import GREY, TRUTH, Report, Row
 from vidcolor_training.evaluation.report_files import JSON_NAME, read_report
-from vidcolor_training.recipes.recipe import load_recipe, recipe_names
+from vidcolor_training.recipes.toml import load_recipe, recipe_names
 from vidcolor_training.trainer import FINAL
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
@@ -152,8 +152,8 @@ def fitted_settings(name: str, size: int) -> list[str]:
     """Return the settings of a recipe for pictures of another size; a U-Net goes down to 1 × 1 at most."""
     changes = [f"data.size={size}", f"stages.size={size}"]
     recipe = load_recipe(name)
-    if recipe.network == "unet":
-        changes.append(f"network.downs={min(int(recipe.network_config['downs']), size.bit_length() - 1)}")
+    if recipe.network.name == "unet":
+        changes.append(f"network.downs={min(int(recipe.network.config['downs']), size.bit_length() - 1)}")
     return changes
 
 

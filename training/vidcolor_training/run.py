@@ -1,4 +1,4 @@
-"""From a recipe and files to a trainer: what ``vidcolor train`` does around the training itself."""
+"""What ``vidcolor train`` does around the training: from a recipe and files to a trainer and its run folder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from vidcolor._version import __version__
 from vidcolor.errors import InputError, OptionError, OutputError
 from vidcolor.inference.colorizer import Colorizer
 from vidcolor.inference.weights import load_generator
-from vidcolor.networks import ColorNetwork, build
+from vidcolor.networks import ColorNetwork
 from vidcolor.networks.encoders import ENCODERS
 from vidcolor_training.checkpoint import NAME as CHECKPOINT
 from vidcolor_training.data.pictures import PictureSet, load_pictures
@@ -31,12 +31,13 @@ from vidcolor_training.distributed import World
 from vidcolor_training.evaluation.evaluator import evaluate_stills
 from vidcolor_training.evaluation.report import format_table
 from vidcolor_training.objectives.adversary import Adversary
-from vidcolor_training.pretrained.feature_networks import build_features
+from vidcolor_training.pretrained.feature_networks import build_features, to_device
 from vidcolor_training.pretrained.published import fetch_pretrained, find_pretrained, load_published
-from vidcolor_training.recipes.recipe import FEATURE_LOSSES, Recipe, parse_recipe
+from vidcolor_training.recipes.recipe import FEATURE_LOSSES, Recipe
+from vidcolor_training.recipes.toml import parse_recipe, recipe_sha256, resolved_text
 from vidcolor_training.run_log import CURVES, METRICS, TENSORBOARD
 from vidcolor_training.state import State
-from vidcolor_training.trainer import BEST, FINAL, SAMPLES, RunOptions, Trainer
+from vidcolor_training.trainer import BEST, FINAL, SAMPLES, RunOptions, Trainer, TrainingData
 
 RECIPE = "recipe.toml"
 DATA_LIST = "data.tsv"
@@ -48,7 +49,7 @@ Warn = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class StartingPoint:
-    """Where the parameters come from at the beginning."""
+    """The source of the parameters at the beginning of a run."""
 
     init: Path | None = None
     """A weights file of the same network."""
@@ -57,26 +58,26 @@ class StartingPoint:
     pretrained: Path | None = None
     """A folder of published parameters, by name; None: the user's cache."""
     fetch: bool = False
-    """Download what is not there."""
+    """Whether to download missing parameters."""
 
     def find(self, name: str) -> Path | None:
-        """The file of published parameters ``name``, if it is at hand or may be fetched."""
+        """Return the file of the published parameters ``name``, downloaded if that is allowed, or None."""
         found = find_pretrained(name, self.pretrained)
         return fetch_pretrained(name) if found is None and self.fetch else found
 
 
 def check_run_folder(run: Path, recipe: Recipe, *, resume: bool, overwrite: bool) -> None:
-    """Refuse to mix two runs.
+    """Check that a run folder can be used, and remove an older run from it with ``overwrite``.
 
     Raises:
-        OutputError: the folder holds a run already, and neither ``resume`` nor ``overwrite`` is asked for.
-        InputError: to resume, and it holds none, or one of another recipe.
+        OutputError: The folder holds a run, and neither ``resume`` nor ``overwrite`` is true.
+        InputError: ``resume`` is true, and the folder holds no run, or a run of another recipe.
     """
     holds_run = (run / METRICS).exists()
     if resume:
         if not (run / RECIPE).is_file():
             raise InputError(f"{run}: holds no run to resume; start it without --resume")
-        if (run / RECIPE).read_text(encoding="utf-8") != recipe.text:
+        if (run / RECIPE).read_text(encoding="utf-8") != resolved_text(recipe):
             raise InputError(f"{run}: its recipe is another one; resume with --recipe {run / RECIPE}")
     elif holds_run and not overwrite:
         raise OutputError(f"{run}: holds a run already; choose another folder, or give --resume or --overwrite")
@@ -85,7 +86,7 @@ def check_run_folder(run: Path, recipe: Recipe, *, resume: bool, overwrite: bool
 
 
 def remove_run(run: Path) -> None:
-    """Remove what a run has left in its folder, and nothing else: not its cache, and no file of somebody else's."""
+    """Remove the files of a run from its folder. The cache and all other files stay."""
     names = [METRICS, CHECKPOINT, BEST, FINAL, RECIPE, DATA_LIST, ABOUT, *CURVES]
     if (run / RECIPE).is_file():
         with contextlib.suppress(OptionError):
@@ -96,47 +97,82 @@ def remove_run(run: Path) -> None:
     shutil.rmtree(run / TENSORBOARD, ignore_errors=True)
 
 
+@dataclass(frozen=True, kw_only=True)
+class RunFiles:
+    """The files that a run reads, and the folders that it writes."""
+
+    data: Sequence[Path]
+    """Folders of pictures, tar shards, pictures and films."""
+    run: Path
+    """The folder for all results."""
+    cache: Path
+    """The folder for decoded pictures and features."""
+    validation: Path | None = None
+    """Pictures for the checks; None: some of the training pictures."""
+
+
 def start_run(
-    recipe: Recipe, data: Sequence[Path], run: Path, *, device: torch.device, world: World, start: StartingPoint,
-    validation: Path | None, cache: Path, started: float, warn: Warn, options: RunOptions, resume: bool = False,
-) -> Trainer:  # fmt: skip
+    recipe: Recipe,
+    files: RunFiles,
+    start: StartingPoint,
+    *,
+    world: World,
+    options: RunOptions,
+    resume: bool = False,
+    warn: Warn,
+) -> Trainer:
     """Decode the pictures, build and fill the networks, and write down what a new run is made of."""
-    pictures = _load(data, recipe.size, cache, world, warn)
-    checked = None if validation is None else _load([validation], recipe.size, cache, world, warn)
+    pictures = _load(files.data, recipe.data.size, files.cache, world, warn)
+    checked = (
+        None if files.validation is None else _load([files.validation], recipe.data.size, files.cache, world, warn)
+    )
     torch.manual_seed(recipe.seed)
-    generator = build(recipe.network, dict(recipe.network_config)).to(device, memory_format=torch.channels_last)
+    generator = to_device(recipe.network.build(), world.device)
     _fill(generator, recipe, start, pictures, warn)
-    state = State.of(generator, _adversary(recipe, start, device, warn))
+    state = State.of(generator, _adversary(recipe, start, world.device, warn))
     for network in (state.generator, state.ema, state.adversary):
         if network is not None:
             world.share_parameters(network)
     if world.leads and not resume:
-        _write_about(run, recipe, pictures, options)
-    return Trainer(
-        recipe, state, pictures, run, device=device, world=world, validation=checked,
-        features=_feature_network(recipe, start, device, warn), options=options, started=started,
-    )  # fmt: skip
+        _write_about(files.run, recipe, pictures, options)
+    features = _feature_network(recipe, start, world.device, warn)
+    data = TrainingData(pictures=pictures, validation=checked, features=features)
+    return Trainer(recipe, state, data, files.run, world=world, options=options)
 
 
 def train_run(
-    trainer: Trainer, validation: Path | None, *, minutes: float | None, resume: bool, say: Callable[[str], None],
+    trainer: Trainer,
+    validation: Path | None,
+    *,
+    deadline: float | None,
+    resume: bool,
+    say: Callable[[str], None],
     warn: Warn,
-) -> Path:  # fmt: skip
-    """Train, with the evaluator's figures of ``validation`` after every stage; returns the weights file."""
+) -> Path:
+    """Train, and evaluate on ``validation`` after every stage; return the path of the weights file.
+
+    Args:
+        trainer: The result of :func:`start_run`.
+        validation: Pictures for the figures that are kept with the weights; None: no figures.
+        deadline: When the training should end, in seconds of ``time.monotonic()``; None: no limit.
+        resume: Continue from the last checkpoint.
+        say: Called with the table of figures of each stage.
+        warn: Called with each warning.
+    """
 
     def figures(stage: str, network: ColorNetwork) -> dict[str, Any]:
         if validation is None or not trainer.world.leads:
             return {}
-        colorizer = Colorizer(copy.deepcopy(network), device=str(trainer.device))
+        colorizer = Colorizer(copy.deepcopy(network), device=str(trainer.world.device))
         try:
-            rows = evaluate_stills([validation], {stage: colorizer}, size=trainer.recipe.size).rows
-        except InputError as exc:  # found out late, and no reason to lose the training
+            rows = evaluate_stills([validation], {stage: colorizer}, size=trainer.recipe.data.size).rows
+        except InputError as exc:  # found late; the training goes on
             warn(f"no figures of stage {stage}: {exc}")
             return {}
         say(format_table(rows))
         return dict(rows)
 
-    return trainer.train(minutes=minutes, resume=resume, on_stage_end=figures)
+    return trainer.train(deadline=deadline, resume=resume, on_stage_end=figures)
 
 
 def _load(data: Sequence[Path], size: int, cache: Path, world: World, warn: Warn) -> PictureSet:
@@ -148,21 +184,21 @@ def _load(data: Sequence[Path], size: int, cache: Path, world: World, warn: Warn
 
 
 def measure_statistics(encoder: nn.Module, pictures: PictureSet) -> None:
-    """Set the statistics of an encoder's batch norm to those of some of the pictures.
+    """Set the running statistics of an encoder's batch norms to those of some of the pictures.
 
-    They stay as they are in training, being ImageNet's in general; a random encoder has none, and would be silent.
+    Training never updates them, because they are usually ImageNet's; an encoder with random parameters has none.
     """
     norms = [module for module in encoder.modules() if isinstance(module, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
-        norm.momentum = None  # a plain mean over all batches
+        norm.momentum = None  # the mean over all batches, with equal weights
     every = max(len(pictures) // STATISTICS_PICTURES, 1)
     grey = torch.from_numpy(np.array(pictures.grey[::every][:STATISTICS_PICTURES]))[:, None].float() / 255
     device = next(encoder.parameters()).device
     encoder.train()
     with torch.no_grad():
-        for part in grey.split(STATISTICS_BATCH):
-            encoder(part.to(device))
+        for start in range(0, len(grey), STATISTICS_BATCH):
+            encoder(grey[start : start + STATISTICS_BATCH].to(device))
     encoder.eval()
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
@@ -171,14 +207,14 @@ def measure_statistics(encoder: nn.Module, pictures: PictureSet) -> None:
 def _fill(generator: ColorNetwork, recipe: Recipe, start: StartingPoint, pictures: PictureSet, warn: Warn) -> None:
     if start.init is not None:
         given = load_generator(start.init)
-        if given.strides:
+        if isinstance(given, ColorNetwork) and given.strides:
             given.finest = generator.finest  # no parameter depends on it
         if type(given) is not type(generator) or given.config != generator.config:
-            raise OptionError(f"{start.init}: holds another network than the recipe's, {recipe.network}")
+            raise OptionError(f"{start.init}: holds another network than the recipe's, {recipe.network.name}")
         generator.load_state_dict(given.state_dict())
     if generator.encoder is None:
         if start.encoder is not None:
-            raise OptionError(f"{start.encoder}: the recipe's network, {recipe.network}, has no encoder to fill")
+            raise OptionError(f"{start.encoder}: the recipe's network, {recipe.network.name}, has no encoder to fill")
         return
     name = str(generator.config["encoder"])
     path = start.encoder or (start.find(name) if start.init is None else None)
@@ -196,7 +232,7 @@ def _adversary(recipe: Recipe, start: StartingPoint, device: torch.device, warn:
     if name := recipe.discriminator.condition:
         condition = ENCODERS[name]()
         _fill_published(condition, name, "the discriminator's condition", start, warn)
-    return Adversary(recipe.discriminator, condition).to(device, memory_format=torch.channels_last)
+    return to_device(Adversary(recipe.discriminator, condition), device)
 
 
 def _feature_network(recipe: Recipe, start: StartingPoint, device: torch.device, warn: Warn) -> nn.Module | None:
@@ -205,27 +241,27 @@ def _feature_network(recipe: Recipe, start: StartingPoint, device: torch.device,
     name = recipe.perceptual.network
     network = build_features(name)
     _fill_published(network, name, "the perceptual loss", start, warn)
-    return network.requires_grad_(False).eval().to(device, memory_format=torch.channels_last)
+    return to_device(network.requires_grad_(False).eval(), device)
 
 
 def _fill_published(network: nn.Module, name: str, what: str, start: StartingPoint, warn: Warn) -> None:
     path = start.find(name)
     if path is None:
-        warn(f"{what} looks through a random {name}; give --pretrained or --fetch for ImageNet parameters")
+        warn(f"{what} uses a random {name}; give --pretrained or --fetch for ImageNet parameters")
     else:
         load_published(network, path)
 
 
 def _write_about(run: Path, recipe: Recipe, pictures: PictureSet, options: RunOptions) -> None:
-    """The recipe, the data list with hashes, and the versions."""
+    """Write the resolved recipe, the list of the data with hashes, and the versions into the run folder."""
     run.mkdir(parents=True, exist_ok=True)
-    (run / RECIPE).write_text(recipe.text, encoding="utf-8")
+    (run / RECIPE).write_text(resolved_text(recipe), encoding="utf-8")
     lines = [f"{sha256}\t{name}\n" for name, sha256 in pictures.files]
     (run / DATA_LIST).write_text("".join(lines), encoding="utf-8")
     about = {
         "command": sys.argv[1:],
         "recipe": recipe.name,
-        "recipe_sha256": recipe.sha256,
+        "recipe_sha256": recipe_sha256(recipe),
         "data_sha256": pictures.sha256,
         "data_pictures": len(pictures),
         "data_list_sha256": hashlib.sha256("".join(lines).encode()).hexdigest(),

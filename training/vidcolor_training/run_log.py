@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vidcolor.errors import OptionError
 from vidcolor.files.atomic import atomic_file
 
 METRICS = "metrics.jsonl"
@@ -59,15 +58,6 @@ def _keep_until(path: Path, step: int) -> None:
     lines = [line for line in whole if json.loads(line)["step"] <= step]
     with atomic_file(path, overwrite=True) as part:
         part.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
-
-
-def check_extras() -> None:
-    """Raises OptionError where the packages for logs are not installed: better before the work than behind it."""
-    try:
-        import matplotlib  # noqa: F401
-        import tensorboard  # noqa: F401
-    except ImportError as exc:
-        raise OptionError(f"training needs the package {exc.name}: pip install 'vidcolor[train]'") from exc
 
 
 def _tensorboard(folder: Path, first_step: int) -> Any:

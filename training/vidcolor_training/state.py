@@ -1,4 +1,4 @@
-"""Everything that training changes, and its form in a checkpoint."""
+"""The state of a training, and its form in a checkpoint."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from vidcolor_training.recipes.recipe import Recipe, StageRecipe
 
 @dataclass
 class Position:
-    """How far a run has come."""
+    """The progress of a run."""
 
     stage: int = 0
     """Index of the stage."""
     stage_pictures: int = 0
-    """Seen in this stage."""
+    """Pictures seen in this stage."""
     stage_done: float = 0.0
-    """Of this stage, 0 to 1: by pictures, or by time where that is further."""
+    """Part of this stage that is done, 0 to 1: by pictures, or by time where that is more."""
     step: int = 0
-    """Of the whole run; also the number of the next batch."""
+    """Steps of the whole run; also the number of the next batch."""
     pictures: int = 0
-    """Seen in the whole run, by all processes."""
+    """Pictures seen in the whole run, by all processes."""
     seconds: float = 0.0
-    """Spent in steps."""
+    """Time spent in steps."""
 
     def enter_next_stage(self) -> None:
-        """From the end of a stage to the beginning of the next."""
+        """Move from the end of a stage to the beginning of the next."""
         self.stage, self.stage_pictures, self.stage_done = self.stage + 1, 0, 0.0
 
 
 @dataclass
 class State:
-    """The networks, their optimisers, and the position."""
+    """The networks, their optimizers, and the position."""
 
     generator: ColorNetwork
     ema: ColorNetwork
@@ -46,38 +46,42 @@ class State:
     position: Position = field(default_factory=Position)
     guard: CollapseGuard = field(default_factory=CollapseGuard)
     figures: dict[str, Any] = field(default_factory=dict)
-    """Of the stages that have ended, as they go into the weights."""
+    """Figures of the finished stages, which are kept with the weights."""
     optimiser_g: torch.optim.Optimizer | None = None
     optimiser_d: torch.optim.Optimizer | None = None
 
     @classmethod
     def of(cls, generator: ColorNetwork, adversary: Adversary | None) -> State:
-        """At the beginning: the EMA is the generator."""
+        """Return the state at the beginning: the EMA equals the generator."""
         return cls(generator, copy.deepcopy(generator).requires_grad_(False), adversary)
 
     def begin_stage(self, stage: StageRecipe, recipe: Recipe) -> None:
-        """New optimisers: which parameters are trained, and how fast, is the stage's affair."""
+        """Set what the stage trains, and make new optimizers."""
         if self.generator.strides:
-            finest = stage.finest or recipe.network_config.get("finest", self.generator.strides[-1])
+            finest = stage.finest or recipe.network.config.get("finest", self.generator.strides[-1])
             self.generator.finest = self.ema.finest = finest
         if self.generator.encoder is not None:
             self.generator.encoder.requires_grad_(not stage.frozen_encoder)
         optimiser = recipe.optimiser
         self.optimiser_g = torch.optim.AdamW(
             [p for p in self.generator.parameters() if p.requires_grad],
-            lr=stage.learning_rate, betas=optimiser.betas, weight_decay=optimiser.weight_decay,
-        )  # fmt: skip
+            lr=stage.learning_rate,
+            betas=optimiser.betas,
+            weight_decay=optimiser.weight_decay,
+        )
         self.optimiser_d = None
         if "adversarial" in stage.losses:
             assert self.adversary is not None
             assert recipe.discriminator is not None
             self.optimiser_d = torch.optim.AdamW(
                 self.adversary.discriminator.parameters(),
-                lr=recipe.discriminator.learning_rate, betas=recipe.discriminator.betas, weight_decay=0.0,
-            )  # fmt: skip
+                lr=recipe.discriminator.learning_rate,
+                betas=recipe.discriminator.betas,
+                weight_decay=0.0,
+            )
 
     def to_dict(self) -> dict[str, Any]:
-        """Tensors and plain values, for :mod:`vidcolor_training.checkpoint`."""
+        """Return tensors and plain values, for :mod:`vidcolor_training.checkpoint`."""
         return {
             **{name: part.state_dict() for name, part in self._parts().items()},
             "position": asdict(self.position),
@@ -86,7 +90,7 @@ class State:
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
-        """The inverse of :meth:`to_dict`, once :meth:`begin_stage` has made the stage's optimisers."""
+        """Restore the result of :meth:`to_dict`; :meth:`begin_stage` must have made the stage's optimizers before."""
         for name, part in self._parts().items():
             part.load_state_dict(saved[name])
         self.position = Position(**saved["position"])

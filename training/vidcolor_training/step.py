@@ -1,4 +1,4 @@
-"""One training step: the discriminator's, the generator's, the average's."""
+"""One training step: of the discriminator, the generator and the moving average."""
 
 from __future__ import annotations
 
@@ -20,36 +20,48 @@ from vidcolor_training.state import State
 Autocast = Callable[[], AbstractContextManager[Any]]
 Predict = Callable[..., Prediction]
 
-LABELS = {"adversarial": "GAN", "l1": "L1"}  # as pix2pix's users know them
+LABELS = {"adversarial": "GAN", "l1": "L1"}  # the names in pix2pix
 
 
 def label(loss: str) -> str:
-    """The name of a loss of the generator in logs: ``loss_G_GAN``, ``loss_G_L1``, ``loss_G_perceptual``, ..."""
+    """Return the name of a generator's loss in logs: ``loss_G_GAN``, ``loss_G_L1``, ``loss_G_perceptual``, ..."""
     return f"loss_G_{LABELS.get(loss, loss)}"
 
 
 class Step:
-    """The steps of one stage.
+    """The training step of one stage.
 
     Args:
-        terms: the losses that need no discriminator, by their names in the recipe.
-        predict: the generator's, perhaps compiled.
+        state: The networks and optimizers.
+        stage: The stage, of ``recipe``.
+        recipe: The recipe.
+        terms: The losses that need no discriminator, by their names in the recipe.
+        predict: The generator's ``predict``, perhaps compiled.
+        autocast: The context of forward passes.
+        world: The processes whose gradients are averaged.
     """
 
     def __init__(
-        self, state: State, stage: StageRecipe, recipe: Recipe, terms: Mapping[str, LossTerm], *, predict: Predict,
-        autocast: Autocast, world: World,
-    ) -> None:  # fmt: skip
+        self,
+        state: State,
+        stage: StageRecipe,
+        recipe: Recipe,
+        terms: Mapping[str, LossTerm],
+        *,
+        predict: Predict,
+        autocast: Autocast,
+        world: World,
+    ) -> None:
         self.state, self.stage, self.recipe, self.terms = state, stage, recipe, terms
         self.predict, self.autocast, self.world = predict, autocast, world
         self.adversary = state.adversary if "adversarial" in stage.losses else None
 
     def __call__(self, batches: Sequence[Batch]) -> dict[str, Tensor]:
-        """Train on ``batches``, whose gradients are added up for the generator's step; the discriminator steps at each.
+        """Train on ``batches``: one step of the generator for all of them, one of the discriminator for each.
 
         Returns:
-            All losses by their names in the logs, means over the batches, on the device, without gradient. The terms
-            of the generator are weighted: they add up to ``loss_G``.
+            All losses by their names in the logs: scalars on the device, means over the batches, without gradient.
+            The terms of the generator are weighted; their sum is ``loss_G``.
         """
         state = self.state
         assert state.optimiser_g is not None
@@ -72,7 +84,7 @@ class Step:
         assert self.state.optimiser_g is not None
         self.state.generator.train()
         if self.state.generator.encoder is not None:
-            self.state.generator.encoder.eval()  # the statistics of its batch norm stay ImageNet's
+            self.state.generator.encoder.eval()  # keeps the running statistics of its batch norms
         self.state.optimiser_g.zero_grad(set_to_none=True)
 
     def _discriminate(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:

@@ -2,8 +2,8 @@
 
     pictures ─► batches ─► step (discriminator, generator, EMA) ─► log, checks, checkpoints ─► weights
 
-What is kept is the exponential moving average of the generator (EMA). A run can be stopped at any moment and goes on
-from its last checkpoint as if it had never stopped: batches and random numbers depend on the number of the step alone.
+The weights are the exponential moving average (EMA) of the generator. A run that was stopped continues from its last
+checkpoint with the same results as without the stop: batches and random numbers depend on the step number alone.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import itertools
 import math
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
@@ -37,6 +37,7 @@ from vidcolor_training.data.pictures import PictureSet
 from vidcolor_training.distributed import World
 from vidcolor_training.objectives.losses import LossTerm, ab_prior, build_losses, class_weights
 from vidcolor_training.recipes.recipe import FEATURE_LOSSES, Recipe, StageRecipe
+from vidcolor_training.recipes.toml import recipe_sha256, resolved_text
 from vidcolor_training.run_log import RunLog, draw_curves
 from vidcolor_training.schedule import schedule
 from vidcolor_training.stage_progress import StageProgress
@@ -53,68 +54,81 @@ SAMPLES = "samples"
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """What a run does beside training; no part of the recipe, as it changes nothing of the result."""
+    """Settings of a run that do not change its result, and so are no part of the recipe."""
 
     checkpoint_minutes: float = 5.0
+    """Time between checkpoints."""
     check_every: int = 500
     """Steps between checks, each with a sample sheet."""
     compile: bool = False
     """Compile the generator (torch.compile)."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrainingData:
+    """The pictures of a run, and the network that compares them."""
+
+    pictures: PictureSet
+    validation: PictureSet | None = None
+    """Pictures for the checks; None: some of the training pictures."""
+    features: torch.nn.Module | None = None
+    """The feature network of the perceptual losses, on the device; None where no stage has such a loss."""
+
+
 class Trainer:
     """One run.
 
     Args:
-        state: the networks at the beginning, on ``device``.
-        run: the folder for everything that comes out; it exists.
-        validation: pictures for the checks; None: some of the training pictures.
-        features: the network of the perceptual loss, on ``device``; None where no stage has that loss.
-        started: ``time.monotonic()`` when the run was asked for: a time budget counts from there.
+        recipe: What to train.
+        state: The networks at the beginning, on the device of ``world``.
+        data: The pictures.
+        run: The folder for all results; it exists.
+        world: This process, and its device.
+        options: Checks and checkpoints.
     """
 
     def __init__(
-        self, recipe: Recipe, state: State, pictures: PictureSet, run: Path, *, device: torch.device, world: World,
-        validation: PictureSet | None = None, features: torch.nn.Module | None = None,
-        options: RunOptions | None = None, started: float | None = None,
-    ) -> None:  # fmt: skip
-        self.recipe, self.state, self.pictures, self.run = recipe, state, pictures, run
-        self.device, self.world, self.features = device, world, features
-        self.options = options or RunOptions()
-        self.started = time.monotonic() if started is None else started
-        self.autocast = training_autocast(device)
+        self, recipe: Recipe, state: State, data: TrainingData, run: Path, *, world: World, options: RunOptions
+    ) -> None:
+        self.recipe, self.state, self.run, self.world, self.options = recipe, state, run, world, options
+        self.pictures, self.features, self.device = data.pictures, data.features, world.device
+        self.autocast = training_autocast(self.device)
         self._predict = torch.compile(state.generator.predict) if self.options.compile else state.generator.predict
         self.random = torch.Generator()
-        self.checker = Checker(pictures if validation is None else validation, device)
+        self.checker = Checker(data.pictures if data.validation is None else data.validation, self.device)
         self.identity = {
-            "recipe": recipe.sha256,
+            "recipe": recipe_sha256(recipe),
             "stage": ",".join(stage.name for stage in recipe.stages),
-            "data": pictures.sha256,
+            "data": self.pictures.sha256,
             "number of processes": str(world.size),
-            "perceptual network": "" if features is None else parameters_sha256(features),
+            "perceptual network": "" if self.features is None else parameters_sha256(self.features),
         }
 
     def train(
-        self, *, minutes: float | None, resume: bool = False,
+        self,
+        *,
+        deadline: float | None = None,
+        resume: bool = False,
         on_stage_end: Callable[[str, ColorNetwork], dict[str, Any]] = lambda name, network: {},
-    ) -> Path:  # fmt: skip
-        """Run all stages, or those that are left of a stopped run; returns the weights file.
+    ) -> Path:
+        """Run all stages, or the remaining ones of a stopped run; return the path of the weights file.
 
         Args:
-            minutes: every stage ends at its share of this time, or at its number of pictures if that is sooner.
-            on_stage_end: gives figures of the EMA that are kept with the weights. Its time is taken from the later
-                stages'; after the last stage it comes on top of ``minutes``.
+            deadline: When the training should end, in seconds of ``time.monotonic()``. Every stage ends after its
+                share of the time, or after its number of pictures if that comes first. None: no limit.
+            resume: Continue from the last checkpoint.
+            on_stage_end: Called with the name of each finished stage and the EMA; returns figures that are kept with
+                the weights. Its time counts as the later stages'; after the last stage it exceeds the deadline.
 
         Raises:
-            StoppedError: SIGINT or SIGTERM came; a checkpoint has been written.
-            TrainingError: a loss is no longer finite, or the training has collapsed.
+            StoppedError: SIGINT or SIGTERM was received; a checkpoint has been written.
+            TrainingError: A loss is no longer finite, or the training has collapsed.
         """
         saved = load_checkpoint(self.run, self.identity) if resume else None
         if saved is not None:
             if saved["position"]["stage"] < len(self.recipe.stages):
                 self.state.begin_stage(self.recipe.stages[saved["position"]["stage"]], self.recipe)
             self.state.restore(saved)
-        deadline = None if minutes is None else self.started + minutes * 60
         cache = self.feature_cache()
         with stop_requests() as stop, self._log_of_run() as log:
             for index in range(self.state.position.stage, len(self.recipe.stages)):
@@ -140,13 +154,17 @@ class Trainer:
         self.world.average_statistics(self.state.ema)
         if self.world.leads:
             save_generator(
-                path, self.state.ema.state_dict(), network=self.recipe.network, config=self.state.generator.config,
-                recipe=self.recipe.text, training=self.about(),
-            )  # fmt: skip
+                path,
+                self.state.ema.state_dict(),
+                network=self.recipe.network.name,
+                config=self.state.generator.config,
+                recipe=resolved_text(self.recipe),
+                training=self.about(),
+            )
         return path
 
     def about(self) -> dict[str, Any]:
-        """What a weights file says about its making."""
+        """Return what a weights file says about its training."""
         position = self.state.position
         return {
             "vidcolor": __version__,
@@ -155,7 +173,7 @@ class Trainer:
             "threads": torch.get_num_threads(),
             "processes": self.world.size,
             "seed": self.recipe.seed,
-            "recipe_sha256": self.recipe.sha256,
+            "recipe_sha256": recipe_sha256(self.recipe),
             "data_sha256": self.pictures.sha256,
             "data_pictures": len(self.pictures),
             "steps": position.step,
@@ -165,7 +183,7 @@ class Trainer:
         }
 
     def feature_cache(self) -> FeatureCache | None:
-        """The frozen encoder's features, if a stage that is left needs them."""
+        """Return the features of the frozen encoder, or None if no remaining stage needs them."""
         if not any(stage.cached for stage in self.recipe.stages[self.state.position.stage :]):
             return None
 
@@ -175,13 +193,13 @@ class Trainer:
         return self.world.in_turn(compute)
 
     def _log_of_run(self) -> AbstractContextManager[RunLog | None]:
-        """The leading process writes; the others have nothing to say."""
+        """Return the log in the leading process, and None in the others."""
         if not self.world.leads:
             return nullcontext()
         return closing(RunLog(self.run, first_step=self.state.position.step))
 
     def _seconds(self, deadline: float | None) -> float | None:
-        """This stage's part of the time that is left."""
+        """Return this stage's part of the remaining time."""
         if deadline is None:
             return None
         position = self.state.position
@@ -197,16 +215,20 @@ class Trainer:
         stop: StopRequest,
         log: RunLog | None,
     ) -> None:
-        """The rest of a stage, in ``seconds`` if that is not None."""
+        """Train the rest of a stage, for at most ``seconds`` if that is not None."""
         position = self.state.position
-        clock = StageProgress(stage.pictures, seconds, done=position.stage_done, seen=position.stage_pictures)
+        progress = StageProgress(stage.pictures, seconds, done=position.stage_done, seen=position.stage_pictures)
         step = self.step_of(stage)
         since_entry, since_check = LossSums(), LossSums()
         saved = began = time.monotonic()
         bar = tqdm(
-            total=stage.pictures, initial=position.stage_pictures, desc=stage.name, unit="picture", mininterval=5,
+            total=stage.pictures,
+            initial=position.stage_pictures,
+            desc=stage.name,
+            unit="picture",
+            mininterval=5,
             disable=not self.world.leads,
-        )  # fmt: skip
+        )
         with bar, closing(self._batches(stage, cache)) as groups:
             for batches in groups:
                 self._seed()
@@ -219,14 +241,14 @@ class Trainer:
                 position.stage_pictures += seen
                 position.pictures += seen
                 bar.update(seen)
-                done = clock.done(position.stage_pictures)
-                position.stage_done, stopped = self.world.agree(done, bool(stop), self.device)
+                done = progress.done(position.stage_pictures)
+                position.stage_done, stopped = self.world.agree(done, bool(stop))
                 ended = stopped or position.stage_done >= 1
                 to_check = position.step % self.options.check_every == 0 or position.stage_done >= 1
                 if position.step % LOG_EVERY == 0 or ended or to_check:
                     position.seconds, began = position.seconds + time.monotonic() - began, time.monotonic()
                     self._log(stage, since_entry.means(), log)
-                    # Here, behind a log: a checkpoint never holds numbers that are no longer finite.
+                    # After the log, which checks the losses: a checkpoint never holds numbers that are not finite.
                     if stopped or time.monotonic() - saved > self.options.checkpoint_minutes * 60:
                         self._save_checkpoint()
                         saved = time.monotonic()
@@ -239,15 +261,13 @@ class Trainer:
                     break
 
     def step_of(self, stage: StageRecipe) -> Step:
-        """What trains on one batch in this stage."""
+        """Return the training step of a stage."""
         predict = self._predict_in(stage)
-        return Step(
-            self.state, stage, self.recipe, self._terms(stage, predict), predict=predict, autocast=self.autocast,
-            world=self.world,
-        )  # fmt: skip
+        terms = self._terms(stage, predict)
+        return Step(self.state, stage, self.recipe, terms, predict=predict, autocast=self.autocast, world=self.world)
 
     def _predict_in(self, stage: StageRecipe) -> Predict:
-        """The generator's ``predict``, in a stage with a frozen encoder by its faster form in use."""
+        """Return the generator's ``predict``; a frozen encoder runs with its batch norms folded, which is faster."""
         if not stage.frozen_encoder:
             return self._predict
         encode = frozen_encode(self.state.generator)
@@ -257,20 +277,26 @@ class Trainer:
 
         return predict
 
-    def _batches(self, stage: StageRecipe, cache: FeatureCache | None) -> Iterator[list[Batch]]:
-        """Groups of ``accumulate`` batches, without end."""
+    def _batches(self, stage: StageRecipe, cache: FeatureCache | None) -> Generator[list[Batch]]:
+        """Yield groups of ``accumulate`` batches, without end."""
         count = self.recipe.optimiser.accumulate
+        batch_size, seed = self.recipe.optimiser.batch_size, self.recipe.seed
         source = Batches(
-            self.pictures, batch_size=self.recipe.optimiser.batch_size, device=self.device, seed=self.recipe.seed,
-            rank=self.world.rank, world=self.world.size, features=cache,
-        )  # fmt: skip
+            self.pictures,
+            batch_size=batch_size,
+            device=self.device,
+            seed=seed,
+            rank=self.world.rank,
+            world=self.world.size,
+            features=cache,
+        )
         first = self.state.position.step * count
         with closing(source.stream(first, stage, hints=self.state.generator.takes_hints)) as stream:
             while True:
                 yield list(itertools.islice(stream, count))
 
     def _terms(self, stage: StageRecipe, predict: Predict) -> dict[str, LossTerm]:
-        """The losses of a stage, but those of the discriminator."""
+        """Return the losses of a stage, except those of the discriminator."""
         names = [name for name in stage.losses if name not in ("adversarial", "feature_matching")]
         weights = None
         if "rebalanced_classification" in names:
@@ -278,9 +304,13 @@ class Trainer:
             sample = torch.from_numpy(np.array(self.pictures.ab[::every, :, ::4, ::4])).float()
             weights = class_weights(ab_prior(sample)).to(self.device)
         terms = build_losses(
-            names, predict=predict, features=self.features, class_weights=weights, random=self.random,
+            names,
+            predict=predict,
+            features=self.features,
+            class_weights=weights,
+            random=self.random,
             feature_stride=self.recipe.perceptual.stride,
-        )  # fmt: skip
+        )
 
         def under_autocast(term: LossTerm) -> LossTerm:
             def compute(*arguments: Any) -> Tensor:
@@ -289,14 +319,14 @@ class Trainer:
 
             return compute
 
-        # Of the losses these run a network; the others are sums over pixels, in full precision.
+        # These losses run a network; the others are sums over pixels, in full precision.
         return {
             name: under_autocast(term) if name in (*FEATURE_LOSSES, "temporal") else term
             for name, term in terms.items()
         }
 
     def _seed(self) -> None:
-        """Make the next step's random numbers (dropout, warps) depend on the step and the process alone."""
+        """Seed the random numbers of the next step (dropout, warps) from the step and the process alone."""
         seed = int(
             np.random.SeedSequence((self.recipe.seed, self.state.position.step, self.world.rank)).generate_state(1)[0]
         )
@@ -316,7 +346,7 @@ class Trainer:
     def _log(self, stage: StageRecipe, losses: dict[str, float], log: RunLog | None) -> None:
         position = self.state.position
         wrong = ", ".join(name for name, value in losses.items() if not math.isfinite(value))
-        if not self.world.every(not wrong, self.device):
+        if not self.world.every(not wrong):
             wrong = wrong or "a loss of another process"
             raise TrainingError(
                 f"{self.run}: {wrong} no longer finite at step {position.step}; lower the learning rate"
@@ -326,7 +356,7 @@ class Trainer:
             log.write(position.step, {"stage": stage.name, "pictures_per_second": rate, **losses})
 
     def _check(self, stage: StageRecipe, losses: dict[str, float], log: RunLog | None) -> None:
-        """Measure the EMA on a few pictures, show it, and end a training that has collapsed."""
+        """Measure the EMA on a few pictures, write a sample sheet, and end a training that has collapsed."""
         position, guard = self.state.position, self.state.guard
         self.world.average_statistics(self.state.ema)
         sheet = self.run / SAMPLES / f"step-{position.step:07d}.jpg"
@@ -336,13 +366,13 @@ class Trainer:
             figures = check.figures
             log.write(position.step, {f"check_{name}": value for name, value in check.log.items()})
             log.picture(position.step, sheet)
-        figures = CheckFigures(*self.world.first_says(astuple(figures), self.device))
+        figures = CheckFigures(*self.world.broadcast(astuple(figures)))
         if guard.is_best(**asdict(figures)):
             self.save(BEST)
         if "adversarial" not in stage.losses:
             return
         assert self.recipe.discriminator is not None
-        (loss_d,) = self.world.first_says((losses["loss_D"],), self.device)
+        (loss_d,) = self.world.broadcast((losses["loss_D"],))
         bounded = self.recipe.discriminator.mode != "wgan-gp"
         fault = guard.observe(
             loss_d=loss_d if bounded else None, colorfulness_over_truth=figures.colorfulness_over_truth
@@ -357,26 +387,26 @@ class Trainer:
 
 
 class LossSums:
-    """Losses since the last entry of the log, added up on the device: reading one number would wait for the GPU."""
+    """Losses since the last entry of the log, added up on the device: reading a value would wait for the GPU."""
 
     def __init__(self) -> None:
         self.sums: dict[str, Tensor] = {}
         self.count = 0
 
     def add(self, losses: dict[str, Tensor]) -> None:
-        """One step's."""
+        """Add the losses of one step."""
         self.sums = {name: self.sums.get(name, 0) + value for name, value in losses.items()}
         self.count += 1
 
     def means(self) -> dict[str, float]:
-        """Over the steps since the last call."""
+        """Return the means over the steps since the last call, and start again."""
         found = {name: value.item() / self.count for name, value in self.sums.items()}
         self.sums, self.count = {}, 0
         return found
 
 
 def training_autocast(device: torch.device) -> Autocast:
-    """bf16 where the device is fast in it, else fp32: gradients in fp16 would need scaling."""
+    """Return autocast to bf16 where the device is fast in it, else to nothing: gradients in fp16 would need scaling."""
     dtype = fastest_dtype(device)
     enabled = dtype == torch.bfloat16
     return lambda: torch.autocast(device.type, torch.bfloat16, enabled=enabled)

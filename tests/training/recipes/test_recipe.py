@@ -7,7 +7,7 @@ import pytest
 from tests.support.training_samples import TINY
 from vidcolor.color.lab import AB_SCALE
 from vidcolor.errors import OptionError
-from vidcolor_training.recipes.recipe import load_recipe, parse_recipe, recipe_names
+from vidcolor_training.recipes.toml import load_recipe, parse_recipe, recipe_names, resolved_text
 
 PUBLISHED = (
     "unet-patchgan", "multiscale-attention", "unet-l1", "unet-perceptual", "unet-perceptual-l1", "residual",
@@ -47,13 +47,20 @@ def test_later_stages_alone() -> None:
 @pytest.mark.parametrize(
     ("line", "changed", "message"),
     [
-        ("smooth_l1 = 1.0 }", "smoothl1 = 1.0 }", "unknown loss of stage l1: 'smoothl1'"),
-        ("size = 64", "size = 100", "size must be a multiple of 64, got 100"),
-        ("size = 64", "size = 192", "larger than the data's, 128"),
-        ('"multiscale_unet"', '"nonsense"', "unknown network 'nonsense'"),
+        (
+            "smooth_l1 = 1.0 }",
+            "smoothl1 = 1.0 }",
+            "recipe tiny: stage l1: losses: expected one of .*, found 'smoothl1'",
+        ),
+        ("size = 64", "size = 100", "recipe tiny: stage l1: size: expected a multiple of 64, found 100"),
+        ("size = 64", "size = 192", "stage l1: size: expected at most 128, the size of the data, found 192"),
+        ('"multiscale_unet"', '"nonsense"', "network.name: expected one of .*, found 'nonsense'"),
         ("frozen_encoder = true", "frozen_encoder = false", "OK"),
         ("frozen_encoder = false", "frozen_encoder = true", "OK"),
-        ("learning_rate = 1e-3", "rate = 1e-3", "not understood"),
+        ("learning_rate = 1e-3\n", "", "recipe tiny: stage l1: learning_rate: expected a value, found none"),
+        ("frozen_encoder = true", "freeze = true", "recipe tiny: stage l1: unknown field freeze"),
+        ("[data]\nsize = 128", "", "recipe tiny: data: expected a value, found none"),
+        ('name = "tiny"', "name = ", "recipe tiny: expected TOML, found something else"),
     ],
 )
 def test_recipes_are_checked(line: str, changed: str, message: str) -> None:
@@ -71,48 +78,64 @@ def test_frozen_after_trained() -> None:
     """Cached features would be those of another encoder."""
     swapped = {"frozen_encoder = true": "frozen_encoder = false", "frozen_encoder = false": "frozen_encoder = true"}
     text = "\n".join(swapped.get(line, line) for line in TINY.splitlines())
-    with pytest.raises(OptionError, match="cannot follow one that trains it"):
+    with pytest.raises(OptionError, match="stage gan: frozen_encoder: expected false after a stage that trains"):
         parse_recipe(text, where="tiny")
 
 
 def test_changed_lines() -> None:
-    """A changed line takes effect and is noted in the recipe's text."""
-    recipe = parse_recipe(TINY, ["optimiser.batch_size=7"], where="tiny")
+    """A changed value takes effect and stands in the resolved text; a comment has no effect."""
+    recipe = parse_recipe(TINY + "# changed: optimiser.batch_size=9\n", ["optimiser.batch_size=7"], where="tiny")
     assert recipe.optimiser.batch_size == 7
-    assert "# changed: optimiser.batch_size=7" in recipe.text
+    assert "batch_size = 7" in resolved_text(recipe).splitlines()
     assert [stage.size for stage in parse_recipe(TINY, ["stages.size=64"], where="tiny").stages] == [64, 64]
-    with pytest.raises(OptionError, match="not understood"):
+    with pytest.raises(OptionError, match=r"expected TABLE.KEY=VALUE .*, found 'nonsense.x=7'"):
         parse_recipe(TINY, ["nonsense.x=7"], where="tiny")
 
 
+def test_the_resolved_text_is_the_recipe() -> None:
+    """The resolved text of every recipe parses to an equal recipe, and names each default."""
+    for name in recipe_names():
+        recipe = load_recipe(name)
+        assert parse_recipe(resolved_text(recipe), where=name) == recipe
+    assert "weight_decay = 0.0" in resolved_text(load_recipe("cwgan")).splitlines()
+
+
 def test_a_recipe_is_whole() -> None:
-    """The text of a changed recipe, parsed again, is the changed recipe: so a run's own file trains the run again."""
+    """The resolved text of a changed recipe parses to the changed recipe: so a run's own file trains the run again."""
     changed = parse_recipe(TINY, ["data.size=64", "stages.size=64", "seed=7"], where="tiny")
     assert changed.seed == 7
-    assert parse_recipe(changed.text, where="again") == changed
-    again = parse_recipe(changed.text, ["optimiser.batch_size=3"], where="again")
-    assert (again.size, again.optimiser.batch_size) == (64, 3)
+    assert parse_recipe(resolved_text(changed), where="again") == changed
+    again = parse_recipe(resolved_text(changed), ["optimiser.batch_size=3"], where="again")
+    assert (again.data.size, again.optimiser.batch_size) == (64, 3)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("network.foo=1", "configuration does not fit"),
-        ('network.encoder="nope"', "configuration does not fit"),
-        ("optimiser.batch_size=0", "batch_size must be a whole number"),
-        ("optimiser.accumulate=0.5", "accumulate must be a whole number"),
-        ("optimiser.ema_decay=2", "ema_decay must be in"),
-        ("discriminator.steps=0", "steps must be a whole number"),
-        ('discriminator.condition="nope"', "unknown discriminator.condition 'nope'"),
-        ("stages.pictures=0", "pictures must be a whole number"),
-        ("stages.losses={}", "expected losses, found none"),
-        ("data.size=100", "size must be a multiple of 64"),
-        ("stages=[]", "expected stages, found none"),
-        ("size", "not understood"),
+        ("network.foo=1", "network: expected a configuration of multiscale_unet, found one that it refuses: .*foo"),
+        ('network.encoder="nope"', "network: expected a configuration of multiscale_unet, .*'nope'"),
+        ("network=3", "network: expected a table with the name of a network, found 3"),
+        ("optimiser.batch_size=0", "optimiser: batch_size: expected a whole number from 1, found 0"),
+        ("optimiser.accumulate=0.5", "optimiser: accumulate: expected a whole number, found 0.5"),
+        ("optimiser.accumulate=true", "optimiser: accumulate: expected a whole number, found True"),
+        ("optimiser.ema_decay=2", r"optimiser: ema_decay: expected a number in \[0, 1\), found 2"),
+        ('optimiser.ema_decay="2"', "optimiser: ema_decay: expected a number, found '2'"),
+        ("optimiser.betas=[0.5]", "optimiser: betas: expected an array, found one of another length"),
+        ("optimiser.betas=3", "optimiser: betas: expected an array, found something else"),
+        ("optimiser=3", "optimiser: expected a table, found something else"),
+        ('optimiser.schedule="x"', "optimiser: schedule: expected one of cosine, one_cycle, constant, found 'x'"),
+        ("discriminator.steps=0", "discriminator: steps: expected a whole number from 1, found 0"),
+        ('discriminator.condition="nope"', "discriminator: condition: expected one of .*, found 'nope'"),
+        ("stages.pictures=0", "stage l1: pictures: expected a whole number from 1, found 0"),
+        ("stages.losses={}", "stage l1: losses: expected at least one loss, found none"),
+        ("data.size=100", "data: size: expected a multiple of 64 for multiscale_unet, found 100"),
+        ("stages=[]", "stages: expected at least one stage, found none"),
+        ("stages=[3]", "stage 1: expected a table, found something else"),
+        ("size", "expected TABLE.KEY=VALUE"),
     ],
 )
 def test_changes_are_checked(change: str, message: str) -> None:
-    """A change that cannot be trained is refused at once, in one line that names it."""
+    """A change that cannot be trained is refused at once, in one line that names field, expected and found."""
     with pytest.raises(OptionError, match=message) as caught:
         parse_recipe(TINY, [change], where="tiny")
     assert "\n" not in str(caught.value)
@@ -124,5 +147,5 @@ def test_what_cannot_be_frozen() -> None:
     for line in ("width = 40\n", "attention_layers = 1\n", "decoder_channels = [32, 16, 16, 8]\n",
                  "detail_channels = [8, 8, 8, 8, 8]\n"):  # fmt: skip
         text = text.replace(line, "")
-    with pytest.raises(OptionError, match="no encoder that could be frozen"):
+    with pytest.raises(OptionError, match="frozen_encoder: expected false, cnn4 has no encoder, found true"):
         parse_recipe(text, where="tiny")

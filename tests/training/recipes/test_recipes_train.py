@@ -15,7 +15,7 @@ from vidcolor.inference.colorizer import Colorizer
 from vidcolor.inference.weights import describe, load_generator
 from vidcolor.options import ColorizeOptions, EncodeOptions
 from vidcolor.pipeline import colorize_video
-from vidcolor_training.recipes.recipe import parse_recipe, recipe_names
+from vidcolor_training.recipes.toml import parse_recipe, recipe_names
 from vidcolor_training.run_log import read_metrics
 from vidcolor_training.train_command import train
 
@@ -41,11 +41,13 @@ def shrunk(name: str) -> str:
     """The text of a recipe with a small network, small pictures, and two steps a stage."""
     text = (resources.files("vidcolor_training") / "recipes" / f"{name}.toml").read_text(encoding="utf-8")
     recipe = parse_recipe(text, where=name)
-    small = dict(line.split(" = ", 1) for line in SMALL[recipe.network].splitlines())
+    small = dict(line.split(" = ", 1) for line in SMALL[recipe.network.name].splitlines())
     head, network, rest = re.split(r"(?m)(^\[network\]\n(?:(?!\[).*\n)*)", text)
     for key, value in small.items():
         network = re.sub(rf"(?m)^{key} = .*\n", "", network).rstrip() + f"\n{key} = {value}\n\n"
-    size = {"unet": 256, "pyramid": 128}.get(recipe.network, 64)  # patches need room for the discriminator's strides
+    size = {"unet": 256, "pyramid": 128}.get(
+        recipe.network.name, 64
+    )  # patches need room for the discriminator's strides
     rest = re.sub(r"(?m)^size = \d+", f"size = {size}", rest)
     rest = re.sub(r"(?m)^pictures = [\d_]+", "pictures = 4", rest)
     rest = re.sub(r"(?m)^batch_size = \d+", "batch_size = 2", rest)

@@ -6,7 +6,7 @@ stopped, without any stored state, and the ranks of a run share each epoch out w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
@@ -143,7 +143,7 @@ class Batches:
         cut, random = self.choose_cut(step, stage)
         return self._finish(self._read(cut, stage), random, stage, hints=hints)
 
-    def stream(self, first_step: int, stage: StageRecipe, *, hints: bool) -> Iterator[Batch]:
+    def stream(self, first_step: int, stage: StageRecipe, *, hints: bool) -> Generator[Batch]:
         """The batches from ``first_step`` on, without end.
 
         Where a GPU computes and the pictures lie on disk, a thread reads ahead. It ends when the iterator is closed,

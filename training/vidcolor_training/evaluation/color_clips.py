@@ -106,7 +106,7 @@ def true_colors(frame: VideoFrame, spec: VideoSpec, size: tuple[int, int]) -> Pi
     Y', Cb and Cr are averaged as they are; R'G'B' is linear in them, so that nothing but clipping could tell.
     """
     depth = spec.bit_depth
-    luma, *chroma = (resize_plane(plane.astype(np.float32), size) for plane in _full_planes(frame, spec))  # type: ignore[arg-type]
+    luma, *chroma = (resize_plane(plane.astype(np.float32), size) for plane in _full_planes(frame, spec))
     scale = 2**depth - 1 if spec.full_range else 224 << depth - 8
     centred = (np.asarray(chroma, np.float32) - np.float32(2 ** (depth - 1))) / np.float32(scale)
     offsets = channel_offsets(centred, luma_weights(spec))

@@ -109,8 +109,8 @@ def compare(
 def _predict(colorizer: Predictor | HintPredictor, shown: Shown) -> FloatArray:
     grey = np.ascontiguousarray(shown.grey)[None]
     if shown.hints is None:
-        return colorizer.predict(grey)[0]
-    return cast(HintPredictor, colorizer).predict(grey, shown.hints[None])[0]
+        return np.asarray(colorizer.predict(grey)[0])
+    return np.asarray(cast(HintPredictor, colorizer).predict(grey, shown.hints[None])[0])
 
 
 def _conditions_for(colorizer: Predictor | HintPredictor) -> list[str]:

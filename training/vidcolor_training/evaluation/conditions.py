@@ -70,7 +70,8 @@ def _grain(picture: StillPicture, random: Generator) -> Shown:
 
 def _blur(picture: StillPicture, random: Generator) -> Shown:
     sigma = BLUR * len(picture.grey)
-    return Shown(cv2.GaussianBlur(picture.grey, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE))
+    blurred = cv2.GaussianBlur(picture.grey, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+    return Shown(np.asarray(blurred, np.float32))
 
 
 def _gamma(exponent: float) -> Condition:
@@ -81,7 +82,7 @@ def _jpeg(picture: StillPicture, random: Generator) -> Shown:
     file = io.BytesIO()
     Image.fromarray(np.rint(picture.grey * 255).astype(np.uint8)).save(file, "JPEG", quality=JPEG_QUALITY)
     with Image.open(file) as image:
-        return Shown(np.asarray(image, np.float32) / 255)
+        return Shown(np.asarray(image, np.float32) / np.float32(255))
 
 
 def _fading(picture: StillPicture, random: Generator) -> Shown:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models.inception import Inception3, InceptionA, InceptionC, InceptionE
 
-from vidcolor.inference.colorizer import fold_batch_norm
+from vidcolor.inference.folding import fold_batch_norm
 from vidcolor.networks.efficientnet_lite import EfficientNetLite
 from vidcolor_training.pretrained.parameters import load_strictly, read_parameters
 from vidcolor_training.pretrained.published import load_published
@@ -62,19 +62,19 @@ class _TensorFlowPooling:
     )
 
     def _forward(self, x: Tensor) -> list[Tensor]:
-        outputs: list[Tensor] = super()._forward(x)  # type: ignore[misc]
+        outputs: list[Tensor] = super()._forward(x)  # type: ignore[misc]  # a method of the blocks that this is mixed into
         return [*outputs[:-1], self.branch_pool(self.pool(x))]
 
 
-class _BlockA(_TensorFlowPooling, InceptionA):
+class _BlockA(_TensorFlowPooling, InceptionA):  # type: ignore[misc]  # torchvision has no types
     pass
 
 
-class _BlockC(_TensorFlowPooling, InceptionC):
+class _BlockC(_TensorFlowPooling, InceptionC):  # type: ignore[misc]  # torchvision has no types
     pass
 
 
-class _BlockE(_TensorFlowPooling, InceptionE):
+class _BlockE(_TensorFlowPooling, InceptionE):  # type: ignore[misc]  # torchvision has no types
     pass
 
 

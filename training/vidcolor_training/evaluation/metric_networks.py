@@ -16,6 +16,7 @@ from vidcolor_training.evaluation.embedding_networks import load_efficientnet_fe
 from vidcolor_training.evaluation.lpips import Lpips, load_lpips, published_heads
 from vidcolor_training.evaluation.metrics import Picture, measure
 from vidcolor_training.evaluation.report import Figures
+from vidcolor_training.pretrained.feature_networks import to_device
 from vidcolor_training.pretrained.published import find_pretrained, pretrained_folder
 
 ALEXNET = "alexnet"
@@ -95,12 +96,12 @@ def find_metric_networks(
         missing[LPIPS] = reason
     else:
         files[LPIPS] = alexnet
-        lpips = load_lpips(alexnet).to(device, memory_format=torch.channels_last)
+        lpips = to_device(load_lpips(alexnet), device)
     if efficientnet is None:
         missing[FRECHET] = _how_to_get(EFFICIENTNET)
     else:
         files[FRECHET] = efficientnet
-        networks[FRECHET] = load_efficientnet_features(efficientnet).to(device, memory_format=torch.channels_last)
+        networks[FRECHET] = to_device(load_efficientnet_features(efficientnet), device)
     if inception is None:
         missing[FID] = (
             "the InceptionV3 of torch-fidelity or torchvision is not at hand; name its file with --inception, "
@@ -108,7 +109,7 @@ def find_metric_networks(
         )
     else:
         files[FID] = inception
-        networks[FID] = load_inception(inception).to(device, memory_format=torch.channels_last)
+        networks[FID] = to_device(load_inception(inception), device)
     return MetricNetworks(lpips, networks, missing, files, device)
 
 

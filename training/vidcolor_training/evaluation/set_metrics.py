@@ -89,5 +89,5 @@ def _mean_and_root(features: Features) -> tuple[npt.NDArray[np.float64], npt.NDA
     """The mean (D,), and a triangular R (min(N, D), D) for which RᵀR is the covariance."""
     exact = features.astype(np.float64)
     mean = exact.mean(axis=0)
-    root: npt.NDArray[np.float64] = np.linalg.qr((exact - mean) / np.sqrt(len(exact) - 1), mode="r")
-    return mean, root
+    root = np.linalg.qr((exact - mean) / np.sqrt(len(exact) - 1), mode="r")
+    return mean, np.asarray(root)

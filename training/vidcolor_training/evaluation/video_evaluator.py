@@ -52,11 +52,11 @@ NOTES = (
 
 
 def _ab(version: Version, t: int) -> FloatArray:
-    return version.ab[t]
+    return np.asarray(version.ab[t])
 
 
 def _rgb(version: Version, t: int) -> FloatArray:
-    return np.moveaxis(version.shown[t], -1, 0).astype(np.float32, order="C") / np.float32(255)
+    return np.asarray(np.moveaxis(version.shown[t], -1, 0).astype(np.float32, order="C") / np.float32(255))
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,15 @@ The encoders of :mod:`vidcolor.networks.encoders` have this very interface, with
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from vidcolor.errors import OptionError
 from vidcolor.networks.encoders import ENCODERS, normalize_imagenet
+
+M = TypeVar("M", bound=nn.Module)
 
 VGG16_BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512))  # channels, with max pooling between blocks
 
@@ -82,3 +85,8 @@ def build_features(name: str) -> nn.Module:
         raise OptionError(f"unknown feature network {name!r}; there are: {known}")
     network: nn.Module = FEATURE_NETWORKS[name]()
     return network.requires_grad_(False).eval()
+
+
+def to_device(network: M, device: torch.device) -> M:
+    """Move a network to a device, with its parameters in channels-last order; return it."""
+    return network.to(device=device).to(memory_format=torch.channels_last)
