@@ -34,7 +34,7 @@ def pack(module: nn.Module, *, int8: bool = False) -> nn.Module:
     Returns:
         The same network, or a new sequence if it is an ``nn.Sequential``.
     """
-    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+    if not torch.backends.mkldnn.is_available():
         return module
     in_bf16 = any(parameter.dtype == torch.bfloat16 for parameter in module.parameters())
     if in_bf16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():

@@ -88,7 +88,7 @@ def count_operations(colorizer: Colorizer, size: tuple[int, int]) -> int:
 
 def _packed_layers() -> dict[Any, Any]:
     """Return functions that count the operations of packed layers, which torch cannot count."""
-    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+    if not torch.backends.mkldnn.is_available():
         return {}
 
     def conv(x: Sequence[int], weight: Sequence[int], *_: object, out_shape: Sequence[int], **__: object) -> int:
