@@ -1,9 +1,9 @@
-"""Between two networks that were trained one from the other: ``python -m vidcolor_training.blend``.
+"""Interpolate two networks, of which one was trained from the other: ``python -m vidcolor_training.blend``.
 
     python -m vidcolor_training.blend ACCURATE ALIVE -o OUT --share 0.5
 
-Every parameter of OUT is ``share`` of the way from the one's to the other's (network interpolation; Wang et al. 2018,
-"ESRGAN", §3.4): between a network that errs least and one that dares most there lies a line of them, without training.
+Every parameter of OUT is (1 − share) · ACCURATE + share · ALIVE (network interpolation; Wang et al. 2018, "ESRGAN",
+§3.4). So networks between one with a small error and one with vivid colors need no training.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ def main(accurate: Path, alive: Path, output: Path, share: float) -> None:
 
 
 def blend(accurate: Path, alive: Path, output: Path, *, share: float) -> None:
-    """Write the weights file ``output``, with what both files say of their making.
+    """Write the weights file ``output``, with the training metadata of both files.
 
     Raises:
-        OptionError: the two hold different networks.
+        OptionError: The files hold different networks.
         OutputError: ``output`` exists.
-        WeightsError: one of them is no weights file.
+        WeightsError: One of them is no weights file.
     """
     if output.exists():
         raise OutputError(f"{output}: exists already; choose another name")
@@ -53,13 +53,17 @@ def blend(accurate: Path, alive: Path, output: Path, *, share: float) -> None:
         },
     }
     save_generator(
-        output, interpolate(first.state_dict(), second.state_dict(), share), network=about["network"],
-        config=about["config"], recipe=about["recipe"], training=training,
-    )  # fmt: skip
+        output,
+        interpolate(first.state_dict(), second.state_dict(), share),
+        network=about["network"],
+        config=about["config"],
+        recipe=about["recipe"],
+        training=training,
+    )
 
 
 def interpolate(first: dict[str, Tensor], second: dict[str, Tensor], share: float) -> dict[str, Tensor]:
-    """(1 - share) · first + share · second of every floating-point tensor; counters are the second's."""
+    """Return (1 − share) · first + share · second of every floating-point tensor; counters are those of ``second``."""
     return {
         name: torch.lerp(tensor, second[name], share) if tensor.is_floating_point() else second[name]
         for name, tensor in first.items()

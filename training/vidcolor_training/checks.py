@@ -1,4 +1,4 @@
-"""Looking at a network while it is trained: the same few pictures again and again, as figures and as a sheet."""
+"""Measure a network during training on the same few pictures, and write them as a sample sheet."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vidcolor_training.data.batch import join_rgb
 from vidcolor_training.data.pictures import PictureSet
 from vidcolor_training.evaluation.contact_sheet import write_sheet
 from vidcolor_training.evaluation.hues import HueCounts, count_hues, hue_figures
-from vidcolor_training.evaluation.metrics import Picture, Rgb, colorfulness, colorfulness_absolute, mse
+from vidcolor_training.evaluation.metrics import LabPicture, RgbFloat, colorfulness, colorfulness_absolute, mse
 from vidcolor_training.evaluation.set_metrics import colorfulness_figures, share_worse_than_grey
 
 PICTURES = 32
@@ -48,7 +48,7 @@ class Checker:
         self.device = device
         self.grey = torch.from_numpy(np.array(pictures.grey[indices]))[:, None].float() / 255
         true = join_rgb(self.grey, torch.from_numpy(np.array(pictures.ab[indices])).float())
-        self.true = [Picture(rgb) for rgb in _as_pictures(true)]
+        self.true = [LabPicture(rgb) for rgb in _as_pictures(true)]
         self.grey_rgb = list(_as_pictures(self.grey.expand(-1, 3, -1, -1)))
         self.grey_mse = [mse(grey, true.rgb) for grey, true in zip(self.grey_rgb, self.true, strict=True)]
         self.true_hues = _hues(self.true, self.true)
@@ -61,13 +61,13 @@ class Checker:
             with torch.inference_mode(), autocast():
                 ab = network(grey)
             parts.append(join_rgb(grey, ab).cpu())  # outside autocast: bf16 is too coarse for colors
-        ours = [Picture(rgb) for rgb in _as_pictures(torch.cat(parts))]
+        ours = [LabPicture(rgb) for rgb in _as_pictures(torch.cat(parts))]
         sheet.parent.mkdir(parents=True, exist_ok=True)
         triples = zip(self.grey_rgb, (o.rgb for o in ours), (t.rgb for t in self.true), strict=True)
         write_sheet(list(triples)[:SHOWN], sheet)
         return self._measure(ours)
 
-    def _measure(self, ours: Sequence[Picture]) -> Check:
+    def _measure(self, ours: Sequence[LabPicture]) -> Check:
         errors = [mse(o.rgb, t.rgb) for o, t in zip(ours, self.true, strict=True)]
         figures = CheckFigures(
             # A set of grey pictures has no error to divide by, and no color to compare with.
@@ -85,10 +85,10 @@ class Checker:
         return Check(figures, log)
 
 
-def _hues(ours: Sequence[Picture], true: Sequence[Picture]) -> HueCounts:
+def _hues(ours: Sequence[LabPicture], true: Sequence[LabPicture]) -> HueCounts:
     pairs = zip(ours, true, strict=True)
     return sum((count_hues(o.lab[..., 1:], t.lab[..., 1:]) for o, t in pairs), HueCounts.empty())
 
 
-def _as_pictures(rgb: torch.Tensor) -> list[Rgb]:
+def _as_pictures(rgb: torch.Tensor) -> list[RgbFloat]:
     return list(rgb.clamp(0, 1).permute(0, 2, 3, 1).double().numpy())

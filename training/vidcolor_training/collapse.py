@@ -1,19 +1,19 @@
-"""Noticing that an adversarial training has collapsed."""
+"""Detect that an adversarial training has collapsed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-FINISHED_DISCRIMINATOR = 0.01  # loss_D below this: it is never fooled, and its gradient says nothing any more
+FINISHED_DISCRIMINATOR = 0.01  # loss_D below this: the discriminator is always right, and its gradient vanishes
 MIN_COLORFULNESS, MAX_COLORFULNESS = 0.1, 2.0  # of the truth's
 PATIENCE = 3  # checks in a row
 
 
 @dataclass
 class CollapseGuard:
-    """Counts bad checks. A collapse is PATIENCE of them in a row.
+    """A counter of bad checks. PATIENCE of them in a row are a collapse.
 
-    A network begins grey: it can be too pale only once it has been colorful.
+    Networks begin with grey predictions: too little color counts only after a check with enough of it.
     """
 
     bad_checks: int = 0
@@ -21,10 +21,12 @@ class CollapseGuard:
     best_score: float = float("inf")
 
     def observe(self, *, loss_d: float | None, colorfulness_over_truth: float) -> str | None:
-        """Take one check's figures; returns what is wrong once it has been wrong for PATIENCE checks, else None.
+        """Count one check; return the fault after PATIENCE bad checks in a row, else None.
 
-        ``loss_d``: the mean since the last check; None where its size says nothing: without a discriminator, and with
-        a Wasserstein critic, which has no bound.
+        Args:
+            loss_d: Mean loss of the discriminator since the last check; None without a discriminator, and for
+                Wasserstein critics, whose loss has no bound.
+            colorfulness_over_truth: Mean colorfulness of the predictions over that of the truth.
         """
         self.was_colorful |= colorfulness_over_truth >= MIN_COLORFULNESS
         fault = _fault(loss_d, colorfulness_over_truth, least=MIN_COLORFULNESS if self.was_colorful else 0.0)
@@ -32,9 +34,9 @@ class CollapseGuard:
         return fault if self.bad_checks >= PATIENCE else None
 
     def is_best(self, *, mse_over_grey: float, colorfulness_over_truth: float) -> bool:
-        """Whether these figures are the best so far: error, plus the distance of the colorfulness from the truth's."""
+        """Return whether the error plus the distance of colorfulness from the truth's is the smallest so far."""
         score = mse_over_grey + abs(1 - colorfulness_over_truth)
-        if not score < self.best_score:  # nor is a score that is no number
+        if not score < self.best_score:  # NaN is not better either
             return False
         self.best_score = score
         return True

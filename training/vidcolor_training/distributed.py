@@ -2,7 +2,7 @@
 
 Every process trains on its own part of the pictures. Gradients are averaged after every backward pass, so that the
 networks stay equal. Torch's DistributedDataParallel does the same inside ``forward``; training here also has backward
-passes of ``predict``, of a discriminator and of a penalty, and one flat all-reduce after each is enough for all of them.
+passes of ``predict``, of a discriminator and of a penalty; one flat all-reduce after each is enough.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""The exponential moving average of a network (EMA): what is kept of a training."""
+"""The exponential moving average (EMA) of a network, which becomes the weights."""
 
 from __future__ import annotations
 
 import torch
 from torch import nn
 
-FIRST_STEPS = 10  # the average forgets the random start quickly
+FIRST_STEPS = 10  # smaller decay at the start, so that the random parameters are forgotten quickly
 
 
 def update_ema(average: nn.Module, network: nn.Module, *, decay: float, step: int) -> None:

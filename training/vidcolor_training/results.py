@@ -1,4 +1,4 @@
-"""All recipes under one budget, and the table of what came of it: ``python -m vidcolor_training.results``.
+"""Train all recipes with the same time budget and tabulate their figures: ``python -m vidcolor_training.results``.
 
     python -m vidcolor_training.results train DATA... -o RUNS --minutes 4 --pretrained FOLDER
     python -m vidcolor_training.results measure VAL... -o RUNS --pretrained FOLDER
@@ -23,7 +23,7 @@ from vidcolor.inference.weights import describe
 from vidcolor.networks import build
 from vidcolor_training.data.pictures import load_pictures
 from vidcolor_training.evaluation.metric_info import format_figure, metric_info
-from vidcolor_training.evaluation.report import GREY, TRUTH, Report, Row
+from vidcolor_training.evaluation.report import GREY, TRUTH, EvaluationReport, SetFigures
 from vidcolor_training.evaluation.report_files import JSON_NAME, read_report
 from vidcolor_training.recipes.toml import load_recipe, recipe_names
 from vidcolor_training.trainer import FINAL
@@ -31,10 +31,19 @@ from vidcolor_training.trainer import FINAL
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 LEFT_OUT = {"encoder-trial"}  # an experiment of our own within one network
 REPORT = "report"
-METRICS = (
-    "mse", "mse_over_grey", "psnr", "ssim", "mae", "epsilon_accuracy", "cie76", "ciede2000", "colorfulness", "lpips",
+COLUMNS = (
+    "mse",
+    "mse_over_grey",
+    "psnr",
+    "ssim",
+    "mae",
+    "epsilon_accuracy",
+    "cie76",
+    "ciede2000",
+    "colorfulness",
+    "lpips",
     "frechet_efficientnet_lite2",
-)  # fmt: skip
+)
 
 
 @click.group()
@@ -51,12 +60,18 @@ def main() -> None:
 @click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="[default: RUNS/cache]")
 @click.option("--recipe", "names", multiple=True, help="Only these.  [default: all]")
 def train_all(
-    data: tuple[Path, ...], runs: Path, minutes: float, size: int, pretrained: Path | None, cache: Path | None,
+    data: tuple[Path, ...],
+    runs: Path,
+    *,
+    minutes: float,
+    size: int,
+    pretrained: Path | None,
+    cache: Path | None,
     names: tuple[str, ...],
-) -> None:  # fmt: skip
-    """Train every recipe on DATA for as many minutes, one after the other; runs that are there are left alone."""
+) -> None:
+    """Train every recipe on DATA for as many minutes, one after the other. Finished runs are skipped."""
     cache = cache or runs / "cache"
-    load_pictures(data, size=size, cache=cache)  # decoding is in nobody's budget
+    load_pictures(data, size=size, cache=cache)  # decoded before, so that no budget includes it
     for name in names or _compared():
         if (runs / name / FINAL).exists():
             continue
@@ -75,7 +90,7 @@ def train_all(
 @click.option("--size", default=256, show_default=True, type=click.IntRange(min=64), help="Side of the pictures.")
 @click.option("--pretrained", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def measure_all(data: tuple[Path, ...], runs: Path, size: int, pretrained: Path | None) -> None:
-    """Evaluate the weights of every run on DATA; runs that have a report are left alone."""
+    """Evaluate the weights of every run on DATA. Runs with a report are skipped."""
     for name in _trained(runs):
         folder = runs / name / REPORT
         if (folder / JSON_NAME).exists():
@@ -100,35 +115,35 @@ def tabulate(runs: Path, results: Path) -> None:
 
 @dataclass(frozen=True)
 class Measured:
-    """One recipe's run and report."""
+    """The run and the report of one recipe."""
 
     name: str
     weights: dict[str, Any]
-    report: Report
+    report: EvaluationReport
 
     @property
     def training(self) -> dict[str, Any]:
-        """What the weights say about their making."""
+        """The training metadata of the weights."""
         training: dict[str, Any] = self.weights["training"]
         return training
 
     @property
-    def row(self) -> Row:
+    def row(self) -> SetFigures:
         """The figures of the weights."""
         (row,) = (row for name, row in self.report.rows.items() if name not in (GREY, TRUTH))
         return row
 
     @property
     def parameters(self) -> int:
-        """Of the network."""
+        """The number of the network's parameters."""
         return sum(p.numel() for p in build(self.weights["network"], self.weights["config"]).parameters())
 
 
 def render(runs: Path) -> str:
-    """The tables, as Markdown.
+    """Return the tables as Markdown.
 
     Raises:
-        ValueError: the runs are not of the same data, or the reports not of the same pictures.
+        ValueError: The runs used different data, or the reports different pictures.
     """
     found = [
         Measured(name, describe(runs / name / FINAL), read_report(runs / name / REPORT)) for name in _trained(runs)
@@ -149,7 +164,7 @@ def _compared() -> list[str]:
 
 
 def fitted_settings(name: str, size: int) -> list[str]:
-    """Return the settings of a recipe for pictures of another size; a U-Net goes down to 1 × 1 at most."""
+    """Return the changes of a recipe for pictures of another size: a U-Net must not go below 1 × 1 pixels."""
     changes = [f"data.size={size}", f"stages.size={size}"]
     recipe = load_recipe(name)
     if recipe.network.name == "unet":
@@ -175,25 +190,24 @@ def _conditions(found: Sequence[Measured], runs: Path) -> str:
 
 
 def _figures(found: Sequence[Measured]) -> str:
-    columns = [name for name in METRICS if name in found[0].row]
+    columns = [name for name in COLUMNS if name in found[0].row]
     labels = [metric_info(name).label for name in columns]
     head = ["recipe", "parameters", "pictures seen", "trained at, pictures/s", *labels]
     lines = [head, ["---"] * len(head), ["*grey*", "", "", "", *_cells(found[0].report.rows[GREY], columns)]]
     for each in found:
         seen, minutes = each.training["pictures_seen"], each.training["minutes"]
-        lines.append([
-            each.name, f"{each.parameters:,}", f"{seen:,}", f"{seen / minutes / 60:.1f}", *_cells(each.row, columns),
-        ])  # fmt: skip
+        start = [each.name, f"{each.parameters:,}", f"{seen:,}", f"{seen / minutes / 60:.1f}"]
+        lines.append([*start, *_cells(each.row, columns)])
     lines.append(["*truth*", "", "", "", *_cells(found[0].report.rows[TRUTH], columns)])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _cells(row: Row, columns: Sequence[str]) -> list[str]:
+def _cells(row: SetFigures, columns: Sequence[str]) -> list[str]:
     return [format_figure(name, row[name]) for name in columns]
 
 
 def _published(found: Sequence[Measured]) -> str:
-    """What others print for the same experiments, on other pictures."""
+    """Return the table of the figures published for the same experiments, measured on other pictures."""
     lines = ["| recipe | published figures | on |", "| --- | --- | --- |"]
     for each in found:
         published = dict(load_recipe(each.name).published)

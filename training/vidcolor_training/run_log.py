@@ -1,4 +1,4 @@
-"""What a run says while it goes: a line per entry in metrics.jsonl, the same in TensorBoard, and curves at the end."""
+"""The log of a run: a line per entry in metrics.jsonl, the same in TensorBoard, and curves at the end."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from vidcolor.files.atomic import atomic_file
 METRICS = "metrics.jsonl"
 TENSORBOARD = "tensorboard"
 CURVES = ("curves.svg", "curves.png")
-SMOOTHING_PARTS = 200  # a curve is the means of at most so many parts
+SMOOTHING_PARTS = 200  # a curve has at most so many points, each a mean
 
 
 class RunLog:
-    """Writes figures by step into a run folder.
+    """The figures of a run by step.
 
     Args:
-        run: the folder.
-        first_step: entries of later steps are dropped: they belong to a run that was stopped and goes on from there.
+        run: The run folder.
+        first_step: Entries of later steps are removed: a stopped run repeats them.
     """
 
     def __init__(self, run: Path, *, first_step: int) -> None:
@@ -30,7 +30,7 @@ class RunLog:
         self.board = _tensorboard(run / TENSORBOARD, first_step)
 
     def write(self, step: int, figures: Mapping[str, float | str]) -> None:
-        """One entry; what is a number goes to TensorBoard too."""
+        """Write one entry; numbers are written to TensorBoard too."""
         self.file.write(json.dumps({"step": step, **figures}) + "\n")
         self.file.flush()
         for name, value in figures.items():
@@ -38,7 +38,7 @@ class RunLog:
                 self.board.add_scalar(name, value, step)
 
     def picture(self, step: int, path: Path) -> None:
-        """Show an image file in TensorBoard."""
+        """Add an image file to TensorBoard."""
         import numpy as np
         from PIL import Image
 
@@ -46,7 +46,7 @@ class RunLog:
             self.board.add_image("samples", np.asarray(image.convert("RGB")), step, dataformats="HWC")
 
     def close(self) -> None:
-        """Safe to call twice."""
+        """Close the files; calling it twice is allowed."""
         self.file.close()
         self.board.close()
 
@@ -54,7 +54,7 @@ class RunLog:
 def _keep_until(path: Path, step: int) -> None:
     if not path.exists():
         return
-    *whole, _half = path.read_text(encoding="utf-8").split("\n")  # what has no end of line was never finished
+    *whole, _half = path.read_text(encoding="utf-8").split("\n")  # a last line without end was not finished
     lines = [line for line in whole if json.loads(line)["step"] <= step]
     with atomic_file(path, overwrite=True) as part:
         part.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
@@ -67,12 +67,12 @@ def _tensorboard(folder: Path, first_step: int) -> Any:
 
 
 def read_metrics(run: Path) -> list[dict[str, Any]]:
-    """The entries of a run, in order."""
+    """Return the entries of a run, in order."""
     return [json.loads(line) for line in (run / METRICS).read_text(encoding="utf-8").splitlines()]
 
 
 def draw_curves(run: Path) -> list[Path]:
-    """Draw every figure of a run over its steps; writes curves.svg and curves.png."""
+    """Draw every figure of a run over its steps, as curves.svg and curves.png; return their paths."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
@@ -103,7 +103,7 @@ def _means(points: list[tuple[int, float]]) -> list[tuple[float, float]]:
 
 
 def _stage_starts(rows: list[dict[str, Any]]) -> list[int]:
-    """The first step of every stage but the first."""
+    """Return the first step of every stage except the first."""
     found: dict[str, int] = {}
     for row in rows:
         if "stage" in row:

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: pure functions of how much of a stage is done."""
+"""Learning-rate schedules, as functions of the part of a stage that is done."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ ONE_CYCLE_START = 1 / 25  # of the learning rate
 
 
 def schedule(name: str, done: float) -> float:
-    """The learning rate's factor.
+    """Return the factor of the learning rate.
 
     Args:
         name: ``cosine``: a short rise, then half a cosine down (Loshchilov & Hutter 2017, without restarts);
             ``one_cycle``: a long rise, then down (Smith & Topin 2019); ``constant``: 1 after the same short rise.
-        done: of the stage, 0 to 1.
+        done: The part of the stage that is done, 0 to 1.
     """
     if name == "one_cycle":
         if done < ONE_CYCLE_RISE:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from vidcolor.networks import Prediction
 from vidcolor_training.data.batch import Batch
+from vidcolor_training.data.feature_cache import Autocast
 from vidcolor_training.distributed import World
 from vidcolor_training.ema import update_ema
 from vidcolor_training.objectives.losses import LossTerm
 from vidcolor_training.recipes.recipe import Recipe, StageRecipe
 from vidcolor_training.state import State
 
-Autocast = Callable[[], AbstractContextManager[Any]]
 Predict = Callable[..., Prediction]
 
 LABELS = {"adversarial": "GAN", "l1": "L1"}  # the names in pix2pix

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM during training: remembered, so that the step in progress ends and a checkpoint is written."""
+"""Ctrl-C and SIGTERM during training: noted, so that the current step ends and a checkpoint is written."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from types import FrameType
 
 
 class StopRequest:
-    """Whether a signal has come, and which."""
+    """Whether a signal was received, and which."""
 
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None
@@ -21,9 +21,9 @@ class StopRequest:
 
 @contextmanager
 def stop_requests() -> Iterator[StopRequest]:
-    """Within the block SIGINT and SIGTERM are noted instead of ending the process; a second SIGINT ends it.
+    """Note SIGINT and SIGTERM instead of ending the process; a second SIGINT ends it.
 
-    Signals can be had in the main thread alone; elsewhere nothing is changed.
+    Only the main thread can handle signals; in other threads nothing changes.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():

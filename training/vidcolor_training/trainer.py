@@ -32,7 +32,7 @@ from vidcolor_training.checkpoint import load_checkpoint, save_checkpoint
 from vidcolor_training.checks import Checker, CheckFigures
 from vidcolor_training.data.batch import Batch
 from vidcolor_training.data.batches import Batches
-from vidcolor_training.data.feature_cache import FeatureCache, frozen_encode, parameters_sha256
+from vidcolor_training.data.feature_cache import Autocast, FeatureCache, frozen_encode, parameters_sha256
 from vidcolor_training.data.pictures import PictureSet
 from vidcolor_training.distributed import World
 from vidcolor_training.objectives.losses import LossTerm, ab_prior, build_losses, class_weights
@@ -42,7 +42,7 @@ from vidcolor_training.run_log import RunLog, draw_curves
 from vidcolor_training.schedule import schedule
 from vidcolor_training.stage_progress import StageProgress
 from vidcolor_training.state import State
-from vidcolor_training.step import Autocast, Predict, Step
+from vidcolor_training.step import Predict, Step
 from vidcolor_training.stop_signals import StopRequest, stop_requests
 
 LOG_EVERY = 20  # steps

@@ -21,7 +21,7 @@ from vidcolor_training.evaluation.condition_rows import Compared, add_conditions
 from vidcolor_training.evaluation.conditions import CONDITIONS, POINTS, show, to_part, true_ab
 from vidcolor_training.evaluation.evaluator import StillPicture, evaluate_stills, still_pictures
 from vidcolor_training.evaluation.metrics import mse
-from vidcolor_training.evaluation.report import Report, format_table
+from vidcolor_training.evaluation.report import EvaluationReport, format_table
 from vidcolor_training.evaluation.report_files import read_report, write_report
 from vidcolor_training.evaluation.report_html import best_rows
 
@@ -100,7 +100,7 @@ def picture(folder: Path) -> StillPicture:
 
 
 @pytest.fixture
-def report(folder: Path) -> Report:
+def report(folder: Path) -> EvaluationReport:
     """Of a network that knows one tint, with and without an ear for hints, under all conditions."""
     colorizers = {"a: b": Recorder(takes_hints=True), "deaf": Recorder(takes_hints=False)}
     plain = evaluate_stills([folder], colorizers, size=SIZE, quiet=True)
@@ -237,7 +237,7 @@ def test_confidence_0_changes_nothing_in_a_real_network(picture: StillPicture) -
     assert found["10 points"].change > 0
 
 
-def test_rows_stand_before_the_truth(report: Report) -> None:
+def test_rows_stand_before_the_truth(report: EvaluationReport) -> None:
     """One for each colorizer under each condition it can take; the others are said to be missing."""
     names = [*(f"a: b: {name}" for name in CONDITIONS), *(f"deaf: {name}" for name in (*DAMAGE, *SIZES, *PARTS))]
     assert list(report.rows) == ["grey", "a: b", "deaf", *names, "truth"]
@@ -246,7 +246,7 @@ def test_rows_stand_before_the_truth(report: Report) -> None:
     assert list(report.about["conditions"]) == list(CONDITIONS)
 
 
-def test_rows_say_what_items_say(report: Report) -> None:
+def test_rows_say_what_items_say(report: EvaluationReport) -> None:
     """A tint that hears nothing is the same under all conditions; ratios are of means over the pictures."""
     row = report.rows["a: b: jpeg 40"]
     assert set(row) == {"mse", "mse_over_grey", "mse_over_clean", "colorfulness", "largest_change"}
@@ -264,7 +264,7 @@ def test_equal_errors_are_equal() -> None:
     assert Compared(3, 2, 1, 0, 0).figures()["mse_over_clean"] == 1.5
 
 
-def test_reports_show_conditions(report: Report, tmp_path: Path) -> None:
+def test_reports_show_conditions(report: EvaluationReport, tmp_path: Path) -> None:
     """They can be written, read, and printed; they do not compete, and have lines only where they have figures."""
     write_report(report, tmp_path)
     read = read_report(tmp_path)

@@ -18,7 +18,7 @@ from vidcolor.frames import FloatArray
 from vidcolor.networks.efficientnet_lite import EfficientNetLite
 from vidcolor_training.evaluation.evaluator import evaluate_stills, evenly_spread, named_files, still_pictures
 from vidcolor_training.evaluation.metric_networks import MetricNetworks, find_metric_networks
-from vidcolor_training.evaluation.report import Report
+from vidcolor_training.evaluation.report import EvaluationReport
 from vidcolor_training.evaluation.sheets import add_sheets, choose
 
 SIZE = 64
@@ -198,7 +198,7 @@ def test_a_limit_spreads_evenly(random_pictures: Path) -> None:
     assert evenly_spread("abcdef", 3) == ["a", "c", "e"]
     assert evenly_spread("abc", 5) == ["a", "b", "c"]
 
-    def evaluated(limit: int | None) -> Report:
+    def evaluated(limit: int | None) -> EvaluationReport:
         return evaluate_stills([random_pictures], {}, size=SIZE, limit=limit, quiet=True)
 
     some, everything = evaluated(3), evaluated(None)

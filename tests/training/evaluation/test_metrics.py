@@ -16,24 +16,24 @@ from torchmetrics.functional.image import peak_signal_noise_ratio as torch_psnr
 from torchmetrics.functional.image import structural_similarity_index_measure as torch_ssim
 
 from vidcolor_training.evaluation import metrics
-from vidcolor_training.evaluation.metrics import Picture
+from vidcolor_training.evaluation.metrics import LabPicture
 
 
 @pytest.fixture
-def pair() -> tuple[Picture, Picture]:
+def pair() -> tuple[LabPicture, LabPicture]:
     """A smooth picture, and the same with some noise."""
     random = np.random.default_rng(0)
     ramp = np.linspace(0.1, 0.9, 24)
     true = np.stack(np.broadcast_arrays(ramp[:, None], ramp[None], 0.5), axis=2)
-    return Picture(np.clip(true + random.normal(0, 0.05, true.shape), 0, 1)), Picture(true)
+    return LabPicture(np.clip(true + random.normal(0, 0.05, true.shape), 0, 1)), LabPicture(true)
 
 
-def as_batch(picture: Picture) -> torch.Tensor:
+def as_batch(picture: LabPicture) -> torch.Tensor:
     """As torchmetrics takes pictures: (1, 3, H, W)."""
     return torch.from_numpy(picture.rgb).permute(2, 0, 1)[None].contiguous()
 
 
-def test_mse_and_psnr_agree_with_scikit_image_and_torchmetrics(pair: tuple[Picture, Picture]) -> None:
+def test_mse_and_psnr_agree_with_scikit_image_and_torchmetrics(pair: tuple[LabPicture, LabPicture]) -> None:
     """Both are what scikit-image and torchmetrics find; equal pictures have an infinite PSNR."""
     pred, true = pair
     found = metrics.measure(pred, true)
@@ -50,7 +50,7 @@ def test_psnr_does_not_wrap_around() -> None:
     assert metrics.psnr(pred, true) == pytest.approx(20 * np.log10(255 / 200))
 
 
-def test_ssim_is_the_published_formula(pair: tuple[Picture, Picture]) -> None:
+def test_ssim_is_the_published_formula(pair: tuple[LabPicture, LabPicture]) -> None:
     """SSIM is eq. 13 of Wang et al. (2004) in every whole 7 × 7 window, and near torchmetrics', which pads."""
     pred, true = pair
     mean = partial(uniform_filter, size=(7, 7, 1))
@@ -67,7 +67,7 @@ def test_ssim_is_the_published_formula(pair: tuple[Picture, Picture]) -> None:
     assert metrics.ssim(true.rgb, true.rgb) == 1.0
 
 
-def test_mae_is_in_levels_of_255(pair: tuple[Picture, Picture]) -> None:
+def test_mae_is_in_levels_of_255(pair: tuple[LabPicture, LabPicture]) -> None:
     """MAE is torchmetrics' mean absolute error, for values in 0..255."""
     pred, true = pair
     oracle = mean_absolute_error(255 * as_batch(pred), 255 * as_batch(true))
@@ -81,7 +81,7 @@ def test_epsilon_accuracy_needs_every_channel() -> None:
     assert metrics.epsilon_accuracy(pred, true) == 25.0
 
 
-def test_color_differences(pair: tuple[Picture, Picture]) -> None:
+def test_color_differences(pair: tuple[LabPicture, LabPicture]) -> None:
     """CIE76 is the distance in Lab; CIEDE2000 gives the values that Sharma et al. (2005) publish in their Table 1."""
     pred, true = pair
     distance = np.linalg.norm(rgb2lab(pred.rgb) - rgb2lab(true.rgb), axis=2).mean()
@@ -106,7 +106,7 @@ def test_colorfulness() -> None:
 
 def test_tints_have_signs() -> None:
     """Green lies at negative a, blue at negative b, as in scikit-image's Lab."""
-    green, blue = (Picture(np.eye(3)[np.full((8, 8), channel)]) for channel in (1, 2))
+    green, blue = (LabPicture(np.eye(3)[np.full((8, 8), channel)]) for channel in (1, 2))
     assert metrics.measure(green, green)["mean_a"] == pytest.approx(rgb2lab(green.rgb)[0, 0, 1])
     assert metrics.measure(green, green)["mean_a"] < -80
     assert metrics.measure(blue, blue)["mean_b"] < -100

@@ -17,7 +17,7 @@ from vidcolor_training.evaluation.evaluate_command import evaluate
 from vidcolor_training.evaluation.histogram import BINS, common_ceiling, histogram_svg
 from vidcolor_training.evaluation.metric_info import METRIC_INFO, by_group, format_figure
 from vidcolor_training.evaluation.provenance import row_names
-from vidcolor_training.evaluation.report import Report, format_table
+from vidcolor_training.evaluation.report import EvaluationReport, format_table
 from vidcolor_training.evaluation.report_files import read_report, write_report
 from vidcolor_training.evaluation.report_html import best_rows
 
@@ -26,7 +26,7 @@ VOID = {"meta", "img", "link", "br", "line", "rect", "path"}
 
 
 @pytest.fixture
-def report(tmp_path: Path) -> Report:
+def report(tmp_path: Path) -> EvaluationReport:
     """Two weights, one of them with a hostile name, with an infinite figure in a row and one in an item."""
     rows = {
         "grey": {"mse": 0.01, "psnr": 20.0, "colorfulness": 0.0},
@@ -36,7 +36,7 @@ def report(tmp_path: Path) -> Report:
     }
     figures = {"mse": 0.5, "psnr": math.inf, "ciede2000": 7.0, "colorfulness": 30.0}
     items = {name: {EVIL: figures, "2.png": figures} for name in rows}
-    return Report(
+    return EvaluationReport(
         kind="stills", rows=rows, items=items, about={"size": 64, EVIL: [EVIL, 0.25, {"seed": 1}]},
         not_measured={"fid": "not at hand <b>"}, pictures=[(tmp_path / "a sheet.jpg", EVIL)],
         players=[(tmp_path / "clip.mp4", "grey | ours | truth")],
@@ -67,7 +67,7 @@ class Page(HTMLParser):
         self.text.append(data)
 
 
-def page_of(report: Report, folder: Path) -> Page:
+def page_of(report: EvaluationReport, folder: Path) -> Page:
     """The page that is written for a report."""
     write_report(report, folder)
     page = Page()
@@ -76,7 +76,7 @@ def page_of(report: Report, folder: Path) -> Page:
     return page
 
 
-def test_what_is_written_can_be_read(report: Report, tmp_path: Path) -> None:
+def test_what_is_written_can_be_read(report: EvaluationReport, tmp_path: Path) -> None:
     """report.json holds everything, in strict JSON, and infinite figures come back."""
     write_report(report, tmp_path)
     text = (tmp_path / "report.json").read_text(encoding="utf-8")
@@ -90,7 +90,7 @@ def test_what_is_written_can_be_read(report: Report, tmp_path: Path) -> None:
     assert (again.not_measured, again.pictures, again.players) == (report.not_measured, report.pictures, report.players)
 
 
-def test_other_files_are_no_reports(tmp_path: Path, report: Report) -> None:
+def test_other_files_are_no_reports(tmp_path: Path, report: EvaluationReport) -> None:
     """A missing file, one of another schema and one of another shape are refused; so is a folder that is missing."""
     with pytest.raises(InputError, match="expected a report"):
         read_report(tmp_path)
@@ -102,7 +102,7 @@ def test_other_files_are_no_reports(tmp_path: Path, report: Report) -> None:
         write_report(report, tmp_path / "nowhere")
 
 
-def test_the_page_escapes_what_comes_from_outside(report: Report, tmp_path: Path) -> None:
+def test_the_page_escapes_what_comes_from_outside(report: EvaluationReport, tmp_path: Path) -> None:
     """Names arrive as text in the page, and no script or foreign address does; pictures are named relatively."""
     page = page_of(report, tmp_path)
     tags = [tag for tag, _ in page.seen]
@@ -113,7 +113,7 @@ def test_the_page_escapes_what_comes_from_outside(report: Report, tmp_path: Path
     assert "video" in tags
 
 
-def test_every_table_of_the_page_has_grey_and_truth(report: Report, tmp_path: Path) -> None:
+def test_every_table_of_the_page_has_grey_and_truth(report: EvaluationReport, tmp_path: Path) -> None:
     """Each table begins with grey and ends with the truth, set apart from the weights."""
     page = page_of(report, tmp_path)
     tables = [tag for tag, _ in page.seen].count("table")
@@ -122,7 +122,7 @@ def test_every_table_of_the_page_has_grey_and_truth(report: Report, tmp_path: Pa
     assert len(fixed) == 2 * tables
 
 
-def test_only_weights_compete(report: Report) -> None:
+def test_only_weights_compete(report: EvaluationReport) -> None:
     """The best figure is the smallest, the largest or the nearest to the truth, as the metric wants it; never grey's
     or the truth's, and never of one alone.
     """
@@ -133,7 +133,7 @@ def test_only_weights_compete(report: Report) -> None:
     assert best_rows({name: {"unheard of": 1.0} for name in ("a", "b")}, "unheard of") == set()
 
 
-def test_the_table_in_plain_text(report: Report) -> None:
+def test_the_table_in_plain_text(report: EvaluationReport) -> None:
     """One block for each group, every row in each; infinity, small negatives and gaps are shown as such."""
     blocks = format_table({**report.rows, "gap": {"mse": 1.0}}).split("\n\n")
     assert len(blocks) == 2

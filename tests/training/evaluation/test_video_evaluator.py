@@ -11,7 +11,7 @@ from tests.support.color_films import Painter, moving_square, still_shot, write_
 from vidcolor.errors import OptionError
 from vidcolor.options import ColorizeOptions
 from vidcolor_training.evaluation.hues import HUES
-from vidcolor_training.evaluation.report import Report
+from vidcolor_training.evaluation.report import EvaluationReport
 from vidcolor_training.evaluation.video_evaluator import evaluate_video
 
 SPEEDS = {"network_ms", "temporal_ms", "frames_per_second"}
@@ -28,12 +28,12 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def report(films: Path, tmp_path_factory: pytest.TempPathFactory) -> Report:
+def report(films: Path, tmp_path_factory: pytest.TempPathFactory) -> EvaluationReport:
     """A painter on both films under the default settings."""
     return evaluate_video([films], {"painter": Painter()}, tmp_path_factory.mktemp("report"), size=48)
 
 
-def test_rows_and_items(report: Report) -> None:
+def test_rows_and_items(report: EvaluationReport) -> None:
     """Grey, ours under both settings, truth; for each clip and on the whole, the same figures."""
     assert list(report.rows) == ["grey", "painter", "painter raw", "truth"]
     assert all(list(clips) == ["square.mkv", "still.mkv"] for clips in report.items.values())
@@ -47,7 +47,7 @@ def test_rows_and_items(report: Report) -> None:
     assert set(report.rows["painter"]) - hues == figures | SPEEDS | {"network_share"}
 
 
-def test_truth_and_grey(report: Report) -> None:
+def test_truth_and_grey(report: EvaluationReport) -> None:
     """The truth is without error and its own measure; grey has no color to flicker or to drift."""
     grey, truth = report.rows["grey"], report.rows["truth"]
     assert (truth["mse"], truth["psnr"], truth["ssim"], truth["ciede2000"]) == (0, None, pytest.approx(1), 0)
@@ -57,7 +57,7 @@ def test_truth_and_grey(report: Report) -> None:
     assert grey["mse"] > 0.005
 
 
-def test_hues_of_films(report: Report) -> None:
+def test_hues_of_films(report: EvaluationReport) -> None:
     """A film is counted as pictures are: the truth finds all of its hues, grey none, and yellow is all the painter
     has for bright things.
     """
@@ -71,7 +71,7 @@ def test_hues_of_films(report: Report) -> None:
     assert truth["worse_than_grey"] == grey["worse_than_grey"] == 0
 
 
-def test_what_is_missing_is_said(report: Report) -> None:
+def test_what_is_missing_is_said(report: EvaluationReport) -> None:
     """The film of two short shots has no figures over 24 frames, no drift, and does not count for their means."""
     missing = {"warp_ab_24", "drift", "warp_ab_24_over_truth", "drift_over_truth"}
     for row, clips in report.items.items():
@@ -81,7 +81,7 @@ def test_what_is_missing_is_said(report: Report) -> None:
     assert report.not_measured["drift"].startswith("not on still.mkv: ")
 
 
-def test_about_says_what_was_measured(report: Report) -> None:
+def test_about_says_what_was_measured(report: EvaluationReport) -> None:
     """Frames, sizes and shots of the clips, and the settings."""
     clip = {"frames": 16, "size": [64, 48], "rate": "25", "shots": [9, 7]}
     assert report.about["clips"]["still.mkv"] == clip
@@ -89,7 +89,7 @@ def test_about_says_what_was_measured(report: Report) -> None:
     assert report.about["settings"]["NAME raw"]["anchor_spacing"] == 1
 
 
-def test_the_networks_share(report: Report) -> None:
+def test_the_networks_share(report: EvaluationReport) -> None:
     """Raw asks the network for every frame; the default for one of a still of 8 frames, which repeat each other."""
     assert report.items["painter raw"]["still.mkv"]["network_share"] == 1
     assert report.items["painter"]["still.mkv"]["network_share"] == (1 + 1) / 16
@@ -99,7 +99,7 @@ def test_the_networks_share(report: Report) -> None:
     )
 
 
-def test_no_pair_crosses_a_cut(report: Report) -> None:
+def test_no_pair_crosses_a_cut(report: EvaluationReport) -> None:
     """Between still shots of different colors nothing flickers, and the distributions are consistent."""
     for row in ("painter", "painter raw", "truth"):
         figures = report.items[row]["still.mkv"]
@@ -125,7 +125,7 @@ class NewNoise(Painter):
         return self.rng.normal(10, self.sigma, (len(grey), 2, *grey.shape[1:])).astype(np.float32)
 
 
-def test_the_same_again(report: Report, films: Path, tmp_path: Path) -> None:
+def test_the_same_again(report: EvaluationReport, films: Path, tmp_path: Path) -> None:
     """A second run gives the same figures to the last bit, speeds apart."""
     again = evaluate_video([films], {"painter": Painter()}, tmp_path, size=48)
     for row, figures in report.rows.items():
@@ -152,7 +152,7 @@ def test_rows_of_one_name(films: Path, tmp_path: Path) -> None:
             evaluate_video([films], dict.fromkeys(names, Painter()), tmp_path, size=48)
 
 
-def test_what_to_look_at(report: Report) -> None:
+def test_what_to_look_at(report: EvaluationReport) -> None:
     """Every clip has a film and a strip, both there, in the report's folder."""
     assert [path.suffix for path, _ in report.players] == [".mp4", ".mp4"]
     assert [path.suffix for path, _ in report.pictures] == [".jpg", ".jpg"]

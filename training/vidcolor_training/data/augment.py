@@ -1,9 +1,9 @@
-"""What old film and its copies do to a picture, done to the grey that the network sees; its true colors stay.
+"""Degrade the grey input of the network as old film and its copies are degraded; the true colors stay.
 
-In the order in which it happens to a film: development and lens (tone, contrast, softness), age (fading), projection
-(uneven exposure), grain, dust and scratches, and at last a JPEG. All of it runs on the device of the pictures. What is
-decided for a picture comes from a generator on the CPU; noise with a value for each pixel comes from one on the device
-that is seeded by it, so that a batch is the same again on the same kind of device.
+The order is that of a film: development and lens (tone, contrast, softness), age (fading), projection (uneven
+exposure), grain, dust and scratches, and last a JPEG. All of it runs on the device of the pictures. The choices for
+each picture come from a generator on the CPU; noise for each pixel comes from a generator on the device, seeded by the
+first, so that a batch is reproducible on the same kind of device.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ JPEG_LUMA = (
 
 
 def damage(grey: Tensor, generator: torch.Generator) -> Tensor:
-    """Damage three quarters of the pictures, each in its own way.
+    """Degrade three quarters of the pictures, each differently.
 
     Args:
-        grey: (N, 1, H, W) in [0, 1], on any device.
-        generator: on the CPU.
+        grey: float (N, 1, H, W) in [0, 1], on any device.
+        generator: A generator on the CPU.
     """
     damaged = torch.nonzero(torch.rand(len(grey), generator=generator) >= UNTOUCHED)[:, 0]
     if len(damaged) == 0:
@@ -63,7 +63,7 @@ def damage(grey: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _wear(grey: Tensor, generator: torch.Generator) -> Tensor:
-    """All but JPEG, on every picture of (N, 1, H, W) by amounts of its own, many of them zero."""
+    """Apply all degradations but JPEG to each picture of (N, 1, H, W), by random amounts of which many are zero."""
     n, _, height, width = grey.shape
 
     def amount(limit: float, share: float = 0.5) -> Tensor:
@@ -86,7 +86,7 @@ def _wear(grey: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def soften(grey: Tensor, radius: int, amount: Tensor) -> Tensor:
-    """Mix (N, 1, H, W) with its mean over squares of 2 · ``radius`` + 1; ``amount`` (N, 1, 1, 1) in [0, 1]."""
+    """Blend (N, 1, H, W) with its mean over squares of side 2 · ``radius`` + 1, by ``amount`` (N, 1, 1, 1)."""
     height, width = grey.shape[-2:]
     padded = F.pad(grey, (radius, radius, radius, radius), mode="replicate")
     offsets = range(2 * radius + 1)  # sums of shifted copies: five times as fast as avg_pool2d on the CPU
@@ -96,7 +96,7 @@ def soften(grey: Tensor, radius: int, amount: Tensor) -> Tensor:
 
 
 def grain(like: Tensor, amount: Tensor, generator: torch.Generator) -> Tensor:
-    """Normal noise for (N, 1, H, W), in grains of one or of two pixels; ``amount`` is the standard deviation."""
+    """Return normal noise for (N, 1, H, W), in grains of one or two pixels, with standard deviation ``amount``."""
     size = 1 + int(torch.randint(0, 2, (1,), generator=generator))
     height, width = like.shape[-2:]
     shape = (len(like), 1, -(-height // size), -(-width // size))
@@ -105,7 +105,7 @@ def grain(like: Tensor, amount: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def dust(like: Tensor, share: Tensor, generator: torch.Generator) -> Tensor:
-    """Specks of 2 × 2 pixels, dark or light, for (N, 1, H, W); ``share`` (N, 1, 1, 1) is the part of them that is."""
+    """Return dark and light specks of 2 × 2 pixels for (N, 1, H, W), in ``share`` (N, 1, 1, 1) of the cells."""
     height, width = like.shape[-2:]
     shape = (len(like), 1, -(-height // 2), -(-width // 2))
     draw = torch.rand(shape, generator=noise_source(generator, like.device), device=like.device, dtype=like.dtype)
@@ -114,7 +114,7 @@ def dust(like: Tensor, share: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def scratches(like: Tensor, amount: Tensor, generator: torch.Generator) -> Tensor:
-    """Upright lines of one pixel, lighter or darker by ``amount`` (N, 1, 1, 1): (N, 1, 1, W), to be added."""
+    """Return vertical lines of one pixel, up to ``amount`` (N, 1, 1, 1) lighter or darker: (N, 1, 1, W)."""
     n, width = len(like), like.shape[-1]
     columns = torch.randint(0, width, (n, SCRATCHES), generator=generator)
     levels = torch.rand(n, SCRATCHES, generator=generator) * 2 - 1
@@ -127,7 +127,7 @@ def _enlarge(maps: Tensor, factor: int) -> Tensor:
 
 
 def noise_source(generator: torch.Generator, device: torch.device) -> torch.Generator:
-    """``generator`` itself on the CPU, elsewhere a new one that it seeds: noise need not cross the bus."""
+    """Return ``generator`` for the CPU, or a generator on ``device`` seeded by it: noise is then made on the device."""
     if device.type == generator.device.type:
         return generator
     seed = int(torch.randint(0, 2**62, (1,), generator=generator))
@@ -135,13 +135,13 @@ def noise_source(generator: torch.Generator, device: torch.device) -> torch.Gene
 
 
 def jpeg(grey: Tensor, quality: Tensor) -> Tensor:
-    """Grey pictures after a baseline JPEG (ITU-T T.81): cosine transform of blocks of 8 × 8, quantised.
+    """Compress and decompress grey pictures as baseline JPEG (ITU-T T.81): quantize the DCT of blocks of 8 × 8.
 
-    The entropy coder loses nothing and is left out.
+    The entropy coder is lossless and is left out.
 
     Args:
-        grey: (N, 1, H, W) in [0, 1].
-        quality: (N,) whole numbers in [1, 100], as the Independent JPEG Group's software counts.
+        grey: float (N, 1, H, W) in [0, 1].
+        quality: int64 (N,) in [1, 100], as in the software of the Independent JPEG Group.
     """
     n, _, height, width = grey.shape
     down, right = -height % 8, -width % 8
@@ -157,14 +157,14 @@ def jpeg(grey: Tensor, quality: Tensor) -> Tensor:
 
 
 def quantisation(quality: Tensor) -> Tensor:
-    """Steps (N, 8, 8) of the cosine transform at each quality (N,), as the Independent JPEG Group scales K.1."""
+    """Return the quantization steps (N, 8, 8) for each quality (N,): table K.1, scaled as in libjpeg."""
     percent = torch.where(quality < 50, 5000 // quality, 200 - 2 * quality)
     return ((torch.tensor(JPEG_LUMA) * percent[:, None, None] + 50) // 100).clamp(1, 255)
 
 
 @cache
 def _cosines() -> Tensor:
-    """The orthonormal cosine transform of 8 values (8, 8): T.81, A.3.3."""
+    """Return the matrix (8, 8) of the orthonormal DCT of 8 values (T.81, A.3.3)."""
     frequency, place = torch.arange(8.0)[:, None], torch.arange(8.0)
     waves = torch.cos((2 * place + 1) * frequency * math.pi / 16) / 2
     waves[0] /= math.sqrt(2)

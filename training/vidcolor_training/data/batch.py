@@ -1,4 +1,4 @@
-"""One step's pictures on the device: what networks see and what losses compare with."""
+"""The pictures of one training step, on the device."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ from vidcolor.networks import Prediction
 class Batch:
     """Pictures of side S.
 
-    ``grey``: (N, 1, S, S) in [0, 1], as the network sees it: perhaps damaged. ``clean_grey``: the same, undamaged.
-    ``ab``: (N, 2, S, S), the true one, Lab units. ``hints``: (N, 3, S, S), or None for networks that take none.
-    ``semantics``: the encoder's cached features where it is frozen.
+    Attributes:
+        grey: float32 (N, 1, S, S) in [0, 1], the network's input, perhaps degraded.
+        clean_grey: The same without degradation.
+        ab: float32 (N, 2, S, S), the true ab, Lab units.
+        hints: float32 (N, 3, S, S), or None for networks that take none.
+        semantics: The cached features of a frozen encoder, or None.
     """
 
     grey: Tensor
@@ -28,25 +31,24 @@ class Batch:
     semantics: list[Tensor] | None = None
 
     def ab_like(self, prediction: Prediction) -> Tensor:
-        """The true ab at the size of ``prediction.ab``: means over whole cells."""
+        """Return the true ab at the size of ``prediction.ab``, as means over cells of pixels."""
         return shrink_to(self.ab, prediction.ab)
 
     def rgb(self) -> Tensor:
-        """The true R'G'B' (N, 3, S, S); outside [0, 1] by rounding alone."""
+        """Return the true R'G'B' (N, 3, S, S); values leave [0, 1] only by rounding."""
         return join_rgb(self.clean_grey, self.ab)
 
 
 def shrink_to(maps: Tensor, like: Tensor) -> Tensor:
-    """``maps`` (N, C, H, W) at the height and width of ``like``, a divisor of its own: means over whole cells."""
+    """Reduce ``maps`` (N, C, H, W) to the height and width of ``like``, which divide H and W, as means over cells."""
     stride = maps.shape[-1] // like.shape[-1]
     return maps if stride == 1 else F.avg_pool2d(maps, stride)
 
 
 def join_rgb(grey: Tensor, ab: Tensor) -> Tensor:
-    """Grey (N, 1, H, W) in [0, 1] and ab (N, 2, h, w) to R'G'B' (N, 3, H, W), differentiable in ab.
+    """Convert grey (N, 1, H, W) in [0, 1] and ab (N, 2, h, w) to R'G'B' (N, 3, H, W), differentiable in ab.
 
-    ab is enlarged bilinearly where it is smaller. Colors outside sRGB leave [0, 1]: clipping would hide them from the
-    gradient.
+    A smaller ab is enlarged bilinearly. Colors outside sRGB leave [0, 1]: clipped colors would have no gradient.
     """
     if ab.shape[-2:] != grey.shape[-2:]:
         ab = F.interpolate(ab, size=grey.shape[-2:], mode="bilinear", align_corners=False)
@@ -54,5 +56,5 @@ def join_rgb(grey: Tensor, ab: Tensor) -> Tensor:
 
 
 def cat_lab(grey: Tensor, ab: Tensor) -> Tensor:
-    """Grey (N, 1, H, W) in [0, 1] and ab (N, 2, H, W) to Lab (N, 3, H, W)."""
+    """Join grey (N, 1, H, W) in [0, 1] and ab (N, 2, H, W) to Lab (N, 3, H, W)."""
     return torch.cat((grey_to_lightness(grey.float()), ab.float()), dim=1)

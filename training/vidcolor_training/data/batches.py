@@ -1,7 +1,7 @@
-"""Pictures to batches on the device: which ones, cut where, mirrored, damaged, with hints.
+"""Make batches on the device: choose pictures, cut and mirror them, degrade them, and add hints.
 
-Batch number n is a function of the seed, n and the rank alone. So a run that is resumed goes on exactly where it
-stopped, without any stored state, and the ranks of a run share each epoch out without talking to each other.
+Batch number n is a function of the seed, n and the rank alone. So a resumed run continues exactly where it stopped,
+without stored state, and the ranks of a run divide each epoch without communication.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Indices = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Cut:
-    """Squares of one side, one of each picture of a batch, some mirrored; places in pixels of the full size."""
+    """One square of each picture of a batch, all of one side, some mirrored; positions in pixels of the full size."""
 
     indices: Indices
     tops: Tensor
@@ -48,11 +48,12 @@ class Cut:
 
 
 class MappedMaps:
-    """One map of each picture, on disk.
+    """One map of each picture, mapped from disk.
 
     Args:
         array: (N, C, S / stride, S / stride), a view in any order of memory.
-        pinned: squares are cut into memory that a GPU can read by itself.
+        stride: Pixels of the picture for each pixel of the map.
+        pinned: Whether squares are cut into pinned memory, which a GPU can read asynchronously.
     """
 
     def __init__(self, array: npt.NDArray[Any], stride: int, *, pinned: bool) -> None:
@@ -62,7 +63,7 @@ class MappedMaps:
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
 
     def cut(self, cut: Cut) -> Tensor:
-        """The squares, (n, C, side / stride, side / stride), in the order of memory of the array, on the CPU."""
+        """Return the squares (n, C, side / stride, side / stride) on the CPU, in the memory order of the array."""
         side = cut.side // self.stride
         shape = (len(cut.indices), self.array.shape[1], side, side)
         squares = torch.empty(shape, dtype=self.dtype, memory_format=self.memory_format, pin_memory=self.pinned)
@@ -88,7 +89,7 @@ class DeviceMaps:
             self.maps[start : start + len(part)] = part.to(device)
 
     def cut(self, cut: Cut) -> Tensor:
-        """The squares, (n, C, side / stride, side / stride), channels last, on the device."""
+        """Return the squares (n, C, side / stride, side / stride) on the device, channels last."""
         device, side = self.maps.device, cut.side // self.stride
         pictures = torch.from_numpy(cut.indices).to(device)[:, None, None]
         tops, lefts, mirrored = (values.to(device)[:, None] for values in (cut.tops, cut.lefts, cut.mirrored))
@@ -101,12 +102,16 @@ class DeviceMaps:
 class Batches:
     """The batches of a run.
 
-    Args:
-        pictures: of all ranks; each takes its own part.
-        batch_size: of one rank.
-        features: for stages that are cached.
+    Pictures and features are held in the memory of the GPU where they fit (``on_device``).
 
-    ``on_device``: whether pictures and features are held in the memory of the GPU, which they are where they fit.
+    Args:
+        pictures: The pictures of all ranks.
+        batch_size: Pictures in a batch of one rank.
+        device: Where the batches are needed.
+        seed: The seed of the run.
+        rank: The number of this process.
+        world: The number of processes.
+        features: Cached features, for the stages that use them.
     """
 
     def __init__(
@@ -135,19 +140,19 @@ class Batches:
 
     @property
     def reads_ahead(self) -> bool:
-        """Whether :meth:`stream` has a thread: on the CPU it would take time from the network."""
+        """Whether :meth:`stream` reads in a thread; on the CPU a thread would take time from the network."""
         return self.device.type == "cuda" and not self.on_device
 
     def batch(self, step: int, stage: StageRecipe, *, hints: bool) -> Batch:
-        """Batch number ``step``: a function of the seed, ``step``, the rank and ``stage`` alone."""
+        """Return batch number ``step``: a function of the seed, ``step``, the rank and ``stage`` alone."""
         cut, random = self.choose_cut(step, stage)
         return self._finish(self._read(cut, stage), random, stage, hints=hints)
 
     def stream(self, first_step: int, stage: StageRecipe, *, hints: bool) -> Generator[Batch]:
-        """The batches from ``first_step`` on, without end.
+        """Yield the batches from ``first_step`` on, without end.
 
-        Where a GPU computes and the pictures lie on disk, a thread reads ahead. It ends when the iterator is closed,
-        as it is when nobody holds it any more.
+        A thread reads ahead if the device is a GPU and the pictures are on disk. It ends when the generator is closed
+        or garbage-collected.
         """
         if not self.reads_ahead:
             yield from (self.batch(step, stage, hints=hints) for step in count(first_step))
@@ -158,9 +163,9 @@ class Batches:
                 yield self._finish(maps, random, stage, hints=hints)
 
     def indices(self, step: int) -> Indices:
-        """Which pictures batch number ``step`` holds, in rising order.
+        """Return the indices of the pictures in batch number ``step``, ascending.
 
-        All batches of all ranks, one after the other, run through every picture once, then again in another order.
+        The batches of all ranks together contain every picture once, then again in another order.
         """
         first = (step * self.world + self.rank) * self.batch_size
         epochs, places = np.divmod(np.arange(first, first + self.batch_size), len(self.pictures))
@@ -168,7 +173,7 @@ class Batches:
         return np.sort(np.array(chosen, np.int64))
 
     def choose_cut(self, step: int, stage: StageRecipe) -> tuple[Cut, torch.Generator]:
-        """Choose where the pictures of batch number ``step`` are cut; the generator decides the rest of the batch."""
+        """Return where the pictures of a batch are cut, and the generator for its other random choices."""
         words = np.random.SeedSequence([self.seed, step, self.rank]).generate_state(1, np.uint64)
         random = torch.Generator().manual_seed(int(words[0]) >> 1)
         n, size = self.batch_size, self.pictures.size
@@ -184,7 +189,7 @@ class Batches:
         return stage.cached and self.features is not None
 
     def _read(self, cut: Cut, stage: StageRecipe) -> list[Tensor]:
-        """Grey uint8 (N, 1, s, s), ab int8 (N, 2, s, s) and, where they are used, features; ``s`` is the cut's side."""
+        """Read grey uint8 (N, 1, s, s), ab int8 (N, 2, s, s) and, where used, features; ``s``: side of the cut."""
         return [maps.cut(cut) for maps in (self._maps if self._uses_features(stage) else self._maps[:2])]
 
     def _finish(self, maps: list[Tensor], random: torch.Generator, stage: StageRecipe, *, hints: bool) -> Batch:
@@ -202,19 +207,19 @@ class Batches:
 
 
 def fits(nbytes: int, device: torch.device) -> bool:
-    """Whether so much may be held on ``device``: never on the CPU, whose memory already maps the files."""
+    """Return whether ``nbytes`` may be copied to ``device``: never to the CPU, where the files are mapped."""
     return device.type == "cuda" and nbytes <= MEMORY_SHARE * torch.cuda.mem_get_info(device)[0]
 
 
 def dither(ab: Tensor, generator: torch.Generator) -> Tensor:
-    """Undo the rounding of ab to whole units, which a discriminator would learn to see."""
+    """Add uniform noise of one unit to ab, so that a discriminator cannot learn the rounding to whole units."""
     source = noise_source(generator, ab.device)
     return torch.rand(ab.shape, generator=source, device=ab.device).sub_(0.5).add_(ab)
 
 
 @lru_cache(maxsize=2)  # a batch may reach into the next epoch
 def order(seed: int, epoch: int, length: int) -> Indices:
-    """A permutation of ``length`` pictures, the same for all ranks."""
+    """Return a permutation of ``length`` pictures, the same for all ranks."""
     return np.random.default_rng([seed, epoch]).permutation(length)
 
 

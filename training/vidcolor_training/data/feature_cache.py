@@ -1,4 +1,4 @@
-"""The features of a frozen encoder, computed once: on a slow processor most of the time of an epoch."""
+"""The features of a frozen encoder, computed once for all epochs."""
 
 from __future__ import annotations
 
@@ -30,11 +30,13 @@ Autocast = Callable[[], AbstractContextManager[Any]]
 class FeatureCache:
     """``network.encode`` of every picture of a set, mapped from disk beside the pictures.
 
-    ``maps``: float16 (N, S / stride, S / stride, C) each, channels last; ``strides``: of each map; ``dtype``: the one
-    that the network computes in under ``autocast``, and that its features are to be given back in.
+    Attributes:
+        maps: float16 (N, S / stride, S / stride, C) each, channels last.
+        strides: The stride of each map.
+        dtype: The data type that the network computes in under ``autocast``; features are converted to it.
 
     Raises:
-        NotImplementedError: the network has no encoder.
+        NotImplementedError: The network has no encoder.
     """
 
     def __init__(
@@ -53,15 +55,17 @@ class FeatureCache:
 
     @property
     def nbytes(self) -> int:
-        """Of all maps."""
+        """Size of all maps in bytes."""
         return sum(m.nbytes for m in self.maps)
 
 
 def frozen_encode(network: ColorNetwork) -> Callable[[Tensor], list[Tensor]]:
-    """``network.encode`` with the encoder as it is now, in use: batch norm folded, which is twice as fast; no gradient.
+    """Return ``network.encode`` without gradient, with the batch norms of the encoder folded, which is twice as fast.
+
+    Later changes of the encoder's parameters have no effect on it.
 
     Raises:
-        NotImplementedError: the network has no encoder.
+        NotImplementedError: The network has no encoder.
     """
     alone = copy.copy(network)
     alone._modules = {"encoder": fold_batch_norm(copy.deepcopy(_encoder(network)).eval())}
@@ -74,7 +78,7 @@ def frozen_encode(network: ColorNetwork) -> Callable[[Tensor], list[Tensor]]:
 
 
 def parameters_sha256(encoder: nn.Module) -> str:
-    """Over all parameters and buffers, in order."""
+    """Return the SHA-256 of all parameters and buffers, in order."""
     digest = hashlib.sha256()
     for name, tensor in encoder.state_dict().items():
         digest.update(name.encode())
@@ -83,7 +87,7 @@ def parameters_sha256(encoder: nn.Module) -> str:
 
 
 def _fingerprint(network: ColorNetwork, shapes: list[tuple[int, ...]]) -> str:
-    """Of what decides the features of a set: how the network encodes, and the parameters it does so with."""
+    """Return the SHA-256 of what the features depend on: the class of the network and the encoder's parameters."""
     parts = (CACHE_FORMAT, type(network).__qualname__, shapes, parameters_sha256(_encoder(network)))
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
@@ -102,7 +106,7 @@ def _dtype_under(autocast: Autocast, device: torch.device) -> torch.dtype:
 
 
 class _Encode:
-    """The features of pictures ``start`` to ``stop``, with the encoder as it is in use: its batch norm stands still."""
+    """Computes the features of pictures ``start`` to ``stop`` with the encoder in eval mode."""
 
     def __init__(self, network: ColorNetwork, pictures: PictureSet, device: torch.device, autocast: Autocast) -> None:
         self.encode, self.pictures, self.device, self.autocast = frozen_encode(network), pictures, device, autocast
@@ -114,14 +118,14 @@ class _Encode:
 
 
 def _claim(path: Path) -> None:
-    """Take the room of a file that is mapped: without it a full disk would end the process in the middle of a write."""
+    """Allocate the disk space of a mapped file: a full disk would otherwise kill the process during a write."""
     if hasattr(os, "posix_fallocate"):
         with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def _compute(encode: _Encode, shapes: list[tuple[int, ...]], count: int, folder: Path) -> None:
-    """Write the maps and, at the end, the mark that they are whole."""
+    """Write the maps and, last, the file that marks them as complete."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         paths = [folder / f"{i}.npy" for i in range(len(shapes))]

@@ -1,8 +1,8 @@
-"""Frames of films as pictures for training: a few of each shot, no two alike, in true colors.
+"""Choose frames of films as training pictures: a few of each shot, all different, in true colors.
 
-A film is read once from beginning to end and at most a handful of frames are held. Its shots are found as for coloring
-(:mod:`vidcolor.motion.shots`). Each stretch of a shot gives its sharpest frame, which motion blur, dissolves and
-flashes lose; a frame that is black or flat, or nearly the same as an earlier one of the film, is left out.
+A film is read once, and only a few frames are in memory. Shots are found as for coloring
+(:mod:`vidcolor.motion.shots`). Each stretch of a shot gives its sharpest frame, which avoids motion blur, dissolves and
+flashes. Frames that are black, flat, or nearly equal to an earlier one of the film are left out.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from vidcolor.media.pixel_formats import luma_layout, read_luma
 from vidcolor.media.probe import choose_video, open_film, video_spec
 from vidcolor.motion.shots import mark_cuts
 
-Rgb = npt.NDArray[np.uint8]
+Rgb8 = npt.NDArray[np.uint8]
 
 STRETCH_SECONDS = 3.0
-LUMA_SIDE = 128  # short side of the luma that frames are judged by
-DARK = 0.06  # mean grey level below which nothing can be learnt
-FLAT = 0.03  # standard deviation of the grey levels, likewise
+LUMA_SIDE = 128  # short side of the luma from which frames are chosen
+DARK = 0.06  # frames with a lower mean grey level are left out
+FLAT = 0.03  # frames with a lower standard deviation of the grey level are left out
 HASH_SIDE = 8
-NEAR_BITS = 8  # of 64: up to so many different ones count as the same picture
+NEAR_BITS = 8  # frames whose hashes differ in at most this many of 64 bits are equal
 HDR_TRANSFERS = {16: "PQ", 18: "HLG"}  # H.273
 SCALER = Interpolation.BICUBIC | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
 COLORSPACES = {
@@ -51,7 +51,7 @@ COLORSPACES = {
 
 @dataclass(frozen=True)
 class Shown:
-    """A decoded frame beside the small luma that it is judged by."""
+    """A decoded frame and its small luma."""
 
     seconds: float
     frame: VideoFrame
@@ -60,15 +60,15 @@ class Shown:
     opens_shot: bool
 
 
-def sample_film(path: Path) -> Iterator[tuple[str, Rgb]]:
-    """Pictures of a film, in its order: one for every :data:`STRETCH_SECONDS` of a shot, or for a shorter shot.
+def sample_film(path: Path) -> Iterator[tuple[str, Rgb8]]:
+    """Yield pictures of a film in order: one for every :data:`STRETCH_SECONDS` of a shot, or for a shorter shot.
 
     Yields:
         A name like ``film.mp4@00:01:02.345`` and R'G'B' uint8 (H, W, 3): upright, of square pixels, in the range and
         matrix that the film states (unstated ones as in :func:`vidcolor.color.luma_weights.luma_weights`).
 
     Raises:
-        InputError: it is no film, is HDR, or is damaged, which is told after the pictures before the damage.
+        InputError: It is no film, is HDR, or is damaged; the pictures before the damage are yielded first.
     """
     with open_film(path) as container:
         stream = choose_video(container, path)
@@ -95,7 +95,7 @@ def _decode(path: Path, container: InputContainer, stream: VideoStream) -> Itera
 
 
 def _show(frames: Iterator[VideoFrame], spec: VideoSpec) -> Iterator[Shown]:
-    """Each frame with its small luma, and whether it opens a shot."""
+    """Yield each frame with its small luma, and whether it is the first of a shot."""
     held: deque[VideoFrame] = deque()  # mark_cuts looks a few frames ahead
 
     def pictures() -> Iterator[Picture]:
@@ -111,7 +111,7 @@ def _show(frames: Iterator[VideoFrame], spec: VideoSpec) -> Iterator[Shown]:
 
 
 def sharpest(frames: Iterator[Shown], seconds: float) -> Iterator[Shown]:
-    """The sharpest frame of every stretch of ``seconds``; each shot begins a new stretch."""
+    """Yield the sharpest frame of every stretch of ``seconds``; each shot begins a new stretch."""
     best: Shown | None = None
     best_sharpness = began = 0.0
     for shown in frames:
@@ -128,7 +128,7 @@ def sharpest(frames: Iterator[Shown], seconds: float) -> Iterator[Shown]:
 
 
 def distinct(frames: Iterator[Shown]) -> Iterator[Shown]:
-    """Frames that are neither blank nor nearly the same as one before."""
+    """Yield the frames that are neither blank nor nearly equal to an earlier one."""
     hashes = np.zeros((0, HASH_SIDE**2), bool)
     for shown in frames:
         if is_blank(shown.grey):
@@ -140,25 +140,25 @@ def distinct(frames: Iterator[Shown]) -> Iterator[Shown]:
 
 
 def sharpness(grey: FloatArray) -> float:
-    """Variance of the Laplacian of (h, w) grey in [0, 1]."""
+    """Return the variance of the Laplacian of grey (h, w) in [0, 1]."""
     return float(cv2.Laplacian(grey, cv2.CV_32F).var())
 
 
 def is_blank(grey: FloatArray) -> bool:
-    """Whether (h, w) grey in [0, 1] is black, or all of one level."""
+    """Return whether grey (h, w) in [0, 1] is black, or nearly all of one level."""
     return bool(grey.mean() < DARK or grey.std() < FLAT)
 
 
 def perceptual_hash(grey: FloatArray) -> npt.NDArray[np.bool_]:
-    """64 bits of (h, w) grey: which of the lowest cosine frequencies exceed their median (Zauner 2010)."""
+    """Return 64 bits of grey (h, w): which of the lowest DCT coefficients exceed their median (Zauner 2010)."""
     small = cv2.resize(grey, (4 * HASH_SIDE, 4 * HASH_SIDE), interpolation=cv2.INTER_AREA)
     low = cv2.dct(small)[:HASH_SIDE, :HASH_SIDE].ravel()
     bits: npt.NDArray[np.bool_] = low > np.median(low)
     return bits
 
 
-def to_rgb(frame: VideoFrame, spec: VideoSpec) -> Rgb:
-    """A decoded frame to R'G'B' uint8 (H, W, 3), upright, of square pixels."""
+def to_rgb(frame: VideoFrame, spec: VideoSpec) -> Rgb8:
+    """Convert a decoded frame to R'G'B' uint8 (H, W, 3), upright, with square pixels."""
     rgb = frame.reformat(
         width=round(frame.width * (spec.sample_aspect_ratio or 1)),
         format="rgb24",
@@ -172,6 +172,6 @@ def to_rgb(frame: VideoFrame, spec: VideoSpec) -> Rgb:
 
 
 def clock(seconds: float) -> str:
-    """``00:01:02.345``."""
+    """Format a time as ``00:01:02.345``."""
     minutes, rest = divmod(round(seconds * 1000), 60_000)
     return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest // 1000:02d}.{rest % 1000:03d}"

@@ -1,4 +1,4 @@
-"""Hints as a person, a reference or a neighbouring frame would give them, made from the true colors.
+"""Simulate hints of a person, a reference or a neighboring frame from the true colors.
 
 Hints are (N, 3, H, W): a and b in units of AB_SCALE times the confidence, and the confidence in [0, 1] (the form that
 :class:`vidcolor.networks.ColorNetwork` takes). Some pictures get none, the others points, patches, or whole
@@ -24,12 +24,12 @@ NOISE_CELL = 16  # pixels
 
 
 def simulate_hints(ab: Tensor, generator: torch.Generator, share: float = 0.5) -> Tensor:
-    """Hints (N, 3, H, W) for true ab (N, 2, H, W) in Lab units, on its device.
+    """Return hints (N, 3, H, W) for true ab, on its device.
 
     Args:
-        ab: H and W at least :data:`NOISE_CELL`.
-        share: of the pictures that get any.
-        generator: on the CPU; decides everything. Only small things cross to the device: it need not wait for them.
+        ab: float32 (N, 2, H, W), Lab units; H and W at least :data:`NOISE_CELL`.
+        generator: A generator on the CPU for all random choices. Only small tensors are copied to the device.
+        share: Share of the pictures that get hints.
     """
     kind = (torch.rand(len(ab), generator=generator) - (1 - share)) / max(share, TINY)  # below 0: none
     hints = ab.new_zeros(len(ab), 3, *ab.shape[-2:])
@@ -43,7 +43,7 @@ def simulate_hints(ab: Tensor, generator: torch.Generator, share: float = 0.5) -
 
 
 def hint_map(colors: Tensor, confidence: Tensor) -> Tensor:
-    """Colors (N, 2, H, W) in Lab units and confidence (N, 1, H, W) to hints (N, 3, H, W)."""
+    """Join colors (N, 2, H, W) in Lab units and confidence (N, 1, H, W) to hints (N, 3, H, W)."""
     return torch.cat((colors / AB_SCALE * confidence, confidence), dim=1)
 
 
@@ -53,11 +53,12 @@ def _points(ab: Tensor, chosen: Tensor, generator: torch.Generator) -> tuple[Ten
 
 
 def true_points(ab: Tensor, counts: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Mean colors of small squares at random places, shown on the whole square; later ones lie on top.
+    """Return points: small squares at random positions, filled with their mean color; later ones cover earlier ones.
 
     Args:
-        ab: (N, 2, H, W), Lab units.
-        counts: (N, 1) on the CPU: how many places each picture gets, at most :data:`MAX_POINTS`.
+        ab: float32 (N, 2, H, W), Lab units.
+        counts: int64 (N, 1) on the CPU: the number of points of each picture, at most :data:`MAX_POINTS`.
+        generator: A generator on the CPU.
 
     Returns:
         Colors (N, 2, H, W) in Lab units, and the confidence (N, 1, H, W): 1 on the squares, 0 elsewhere.
@@ -78,7 +79,7 @@ def true_points(ab: Tensor, counts: Tensor, generator: torch.Generator) -> tuple
 
 
 def _patches(ab: Tensor, chosen: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """The true colors in 1 to MAX_PATCHES rectangles, up to half as high and wide as the picture."""
+    """Return the true colors in 1 to MAX_PATCHES rectangles, up to half as high and wide as the picture."""
     n, height, width = len(chosen), *ab.shape[-2:]
     counts = torch.randint(1, MAX_PATCHES + 1, (n, 1), generator=generator)
     top, left, tall, wide = torch.rand(4, n, MAX_PATCHES, 1, generator=generator).to(ab.device)
@@ -91,7 +92,7 @@ def _patches(ab: Tensor, chosen: Tensor, generator: torch.Generator) -> tuple[Te
 
 
 def _maps(ab: Tensor, chosen: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """The true colors displaced smoothly, noisy, and with a part that belongs to another picture."""
+    """Return the true colors displaced smoothly, with noise, and with a part taken from another picture."""
     n, (height, width) = len(chosen), ab.shape[-2:]
 
     def draw(*shape: int) -> Tensor:
@@ -107,9 +108,9 @@ def _maps(ab: Tensor, chosen: Tensor, generator: torch.Generator) -> tuple[Tenso
 
 
 def displace(maps: Tensor, shift: Tensor) -> Tensor:
-    """Maps (N, C, H, W) moved smoothly: each place shows what lies ``shift`` away.
+    """Warp maps (N, C, H, W) smoothly: each pixel gets the value at distance ``shift``.
 
-    ``shift`` is (N, 2, h, w), to the right and down, in parts of the side; h and w are few.
+    ``shift`` is (N, 2, h, w), to the right and down, in parts of the side; it is enlarged from the small size h × w.
     """
     n = len(maps)
     identity = F.affine_grid(torch.eye(2, 3).to(maps).expand(n, 2, 3), list(maps.shape), align_corners=False)
@@ -118,5 +119,5 @@ def displace(maps: Tensor, shift: Tensor) -> Tensor:
 
 
 def spread(coarse: Tensor, like: Tensor, mode: str) -> Tensor:
-    """A coarse map (N, C, h, w) at the height and width of ``like``, and on its device."""
+    """Enlarge a coarse map (N, C, h, w) to the height and width of ``like``, on its device."""
     return F.interpolate(coarse.to(like), size=like.shape[-2:], mode=mode, align_corners=False)

@@ -1,4 +1,4 @@
-"""Pictures for training: folders, tar shards and films, decoded once into arrays that are mapped from disk.
+"""Decode training pictures of folders, tar shards and films once, into arrays that are mapped from disk.
 
 A picture becomes a square: the short side brought to ``size``, the middle of the long side kept. What is stored is what
 training needs, not R'G'B': the grey level and ab, both at full size.
@@ -28,11 +28,11 @@ from vidcolor.files.atomic import atomic_file
 from vidcolor.files.suffixes import FILM_SUFFIXES, is_picture
 from vidcolor.media.probe import choose_video, open_film
 from vidcolor.stills.reader import read_rgb
-from vidcolor_training.data.films import Rgb, sample_film
+from vidcolor_training.data.films import Rgb8, sample_film
 
 CACHE_FORMAT = 4
 DECODE_BATCH = 64
-MIN_CHROMA = 1.0  # Lab units, mean over a picture: below it a photograph is grey, and would teach to leave grey
+MIN_CHROMA = 1.0  # Lab units, mean over a picture; photographs with less are grey and are left out
 INDEX = "index.json"  # written last: a cache without it is not whole
 
 
@@ -58,7 +58,7 @@ class PictureSet:
 
     @property
     def size(self) -> int:
-        """Side of the pictures."""
+        """Side of the pictures in pixels."""
         side: int = self.grey.shape[-1]
         return side
 
@@ -105,7 +105,7 @@ def _iterate_shard(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def split_sources(sources: Iterable[Path]) -> tuple[list[Path], list[tuple[str, Path]]]:
-    """What :func:`iterate_files` reads, and the films: given one by one, or below folders.
+    """Split sources into those that :func:`iterate_files` reads, and the films: given one by one, or below folders.
 
     Raises:
         InputError: a source that is neither.
@@ -134,7 +134,7 @@ def _opens_as_film(path: Path) -> bool:
         return False
 
 
-def decode_square(data: bytes, size: int, *, name: str) -> Rgb:
+def decode_square(data: bytes, size: int, *, name: str) -> Rgb8:
     """Decode the bytes of a picture to R'G'B' (size, size, 3) in sRGB: short side brought to ``size``, centre kept.
 
     Raises:
@@ -143,8 +143,8 @@ def decode_square(data: bytes, size: int, *, name: str) -> Rgb:
     return fit_square(Image.fromarray(read_rgb(data, name)), size)
 
 
-def fit_square(rgb: Image.Image, size: int) -> Rgb:
-    """A picture to (size, size, 3): short side brought to ``size``, centre kept."""
+def fit_square(rgb: Image.Image, size: int) -> Rgb8:
+    """Resize a picture to short side ``size`` and crop its center to (size, size, 3)."""
     scale = size / min(rgb.size)
     width, height = (max(size, round(side * scale)) for side in rgb.size)
     rgb = rgb.resize((width, height), Image.Resampling.LANCZOS) if scale != 1 else rgb
@@ -152,8 +152,8 @@ def fit_square(rgb: Image.Image, size: int) -> Rgb:
     return np.asarray(rgb.crop((left, top, left + size, top + size)))
 
 
-def rgb_to_training(rgb: Rgb) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int8]]:
-    """R'G'B' (N, S, S, 3) to grey uint8 (N, S, S) and ab int8 (N, 2, S, S), whole Lab units."""
+def rgb_to_training(rgb: Rgb8) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int8]]:
+    """Convert R'G'B' uint8 (N, S, S, 3) to grey uint8 (N, S, S) and ab int8 (N, 2, S, S), whole Lab units."""
     lab = rgb_to_lab(torch.from_numpy(rgb).permute(0, 3, 1, 2).float() / 255)
     grey = (lightness_to_grey(lab[:, 0]) * 255).round().clamp(0, 255).to(torch.uint8)
     ab = lab[:, 1:].round().clamp(-128, 127).to(torch.int8)
@@ -161,7 +161,7 @@ def rgb_to_training(rgb: Rgb) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int
 
 
 def mean_chroma(ab: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
-    """Of ab (N, 2, S, S): the mean of its length over each picture, (N,)."""
+    """Return the mean chroma of each picture (N,) of ab (N, 2, S, S)."""
     a, b = ab[:, 0].astype(np.float32), ab[:, 1].astype(np.float32)
     mean: npt.NDArray[np.float32] = np.hypot(a, b).mean(axis=(1, 2))
     return mean
@@ -242,10 +242,10 @@ def _count_grey(names: Sequence[str]) -> list[str]:
 
 def _squares(
     stills: Sequence[Path], films: Sequence[tuple[str, Path]], size: int, bad: list[str]
-) -> Iterator[tuple[str, Rgb]]:
+) -> Iterator[tuple[str, Rgb8]]:
     """Every picture as R'G'B' (size, size, 3); what cannot be decoded is put down in ``bad``."""
 
-    def decode(file: tuple[str, bytes]) -> Rgb | str:
+    def decode(file: tuple[str, bytes]) -> Rgb8 | str:
         try:
             return decode_square(file[1], size, name=file[0])
         except InputError as exc:

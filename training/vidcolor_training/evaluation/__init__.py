@@ -1,1 +1,1 @@
-"""How colors are judged: stills and clips, beside the rows "grey" and "truth"."""
+"""Measure colors of stills and clips, beside the rows "grey" and "truth"."""

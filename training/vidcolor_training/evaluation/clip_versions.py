@@ -1,4 +1,4 @@
-"""The versions of a clip: grey, colored by the pipeline's own stages, and true; each with its figures as pictures."""
+"""The versions of a clip: grey, colored by the stages of the pipeline, and true; each with its figures."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from vidcolor_training.data.batch import join_rgb
 from vidcolor_training.evaluation.color_clips import ColorClip, Pictures, grey_frames
 from vidcolor_training.evaluation.hues import HueCounts, count_hues
 from vidcolor_training.evaluation.metrics import (
-    Picture,
-    Rgb,
+    LabPicture,
+    RgbFloat,
     ciede2000,
     colorfulness,
     colorfulness_absolute,
@@ -49,7 +49,7 @@ class Version:
 
 @dataclass
 class Stopwatch(Iterator[Frame]):
-    """Counts the seconds spent in a stage and in all stages before it."""
+    """An iterator that measures the seconds spent in a stage and in all stages before it."""
 
     source: Iterator[Frame]
     seconds: float = 0.0
@@ -63,15 +63,15 @@ class Stopwatch(Iterator[Frame]):
 
 
 def label(name: str, suffix: str) -> str:
-    """The row of a colorizer under one of the settings."""
+    """Return the name of the row of a colorizer with one of the settings."""
     return f"{name} {suffix}".strip()
 
 
 def row_names(colorizers: Collection[str], settings: Collection[str]) -> list[str]:
-    """All rows of a table, in order.
+    """Return the names of all rows of a table, in order.
 
     Raises:
-        OptionError: two would have the same name.
+        OptionError: Two rows would have the same name.
     """
     rows = ["grey", *(label(name, suffix) for name in colorizers for suffix in settings), "truth"]
     twice = next((row for row in rows if rows.count(row) > 1), None)
@@ -83,7 +83,7 @@ def row_names(colorizers: Collection[str], settings: Collection[str]) -> list[st
 def color_versions(
     clip: ColorClip, colorizers: Mapping[str, Predictor], settings: Mapping[str, ColorizeOptions]
 ) -> dict[str, Version]:
-    """All rows' renderings of a clip: grey, ours, truth."""
+    """Return the versions of a clip by row: grey, each colorizer with each of the settings, truth."""
     neutral = (np.repeat(grey[..., None], 3, axis=2).astype(np.float64) for grey in clip.grey)
     versions = {"grey": make_version(clip, np.zeros_like(clip.ab), neutral)}
     for name, colorizer in colorizers.items():
@@ -97,7 +97,7 @@ def color_versions(
 
 
 def color(clip: ColorClip, colorizer: Predictor, options: ColorizeOptions) -> tuple[FloatArray, Figures]:
-    """A clip through the pipeline's stages: ab float32 (T, 2, h, w), and the time it took."""
+    """Color a clip with the stages of the pipeline; return ab float32 (T, 2, h, w), and the speeds."""
     colorizer.predict(clip.seen[:1].repeat(colorizer.batch_size, axis=0))  # the first call plans the network's work
     watches: dict[str, Stopwatch] = {}
 
@@ -118,14 +118,14 @@ def color(clip: ColorClip, colorizer: Predictor, options: ColorizeOptions) -> tu
     return ab * np.float32(options.saturation), speeds
 
 
-def make_version(clip: ColorClip, ab: FloatArray, pictures: Iterable[Rgb]) -> Version:
-    """Take one row's pictures down: as they are shown, and beside the true ones."""
+def make_version(clip: ColorClip, ab: FloatArray, pictures: Iterable[RgbFloat]) -> Version:
+    """Return the version made of ``pictures``, rounded to 8 bits, and its figures against the true ones."""
     shown = np.empty_like(clip.true)
     found: dict[str, list[float]] = {}
     hues = HueCounts.empty()
     for t, rgb in enumerate(pictures):
         shown[t] = np.rint(rgb * 255)
-        pred, true = Picture(rgb), Picture(clip.true[t] / 255)
+        pred, true = LabPicture(rgb), LabPicture(clip.true[t] / 255)
         figures = measure_frame(pred, true)
         if t % SLOW_EVERY == 0:
             figures |= measure_slowly(pred, true)
@@ -135,7 +135,7 @@ def make_version(clip: ColorClip, ab: FloatArray, pictures: Iterable[Rgb]) -> Ve
     return Version(ab, shown, {name: float(np.mean(values)) for name, values in found.items()}, hues)
 
 
-def measure_frame(pred: Picture, true: Picture) -> Figures:
+def measure_frame(pred: LabPicture, true: LabPicture) -> Figures:
     """Return the figures that every frame gets."""
     return {
         "mse": mse(pred.rgb, true.rgb),
@@ -145,13 +145,13 @@ def measure_frame(pred: Picture, true: Picture) -> Figures:
     }
 
 
-def measure_slowly(pred: Picture, true: Picture) -> Figures:
+def measure_slowly(pred: LabPicture, true: LabPicture) -> Figures:
     """Return the figures that every :data:`SLOW_EVERY`-th frame gets."""
     return {"ssim": ssim(pred.rgb, true.rgb), "ciede2000": ciede2000(pred.lab, true.lab)}
 
 
-def join(grey: FloatArray, ab: FloatArray) -> Rgb:
-    """Grey (h, w) and ab (2, h, w) to R'G'B' (h, w, 3), clipped to [0, 1]."""
+def join(grey: FloatArray, ab: FloatArray) -> RgbFloat:
+    """Join grey (h, w) and ab (2, h, w) to R'G'B' (h, w, 3), clipped to [0, 1]."""
     rgb = join_rgb(torch.from_numpy(grey)[None, None], torch.from_numpy(ab)[None])[0]
-    picture: Rgb = rgb.clamp(0, 1).permute(1, 2, 0).double().numpy()
+    picture: RgbFloat = rgb.clamp(0, 1).permute(1, 2, 0).double().numpy()
     return picture

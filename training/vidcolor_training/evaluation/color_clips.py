@@ -1,4 +1,4 @@
-"""Color films as the evaluator takes them: a moment of each, in memory, made grey, with its colors beside it."""
+"""Read the beginning of color films into memory, as grey pictures with their true colors."""
 
 from __future__ import annotations
 
@@ -38,10 +38,15 @@ Pictures = npt.NDArray[np.uint8]
 class ColorClip:
     """The frames of a color film, upright, at render size.
 
-    ``true``: uint8 (T, h, w, 3), sRGB. ``ab``: float32 (T, 2, h, w), theirs. ``grey``: float32 (T, h, w) in [0, 1], the
-    level that has their L. ``seen``: what a colorizer gets to see, of the same form: ``grey``, or a worn film
-    (:mod:`vidcolor_training.evaluation.film_degradation`). ``shots``: the frames between cuts, as :mod:`vidcolor.motion.shots`
-    finds them on ``grey``.
+    Attributes:
+        name: The name of the film in the report.
+        true: uint8 (T, h, w, 3), sRGB.
+        grey: float32 (T, h, w) in [0, 1], the grey level of the same L.
+        ab: float32 (T, 2, h, w), the true ab, Lab units.
+        seen: The input of colorizers: ``grey``, or a degraded film
+            (:mod:`vidcolor_training.evaluation.film_degradation`).
+        shots: The ranges of frames between cuts, which :mod:`vidcolor.motion.shots` finds on ``grey``.
+        rate: Frames per second.
     """
 
     name: str
@@ -54,10 +59,10 @@ class ColorClip:
 
 
 def find_films(sources: Sequence[Path]) -> dict[str, Path]:
-    """Films below folders, sorted, and films given one by one; the keys are names for people, each its own.
+    """Find the films below folders, sorted, and films given one by one, by names that are unique.
 
     Raises:
-        InputError: a folder without films.
+        InputError: A folder has no film.
     """
     films: dict[str, Path] = {}
     for source in sources:
@@ -74,7 +79,7 @@ def _films_below(folder: Path) -> list[Path]:
 
 
 def read_clip(path: Path, *, name: str, size: int, max_frames: int) -> ColorClip:
-    """The first ``max_frames`` frames of a film, area-averaged to a short side of ``size``, never enlarged to it.
+    """Read the first ``max_frames`` frames of a film, area-averaged to a short side of at most ``size``.
 
     Raises:
         InputError: the film is missing, damaged, without a picture, or in a matrix other than those of R'G'B' weights.
@@ -101,9 +106,9 @@ def _true_frames(container: InputContainer, stream: VideoStream, path: Path, siz
 
 
 def true_colors(frame: VideoFrame, spec: VideoSpec, size: tuple[int, int]) -> Pictures:
-    """A decoded frame to sRGB uint8 (h, w, 3), upright, from ``size`` = (width, height) as stored.
+    """Convert a decoded frame to sRGB uint8 (h, w, 3), upright; ``size`` is (width, height) before the rotation.
 
-    Y', Cb and Cr are averaged as they are; R'G'B' is linear in them, so that nothing but clipping could tell.
+    Y', Cb and Cr are averaged: R'G'B' is linear in them, so only clipped colors differ from an average of R'G'B'.
     """
     depth = spec.bit_depth
     luma, *chroma = (resize_plane(plane.astype(np.float32), size) for plane in _full_planes(frame, spec))
@@ -116,9 +121,9 @@ def true_colors(frame: VideoFrame, spec: VideoSpec, size: tuple[int, int]) -> Pi
 
 
 def _full_planes(frame: VideoFrame, spec: VideoSpec) -> list[Plane]:
-    """Y', Cb and Cr of one size, their code values as they are: from one range to the same."""
+    """Return Y', Cb and Cr at the full size, with unchanged code values."""
     layout = luma_layout(frame.format)
-    # Grey and the formats yuvj… are full range to libswscale, whatever it is told.
+    # libswscale takes grey and the formats yuvj… as full range, whatever range it is given.
     same = ColorRange.JPEG if spec.full_range or layout.is_grey else ColorRange.MPEG
     matrix = Colorspace.ITU709 if layout.from_rgb else None
     name = planar_name("444", layout.bit_depth)
@@ -127,7 +132,7 @@ def _full_planes(frame: VideoFrame, spec: VideoSpec) -> list[Plane]:
 
 
 def split_lab(pictures: Pictures) -> tuple[FloatArray, FloatArray]:
-    """sRGB uint8 (T, h, w, 3) to grey float32 (T, h, w) in [0, 1] and ab float32 (T, 2, h, w), frame by frame."""
+    """Convert sRGB uint8 (T, h, w, 3) to grey float32 (T, h, w) in [0, 1] and ab float32 (T, 2, h, w)."""
     frames, height, width, _ = pictures.shape
     grey = np.empty((frames, height, width), np.float32)
     ab = np.empty((frames, 2, height, width), np.float32)
@@ -139,12 +144,12 @@ def split_lab(pictures: Pictures) -> tuple[FloatArray, FloatArray]:
 
 
 def grey_frames(grey: FloatArray) -> Iterator[Frame]:
-    """(T, h, w) grey in [0, 1] as the pipeline's stages take it; time counts frames."""
+    """Yield grey (T, h, w) in [0, 1] as frames for the stages of the pipeline; their pts are frame numbers."""
     for index, picture in enumerate(grey):
         yield Frame(Picture(index, 1, to_levels(picture)), picture)
 
 
 def find_shots(grey: FloatArray) -> tuple[range, ...]:
-    """The frames between cuts of a film (T, h, w)."""
+    """Return the ranges of frames between the cuts of a film (T, h, w)."""
     starts = [frame.picture.pts for frame in mark_cuts(grey_frames(grey)) if frame.opens_shot]
     return tuple(range(start, stop) for start, stop in pairwise([*starts, len(grey)]))

@@ -1,4 +1,4 @@
-"""What it costs when a picture comes damaged, at another size or with hints: rows beside those of the clean run."""
+"""Measure pictures that are degraded, of another size or with hints: rows beside those of the clean pictures."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from tqdm import tqdm
 
 from vidcolor.frames import FloatArray
 from vidcolor.inference.colorizer import HintPredictor, Predictor
-from vidcolor_training.evaluation.conditions import CONDITIONS, Shown, show, to_part
+from vidcolor_training.evaluation.conditions import CONDITIONS, NetworkInput, apply_condition, to_part
 from vidcolor_training.evaluation.evaluator import StillPicture, join, still_pictures, uncolored
 from vidcolor_training.evaluation.metric_info import OVER_CLEAN
 from vidcolor_training.evaluation.metrics import colorfulness, mse
-from vidcolor_training.evaluation.report import TRUTH, Figures, Report, Row
+from vidcolor_training.evaluation.report import TRUTH, EvaluationReport, Figures, SetFigures
 from vidcolor_training.evaluation.set_metrics import ROUNDING_MSE
 
 T = TypeVar("T")
 
-DEAF = "the network takes no hints"
+TAKES_NO_HINTS = "the network takes no hints"
 
 
 @dataclass(frozen=True)
 class Compared:
-    """One picture under a condition, and what it is compared with on the same pixels. ``change``: largest, of ab."""
+    """Figures of one picture with and without a condition, on the same pixels. ``change``: largest of ab."""
 
     mse: float
     clean_mse: float
@@ -36,7 +36,7 @@ class Compared:
     change: float
 
     def figures(self) -> Figures:
-        """As the report lists them, picture by picture."""
+        """Return the figures by their names in the report."""
         return {
             "mse": self.mse,
             OVER_CLEAN: _over(self.mse, self.clean_mse),
@@ -46,17 +46,23 @@ class Compared:
 
 
 def add_conditions(
-    report: Report, sources: Sequence[Path], colorizers: Mapping[str, Predictor | HintPredictor], *, quiet: bool = False
-) -> Report:
-    """A report of stills with one more row for each colorizer under each condition, named "weights: condition".
+    report: EvaluationReport,
+    sources: Sequence[Path],
+    colorizers: Mapping[str, Predictor | HintPredictor],
+    *,
+    quiet: bool = False,
+) -> EvaluationReport:
+    """Add a row for each colorizer under each condition to a report of stills, named "weights: condition".
 
-    They stand before the row of the truth, and have ``mse``, ``mse_over_grey``, ``mse_over_clean``, ``colorfulness``
-    and ``largest_change`` alone. Conditions with hints are left out for networks that take none, and said to be.
+    The rows are inserted before the row of the truth. Their figures are ``mse``, ``mse_over_grey``,
+    ``mse_over_clean``, ``colorfulness`` and ``largest_change``. Conditions with hints are listed as not measured for
+    networks that take none.
 
     Args:
-        report: of :func:`evaluate_stills`; its pictures are colored again.
-        sources: those that it was made with, and ``colorizers`` likewise.
-        quiet: without a progress bar.
+        report: The result of :func:`evaluate_stills`; its pictures are colored again.
+        sources: The sources of the report.
+        colorizers: The colorizers of the report.
+        quiet: Whether to hide the progress bar.
     """
     wanted = report.items[TRUTH]
     names = {weights: _conditions_for(colorizer) for weights, colorizer in colorizers.items()}
@@ -66,7 +72,9 @@ def add_conditions(
         for weights, colorizer in colorizers.items():
             for condition, compared in compare(picture, colorizer, names[weights]):
                 found[row_name(weights, condition)][picture.name] = compared
-    left_out = {row_name(w, c): DEAF for w, conditions in names.items() for c in CONDITIONS if c not in conditions}
+    left_out = {
+        row_name(w, c): TAKES_NO_HINTS for w, conditions in names.items() for c in CONDITIONS if c not in conditions
+    }
     used = {condition: CONDITIONS[condition].definition for conditions in names.values() for condition in conditions}
     return replace(
         report,
@@ -81,18 +89,18 @@ def add_conditions(
 
 
 def row_name(weights: str, condition: str) -> str:
-    """The row of weights under a condition."""
+    """Return the name of the row of weights under a condition."""
     return f"{weights}: {condition}"
 
 
 def compare(
     picture: StillPicture, colorizer: Predictor | HintPredictor, conditions: Sequence[str]
 ) -> Iterator[tuple[str, Compared]]:
-    """Color a picture once as it is and once under each condition."""
+    """Color a picture once unchanged and once under each condition; yield the comparisons."""
     clean_ab = colorizer.predict(picture.grey[None])[0]
     clean, grey = join(picture.grey, clean_ab), uncolored(picture)
     for name in conditions:
-        shown = show(name, picture)
+        shown = apply_condition(name, picture)
         part = shown.part
         ab = to_part(_predict(colorizer, shown), picture, part)
         pred, true = join(picture.grey[part], ab), picture.true[part]
@@ -106,7 +114,7 @@ def compare(
         yield name, compared
 
 
-def _predict(colorizer: Predictor | HintPredictor, shown: Shown) -> FloatArray:
+def _predict(colorizer: Predictor | HintPredictor, shown: NetworkInput) -> FloatArray:
     grey = np.ascontiguousarray(shown.grey)[None]
     if shown.hints is None:
         return np.asarray(colorizer.predict(grey)[0])
@@ -114,12 +122,12 @@ def _predict(colorizer: Predictor | HintPredictor, shown: Shown) -> FloatArray:
 
 
 def _conditions_for(colorizer: Predictor | HintPredictor) -> list[str]:
-    hears = getattr(colorizer, "takes_hints", False)
-    return [name for name, condition in CONDITIONS.items() if hears or not condition.guided]
+    takes_hints = getattr(colorizer, "takes_hints", False)
+    return [name for name, condition in CONDITIONS.items() if takes_hints or not condition.guided]
 
 
-def _summary(pictures: Sequence[Compared]) -> Row:
-    """Ratios are of means, so that a picture with hardly any error cannot outweigh all others."""
+def _summary(pictures: Sequence[Compared]) -> SetFigures:
+    """Return the figures of a row; ratios are of means, so that a picture with a tiny error does not dominate."""
     error, clean, grey = (
         float(np.mean(errors)) for errors in zip(*((p.mse, p.clean_mse, p.grey_mse) for p in pictures), strict=True)
     )
@@ -132,7 +140,7 @@ def _summary(pictures: Sequence[Compared]) -> Row:
 
 
 def _over(error: float, clean: float) -> float:
-    """1 for equal errors, even where both are 0."""
+    """Return the ratio of two errors; 1 for equal errors, also where both are 0."""
     if error == clean:
         return 1.0
     return error / clean if clean > 0 else math.inf

@@ -1,4 +1,4 @@
-"""Contact sheets: rows of grey | ours | truth, to be looked at."""
+"""Contact sheets: rows of grey | ours | truth."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from vidcolor_training.evaluation.metrics import Rgb
+from vidcolor_training.evaluation.metrics import RgbFloat
 
 GAP = 4
 TILE = 160
 JPEG_QUALITY = 90
 
 
-def write_sheet(triples: Sequence[Sequence[Rgb]], path: Path, *, columns: int = 3) -> None:
+def write_sheet(triples: Sequence[Sequence[RgbFloat]], path: Path, *, columns: int = 3) -> None:
     """Write triples of pictures, ``columns`` triples a row, as a PNG or JPEG by ``path``'s suffix."""
     columns = min(columns, len(triples))
     rows = -(-len(triples) // columns)

@@ -21,15 +21,15 @@ TENSORFLOW_CLASSES = 1008
 
 
 class EfficientNetFeatures(nn.Module):
-    """EfficientNet-Lite2's last map, 352 channels, averaged over the picture, which it sees at its own size."""
+    """EfficientNet-Lite2's last map, 352 channels, averaged over the picture, at the picture's own size."""
 
     def __init__(self) -> None:
         super().__init__()
         self.encoder = EfficientNetLite("efficientnet_lite2")
 
     def forward(self, rgb: Tensor) -> Tensor:
-        """R'G'B' (N, 3, H, W) in [0, 1] to (N, 352)."""
-        # made for grey pictures, which it repeats in three channels; three channels it takes as they are
+        """Map R'G'B' (N, 3, H, W) in [0, 1] to features (N, 352)."""
+        # The encoder repeats grey in three channels, and takes three channels unchanged.
         features: Tensor = self.encoder(rgb)[-1].mean(dim=(2, 3))
         return features
 
@@ -46,7 +46,7 @@ class InceptionFeatures(nn.Module):
         self.network = network
 
     def forward(self, rgb: Tensor) -> Tensor:
-        """R'G'B' (N, 3, H, W) in [0, 1] to (N, 2048)."""
+        """Map R'G'B' (N, 3, H, W) in [0, 1] to features (N, 2048)."""
         x = (rgb * 255).round()
         x = F.interpolate(x, size=(INCEPTION_SIZE,) * 2, mode="bilinear", align_corners=False, antialias=True)
         features: Tensor = self.network((x - 128) / 128)
@@ -54,7 +54,7 @@ class InceptionFeatures(nn.Module):
 
 
 class _TensorFlowPooling:
-    """A mixin: the last branch of a block pools as in the network of 2015, where the border does not count."""
+    """A mixin for blocks whose last branch pools as in the network of 2015, without counting the border."""
 
     branch_pool: nn.Module
     pool: Callable[[Tensor], Tensor] = staticmethod(
@@ -84,7 +84,7 @@ class _LastBlockE(_BlockE):
 
 
 def tensorflow_inception() -> Inception3:
-    """The InceptionV3 of 2015 that FID was defined on, at random, under torchvision's names."""
+    """Build the InceptionV3 of 2015 that FID was defined on, with random parameters under torchvision's names."""
     network = Inception3(num_classes=TENSORFLOW_CLASSES, aux_logits=False, init_weights=False)
     network.Mixed_5b, network.Mixed_5c = _BlockA(192, pool_features=32), _BlockA(256, pool_features=64)
     network.Mixed_5d = _BlockA(288, pool_features=64)
@@ -95,10 +95,10 @@ def tensorflow_inception() -> Inception3:
 
 
 def load_inception(path: Path) -> InceptionFeatures:
-    """InceptionV3 from a file of torch-fidelity or pytorch-fid (1008 classes), or of torchvision (1000).
+    """Load InceptionV3 from a file of torch-fidelity or pytorch-fid (1008 classes), or of torchvision (1000).
 
     Raises:
-        WeightsError: the file holds something else.
+        WeightsError: The file holds something else.
     """
     state = {name: value for name, value in read_parameters(path).items() if not name.startswith("AuxLogits.")}
     classes = len(state.get("fc.bias", torch.empty(0)))
@@ -112,7 +112,7 @@ def load_inception(path: Path) -> InceptionFeatures:
 
 
 def load_efficientnet_features(path: Path) -> EfficientNetFeatures:
-    """EfficientNet-Lite2 from a published file, in any form that :func:`load_published` takes.
+    """Load EfficientNet-Lite2 from a published file, in any form that :func:`load_published` takes.
 
     Raises:
         WeightsError: the file holds something else.

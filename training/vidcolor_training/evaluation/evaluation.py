@@ -18,7 +18,7 @@ from vidcolor_training.evaluation.metric_networks import (
     find_metric_networks,
 )
 from vidcolor_training.evaluation.provenance import environment, file_sha256, row_names, weights_about
-from vidcolor_training.evaluation.report import Report
+from vidcolor_training.evaluation.report import EvaluationReport
 from vidcolor_training.evaluation.sheets import add_sheets
 from vidcolor_training.evaluation.video_evaluator import MAX_FRAMES, evaluate_video
 from vidcolor_training.pretrained.published import fetch_inception, fetch_pretrained, find_pretrained
@@ -44,7 +44,7 @@ class EvaluationRequest:
     device: str
 
 
-def run_evaluation(request: EvaluationRequest) -> Report:
+def run_evaluation(request: EvaluationRequest) -> EvaluationReport:
     """Evaluate all weights on the data, write pictures and films into the folder, and return the report."""
     paths = row_names(request.weights or (default_weights(),))
     batch_size = None if request.video else 1  # pictures differ in size and are timed one by one
@@ -62,7 +62,7 @@ def run_evaluation(request: EvaluationRequest) -> Report:
     return replace(report, about={**rest, **about, **networks})
 
 
-def _evaluate_films(request: EvaluationRequest, colorizers: Mapping[str, Colorizer]) -> Report:
+def _evaluate_films(request: EvaluationRequest, colorizers: Mapping[str, Colorizer]) -> EvaluationReport:
     return evaluate_video(
         request.data,
         colorizers,
@@ -73,7 +73,7 @@ def _evaluate_films(request: EvaluationRequest, colorizers: Mapping[str, Coloriz
     )
 
 
-def _evaluate_pictures(request: EvaluationRequest, colorizers: Mapping[str, Colorizer]) -> Report:
+def _evaluate_pictures(request: EvaluationRequest, colorizers: Mapping[str, Colorizer]) -> EvaluationReport:
     networks = _metric_networks(request)
     report = evaluate_stills(request.data, colorizers, size=request.size, networks=networks, limit=request.limit)
     files = {metric: {"file": path.name, "sha256": file_sha256(path)} for metric, path in networks.files.items()}

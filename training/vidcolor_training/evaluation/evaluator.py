@@ -21,8 +21,8 @@ from vidcolor.inference.colorizer import Predictor
 from vidcolor_training.data.pictures import decode_square, iterate_files
 from vidcolor_training.evaluation.hues import HueCounts, count_hues, hue_figures
 from vidcolor_training.evaluation.metric_networks import LPIPS, MetricNetworks, PictureFeatures
-from vidcolor_training.evaluation.metrics import EPSILON, Picture, Rgb
-from vidcolor_training.evaluation.report import GREY, TRUTH, Figures, Report, Row
+from vidcolor_training.evaluation.metrics import EPSILON, LabPicture, RgbFloat
+from vidcolor_training.evaluation.report import GREY, TRUTH, EvaluationReport, Figures, SetFigures
 from vidcolor_training.evaluation.set_metrics import (
     ROUNDING_MSE,
     colorfulness_figures,
@@ -44,14 +44,14 @@ class StillPicture:
     """A color photograph made grey. ``true`` float64 (S, S, 3); ``grey`` float32 (S, S); ``sha256`` of its file."""
 
     name: str
-    true: Rgb
+    true: RgbFloat
     grey: npt.NDArray[np.float32]
     sha256: str
 
 
 @dataclass
 class Gathered:
-    """What is kept of one row while the pictures stream by."""
+    """The figures and features of one row, collected picture by picture."""
 
     figures: dict[str, Figures] = field(default_factory=dict)
     features: dict[str, list[npt.NDArray[np.float32]]] = field(default_factory=lambda: defaultdict(list))
@@ -59,12 +59,12 @@ class Gathered:
     seconds: float = 0.0
 
     def column(self, metric: str) -> list[float]:
-        """One metric of all pictures, in order."""
+        """Return one metric of all pictures, in order."""
         return [figures[metric] for figures in self.figures.values()]
 
 
 def named_files(sources: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
-    """Names and bytes of the pictures in folders and tar shards; a name that came before gets a number."""
+    """Yield names and bytes of the pictures in folders and tar shards; repeated names get a number."""
     seen: Counter[str] = Counter()
     for name, data in iterate_files(sources):
         seen[name] += 1
@@ -74,7 +74,7 @@ def named_files(sources: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
 def still_pictures(
     sources: Sequence[Path], *, size: int, wanted: Container[str] | None = None
 ) -> Iterator[StillPicture]:
-    """The photographs as squares of ``size``: short side resized, centre kept. ``wanted``: only those of these names.
+    """Yield the photographs as squares of ``size``: short side resized, center cropped. ``wanted``: names to keep.
 
     Raises:
         InputError: a picture cannot be decoded.
@@ -88,21 +88,21 @@ def still_pictures(
 
 
 def evenly_spread(names: Sequence[str], count: int) -> list[str]:
-    """``count`` names at equal distances, all where there are no more: a fair sample without choosing."""
+    """Return ``count`` names at equal distances, or all names if there are fewer."""
     count = min(count, len(names))
     return [names[index * len(names) // count] for index in range(count)]
 
 
-def join(grey: npt.NDArray[np.float32], ab: npt.NDArray[np.float32]) -> Rgb:
-    """Grey (H, W) and ab (2, H, W) to R'G'B' (H, W, 3), clipped to [0, 1] as the measured literature does."""
+def join(grey: npt.NDArray[np.float32], ab: npt.NDArray[np.float32]) -> RgbFloat:
+    """Join grey (H, W) and ab (2, H, W) to R'G'B' (H, W, 3), clipped to [0, 1] as in the literature."""
     L = grey_to_lightness(torch.from_numpy(grey).double())
     lab = torch.cat((L[None], torch.from_numpy(ab).double()))
-    rgb: Rgb = lab_to_rgb(lab).clamp(0, 1).permute(1, 2, 0).numpy()
+    rgb: RgbFloat = lab_to_rgb(lab).clamp(0, 1).permute(1, 2, 0).numpy()
     return rgb
 
 
-def uncolored(picture: StillPicture) -> Rgb:
-    """The grey picture as R'G'B' (S, S, 3)."""
+def uncolored(picture: StillPicture) -> RgbFloat:
+    """Return the grey picture as R'G'B' (S, S, 3)."""
     return np.repeat(picture.grey[..., None], 3, axis=2).astype(np.float64)
 
 
@@ -114,8 +114,8 @@ def evaluate_stills(
     networks: MetricNetworks | None = None,
     limit: int | None = None,
     quiet: bool = False,
-) -> Report:
-    """Measure colorizers on color photographs that are made grey. Pictures stream by; only their figures are kept.
+) -> EvaluationReport:
+    """Measure colorizers on color photographs that are made grey. Only figures stay in memory.
 
     Args:
         sources: folders of pictures, tar shards, pictures.
@@ -147,7 +147,7 @@ def evaluate_stills(
         raise InputError(f"{', '.join(map(str, sources))}: expected pictures, found none")
     table, not_measured = summarise(rows)
     data = {"sources": [source.name for source in sources], "pictures": count, "sha256": digest.hexdigest()}
-    return Report(
+    return EvaluationReport(
         kind="stills",
         rows=table,
         items={name: row.figures for name, row in rows.items()},
@@ -159,16 +159,16 @@ def evaluate_stills(
 def _measure_picture(
     picture: StillPicture, colorizers: Mapping[str, Predictor], networks: MetricNetworks, rows: Mapping[str, Gathered]
 ) -> None:
-    true = networks.embed(Picture(picture.true))
+    true = networks.embed(LabPicture(picture.true))
     _keep(rows[TRUTH], picture.name, true, true, networks)
-    _keep(rows[GREY], picture.name, networks.embed(Picture(uncolored(picture))), true, networks)
+    _keep(rows[GREY], picture.name, networks.embed(LabPicture(uncolored(picture))), true, networks)
     for name, colorizer in colorizers.items():
         if not rows[name].figures:
             colorizer.predict(picture.grey[None])  # the first call is slow everywhere and is not timed
         started = time.perf_counter()
         ab = colorizer.predict(picture.grey[None])[0]
         rows[name].seconds += time.perf_counter() - started
-        _keep(rows[name], picture.name, networks.embed(Picture(join(picture.grey, ab))), true, networks)
+        _keep(rows[name], picture.name, networks.embed(LabPicture(join(picture.grey, ab))), true, networks)
 
 
 def _keep(row: Gathered, name: str, pred: PictureFeatures, true: PictureFeatures, networks: MetricNetworks) -> None:
@@ -178,8 +178,8 @@ def _keep(row: Gathered, name: str, pred: PictureFeatures, true: PictureFeatures
         row.features[metric].append(vector)
 
 
-def summarise(rows: Mapping[str, Gathered]) -> tuple[dict[str, Row], dict[str, str]]:
-    """The figures of the set: means over pictures, what only the set can say, speed; and what could not be measured."""
+def summarise(rows: Mapping[str, Gathered]) -> tuple[dict[str, SetFigures], dict[str, str]]:
+    """Return the figures of the set, by row, and the reasons why figures are missing, by metric."""
     not_measured: dict[str, str] = {}
     table = {name: _means(row) | _of_the_set(row, rows[GREY], rows[TRUTH]) for name, row in rows.items()}
     if not _has_color(rows[GREY]):
@@ -216,6 +216,6 @@ def _has_color(grey: Gathered) -> bool:
     return float(np.mean(grey.column("mse"))) > ROUNDING_MSE
 
 
-def _finite(figures: Figures) -> Row:
-    """None where a figure is infinite, as PSNR is for equal pictures."""
+def _finite(figures: Figures) -> SetFigures:
+    """Replace infinite figures by None, as PSNR of equal pictures."""
     return {name: figure if math.isfinite(figure) else None for name, figure in figures.items()}

@@ -1,7 +1,7 @@
-"""Color clips worn as old film is: what the network sees is damaged in time, and the truth beside it stays.
+"""Degrade color clips as old film is degraded: the input of the network changes, the truth stays.
 
-Other than :mod:`vidcolor_training.data.augment`, which damages single pictures, this goes from frame to frame: exposure
-flickers, the gate weaves, grain and dust are new in every frame, scratches stay, and now and then a frame is lost.
+Unlike :mod:`vidcolor_training.data.augment`, which degrades single pictures, this depends on time: exposure flickers,
+the gate weaves, grain and dust are new in every frame, scratches stay for some frames, and some frames are lost.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SPECK = (2, 6)  # pixels
 
 @dataclass(frozen=True)
 class FilmDegradation:
-    """How worn a film is. At render size, luma in [0, 1]; 0 leaves that damage out.
+    """The strengths of degradation at render size, luma in [0, 1]; 0 leaves a kind of degradation out.
 
     ``flicker``: standard deviation of the logarithm of exposure, new in each frame. ``weave``: standard deviation of
     the picture's place, pixels. ``grain``: standard deviation. ``dust``: specks in a frame of 256 × 256. ``scratches``:
@@ -41,27 +41,33 @@ class FilmDegradation:
     faded: float = 0.05
 
     def only(self, name: str) -> FilmDegradation:
-        """That damage alone. Raises ValueError for an unknown name."""
+        """Return this degradation with the kind ``name`` alone.
+
+        Raises:
+            ValueError: The name is unknown.
+        """
         if name not in {field.name for field in fields(self)}:
-            raise ValueError(f"unknown damage {name!r}; there are: {', '.join(field.name for field in fields(self))}")
+            raise ValueError(
+                f"unknown degradation {name!r}; there are: {', '.join(field.name for field in fields(self))}"
+            )
         return replace(FilmDegradation(0, 0, 0, 0, 0, 0, 0), **{name: getattr(self, name)})
 
 
-def degrade_clip(clip: ColorClip, wear: FilmDegradation) -> ColorClip:
-    """The clip with :attr:`ColorClip.seen` worn; the same clip and wear give the same.
+def degrade_clip(clip: ColorClip, degradation: FilmDegradation) -> ColorClip:
+    """Return the clip with :attr:`ColorClip.seen` degraded, deterministically.
 
-    The gate moves the whole picture: the true colors weave with it. All other damage is done to ``seen`` alone.
+    Gate weave moves the whole picture, and so the true colors. All else changes ``seen`` alone.
     """
     random = np.random.default_rng(zlib.crc32(clip.name.encode()))
-    clip = _weave(clip, wear.weave, random)
+    clip = _weave(clip, degradation.weave, random)
     frames, height, width = clip.grey.shape
-    seen = clip.grey * (1 - 2 * wear.faded) + np.float32(wear.faded)
-    seen = seen * np.exp(wear.flicker * random.standard_normal((frames, 1, 1))).astype(np.float32)
-    seen += np.float32(wear.grain) * random.standard_normal(seen.shape, dtype=np.float32)
-    _scratch(seen, wear.scratches, random)
+    seen = clip.grey * (1 - 2 * degradation.faded) + np.float32(degradation.faded)
+    seen = seen * np.exp(degradation.flicker * random.standard_normal((frames, 1, 1))).astype(np.float32)
+    seen += np.float32(degradation.grain) * random.standard_normal(seen.shape, dtype=np.float32)
+    _scratch(seen, degradation.scratches, random)
     for frame in seen:
-        _dust(frame, random.poisson(wear.dust * height * width / 256**2), random)
-    for t in np.flatnonzero(random.random(frames) < wear.lost):
+        _dust(frame, random.poisson(degradation.dust * height * width / 256**2), random)
+    for t in np.flatnonzero(random.random(frames) < degradation.lost):
         seen[t] = random.choice((0.02, 0.98))
     return replace(clip, seen=np.clip(seen, 0, 1))
 
@@ -84,7 +90,7 @@ def _move(picture: Pictures, where: FloatArray) -> Pictures:
 
 
 def _scratch(seen: FloatArray, scratches: float, random: np.random.Generator) -> None:
-    """Upright lines of one pixel over the whole height, in place; each stays for some frames and wanders a little."""
+    """Draw vertical lines of one pixel over the whole height, in place; each stays for some frames and wanders."""
     frames, _, width = seen.shape
     for _ in range(random.poisson(scratches * frames / SCRATCH_FRAMES)):
         first, life = random.integers(frames), 1 + random.geometric(1 / SCRATCH_FRAMES)
@@ -95,7 +101,7 @@ def _scratch(seen: FloatArray, scratches: float, random: np.random.Generator) ->
 
 
 def _dust(frame: FloatArray, specks: int, random: np.random.Generator) -> None:
-    """Dark or light specks on one frame, in place."""
+    """Draw dark or light specks on one frame, in place."""
     height, width = frame.shape
     for _ in range(specks):
         axes = tuple(int(axis) for axis in random.integers(*SPECK, 2))

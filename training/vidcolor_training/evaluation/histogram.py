@@ -1,4 +1,4 @@
-"""A histogram as a piece of SVG: one set of figures filled, another as a line behind it."""
+"""Draw a histogram as SVG: one set of figures filled, another as a line behind it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ BINS = 24
 
 
 def histogram_svg(values: Sequence[float], others: Sequence[float], *, ceiling: float) -> str:
-    """Shares of ``values`` (class ``ours``) and ``others`` (class ``behind``) in equal bins from 0 to ``ceiling``.
+    """Draw the shares of ``values`` (class ``ours``) and ``others`` (class ``behind``) in equal bins up to ``ceiling``.
 
-    What lies above is in the last bin. Colors are the page's.
+    The last bin includes larger figures. The page sets the colors.
     """
     top = ceiling if ceiling > 0 else 1.0
     shares = [_shares(figures, top) for figures in (values, others)]
@@ -43,12 +43,12 @@ def histogram_svg(values: Sequence[float], others: Sequence[float], *, ceiling: 
 
 
 def _shares(figures: Sequence[float], top: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """What share of the figures lies in each bin."""
+    """Return the share of the figures in each bin."""
     clipped = np.minimum(np.asarray(figures, dtype=np.float64), top)
     counts = np.histogram(clipped, bins=BINS, range=(0.0, top))[0]
     return counts / max(len(clipped), 1)
 
 
 def common_ceiling(rows: Sequence[Sequence[float]]) -> float:
-    """The end of one axis for several rows: the 98th percentile of all figures, so that a few cannot stretch it."""
+    """Return the end of a common axis: the 98th percentile of all figures, so that outliers do not stretch it."""
     return float(np.percentile(np.concatenate([np.asarray(row, dtype=np.float64) for row in rows]), 98))

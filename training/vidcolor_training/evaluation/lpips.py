@@ -1,7 +1,7 @@
-"""LPIPS: how different two pictures look to a network (Zhang et al. 2018), the variant "Alex", version 0.1.
+"""LPIPS, the perceptual distance of Zhang et al. 2018, in its variant "Alex", version 0.1.
 
-Two parts of it are published apart: AlexNet's convolutions as torchvision has them, and the five rows of weights that
-were fitted to people's judgements, which the package torchmetrics carries.
+Its two parts are published separately: AlexNet's convolutions by torchvision, and the five weight vectors that were
+fitted to human judgments in the package torchmetrics.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CHANNELS = (64, 192, 384, 256, 256)
 class Lpips(nn.Module):
     """LPIPS of pictures of any size from 32 pixels on, at that size.
 
-    The maps of a picture can be kept, so that the truth is looked at once for all that are compared with it.
+    The maps of a picture can be kept, so that those of the truth are computed once for all comparisons.
     """
 
     def __init__(self) -> None:
@@ -35,14 +35,14 @@ class Lpips(nn.Module):
         self.heads = nn.ParameterList(nn.Parameter(torch.zeros(channels)) for channels in CHANNELS)
 
     def maps(self, rgb: Tensor) -> list[Tensor]:
-        """What AlexNet sees in R'G'B' (N, 3, H, W) in [0, 1]: five maps (N, C, h, w) of unit vectors along C.
+        """Map R'G'B' (N, 3, H, W) in [0, 1] to the five maps of AlexNet (N, C, h, w), unit vectors along C.
 
         The scaling that LPIPS publishes for pictures in [-1, 1] is ImageNet's for pictures in [0, 1].
         """
         return [x / torch.sqrt(NORM_EPSILON + (x**2).sum(dim=1, keepdim=True)) for x in self.network(rgb)]
 
     def compare(self, pred: Sequence[Tensor], true: Sequence[Tensor]) -> Tensor:
-        """LPIPS (N,) of two sets of maps; 0 for equality."""
+        """Return LPIPS (N,) of two sets of maps; 0 for equal maps."""
         layers = [
             torch.einsum("nchw,c->nhw", (p - t) ** 2, head).mean(dim=(1, 2))
             for p, t, head in zip(pred, true, self.heads, strict=True)
@@ -50,15 +50,15 @@ class Lpips(nn.Module):
         return torch.stack(layers).sum(dim=0)
 
     def forward(self, pred: Tensor, true: Tensor) -> Tensor:
-        """LPIPS (N,) of R'G'B' pictures (N, 3, H, W) in [0, 1]."""
+        """Return LPIPS (N,) of R'G'B' pictures (N, 3, H, W) in [0, 1]."""
         return self.compare(self.maps(pred), self.maps(true))
 
 
 def published_heads() -> Path:
-    """The file of the fitted weights inside the package torchmetrics.
+    """Return the file of the fitted weights inside the package torchmetrics.
 
     Raises:
-        WeightsError: torchmetrics is not installed, or is laid out otherwise.
+        WeightsError: The package torchmetrics is not installed, or has another layout.
     """
     spec = find_spec("torchmetrics")
     if spec is None or spec.origin is None:
@@ -70,10 +70,10 @@ def published_heads() -> Path:
 
 
 def load_lpips(alexnet: Path) -> Lpips:
-    """LPIPS with the AlexNet of a published file, in any form that :func:`load_published` takes.
+    """Load LPIPS with the AlexNet of a published file, in any form that :func:`load_published` takes.
 
     Raises:
-        WeightsError: a part is missing or is something else.
+        WeightsError: A part is missing or is something else.
     """
     lpips = Lpips()
     load_published(lpips.network, alexnet)
@@ -83,5 +83,5 @@ def load_lpips(alexnet: Path) -> Lpips:
 
 
 def _head_vectors(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """``lin0.model.1.weight`` (1, C, 1, 1) to ``0`` (C,), and so on."""
+    """Convert ``lin0.model.1.weight`` (1, C, 1, 1) to ``0`` (C,), and so on."""
     return {name.split(".")[0].removeprefix("lin"): value.flatten() for name, value in published.items()}

@@ -1,4 +1,4 @@
-"""What a reader of a report must know of each metric: its label, which way is better, and its definition."""
+"""The label, the better direction and the definition of each metric in reports."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ COLOR = "How colorful"
 HUE_SHARES = "Hues: pixels of each over the truth's"
 HUE_RECALL = "Hues: recall"
 HUE_PRECISION = "Hues: precision"
-NETWORKS = "To the eyes of networks"
+PERCEPTION = "Perceptual distances"
 STEADINESS = "How steady"
 SPEED = "Speed"
 OTHER = "Further figures"
-GROUPS = (ACCURACY, COLOR, HUE_SHARES, HUE_RECALL, HUE_PRECISION, NETWORKS, STEADINESS, SPEED, OTHER)
+GROUPS = (ACCURACY, COLOR, HUE_SHARES, HUE_RECALL, HUE_PRECISION, PERCEPTION, STEADINESS, SPEED, OTHER)
 
 OVER_CLEAN = "mse_over_clean"
 """Rows that have it show weights under a condition: another thing than weights as they are."""
@@ -63,19 +63,31 @@ METRIC_INFO: Mapping[str, MetricInfo] = {
         "MSE ÷ grey", ACCURACY, "lower", 3, "the set's MSE over that of the uncolored pictures: below 1 color helps"
     ),
     OVER_CLEAN: MetricInfo(
-        "MSE ÷ clean", ACCURACY, "lower", 3,
+        "MSE ÷ clean",
+        ACCURACY,
+        "lower",
+        3,
         "under a condition, the set's MSE over that of the same weights without it, on the same pixels",
     ),
     "largest_change": MetricInfo(
-        "change of ab", ACCURACY, "none", 2,
+        "change of ab",
+        ACCURACY,
+        "none",
+        2,
         "under a condition, the largest difference of a or b to the same weights without it, Lab units",
     ),
     "worse_than_grey": MetricInfo(
-        "worse", ACCURACY, "lower", 3,
+        "worse",
+        ACCURACY,
+        "lower",
+        3,
         "share of the pictures, or clips, whose MSE exceeds the uncolored one's by more than rounding to 8 bits makes",
     ),
     "psnr": MetricInfo(
-        "PSNR dB", ACCURACY, "higher", 2,
+        "PSNR dB",
+        ACCURACY,
+        "higher",
+        2,
         "of R′G′B′ in floating point (8-bit subtraction wraps around in published code); mean over pictures",
     ),
     "psnr_of_set": MetricInfo(
@@ -86,7 +98,10 @@ METRIC_INFO: Mapping[str, MetricInfo] = {
     ),
     "mae": MetricInfo("MAE", ACCURACY, "lower", 2, "mean absolute error of R′G′B′ in 0..255"),
     "epsilon_accuracy": MetricInfo(
-        "ε-acc. %", ACCURACY, "higher", 2,
+        "ε-acc. %",
+        ACCURACY,
+        "higher",
+        2,
         "pixels with |difference| ≤ ε in R′, G′ and B′ alike, ε = 5/255 (after Nazeri et al. 2018, who leave ε open)",
     ),
     "cie76": MetricInfo("CIE76", ACCURACY, "lower", 2, "mean ΔE*ab: the distance in CIE Lab (D65)"),
@@ -104,11 +119,17 @@ METRIC_INFO: Mapping[str, MetricInfo] = {
         "mean |ΔCF|", COLOR, "lower", 2, "mean over pictures of each one's own |ΔCF|, papers' variant; nothing cancels"
     ),
     "cf_correlation": MetricInfo(
-        "CF correl.", COLOR, "higher", 3,
+        "CF correl.",
+        COLOR,
+        "higher",
+        3,
         "Pearson's correlation of the pictures' CF with the truth's, papers' variant; empty where all are equally grey",
     ),
     "ab_overlap": MetricInfo(
-        "ab overlap", COLOR, "higher", 3,
+        "ab overlap",
+        COLOR,
+        "higher",
+        3,
         f"sum of the minima of the normalised ab histograms of ours and of the truth: {AB_BINS} × {AB_BINS} squares "
         f"over ±{AB_LIMIT:.0f}, all pixels of the set",
     ),
@@ -116,16 +137,22 @@ METRIC_INFO: Mapping[str, MetricInfo] = {
     "mean_b": MetricInfo("mean b", COLOR, "truth", 2, "of Lab: blue to yellow"),
     **_hue_infos(),
     "lpips": MetricInfo(
-        "LPIPS", NETWORKS, "lower", 4, "Zhang et al. 2018, Alex, version 0.1, pictures in −1..1 at their own size"
+        "LPIPS", PERCEPTION, "lower", 4, "Zhang et al. 2018, Alex, version 0.1, pictures in −1..1 at their own size"
     ),
-    "lpips_over_grey": MetricInfo("LPIPS ÷ grey", NETWORKS, "lower", 3, "over that of the uncolored pictures"),
+    "lpips_over_grey": MetricInfo("LPIPS ÷ grey", PERCEPTION, "lower", 3, "over that of the uncolored pictures"),
     "frechet_efficientnet_lite2": MetricInfo(
-        "Fréchet Lite2", NETWORKS, "lower", 3,
+        "Fréchet Lite2",
+        PERCEPTION,
+        "lower",
+        3,
         "squared Fréchet distance on EfficientNet-Lite2's pooled last map (352 features); not FID; "
         "small sets make it too large, so compare it only within one report",
     ),
     "fid": MetricInfo(
-        "FID", NETWORKS, "lower", 2,
+        "FID",
+        PERCEPTION,
+        "lower",
+        2,
         "Heusel et al. 2017, InceptionV3's last pooling (2048 features); small sets make it too large, "
         "so compare it only within one report",
     ),
@@ -153,16 +180,16 @@ METRIC_INFO: Mapping[str, MetricInfo] = {
     "pictures_per_second": MetricInfo(
         "pictures/s", SPEED, "higher", 1, "the network alone, one picture a call, with the way to its device and back"
     ),
-}  # fmt: skip
+}
 
 
 def metric_info(name: str) -> MetricInfo:
-    """What is known of a metric; for one that is not described here, its name."""
+    """Return the description of a metric; of an unknown one its name alone."""
     return METRIC_INFO.get(name) or MetricInfo(name, OTHER, "none", 4, "")
 
 
 def by_group(names: Iterable[str]) -> dict[str, list[str]]:
-    """Metrics in the order of their groups, and inside a group in the order in which they are described."""
+    """Group metrics, in the order of :data:`GROUPS` and :data:`METRIC_INFO`."""
     order = {name: index for index, name in enumerate(METRIC_INFO)}
     known = sorted(dict.fromkeys(names), key=lambda name: order.get(name, len(order)))
     groups = {group: [name for name in known if metric_info(name).group == group] for group in GROUPS}
@@ -170,11 +197,11 @@ def by_group(names: Iterable[str]) -> dict[str, list[str]]:
 
 
 def rows_to_print(rows: Mapping[str, Figured], metrics: Iterable[str]) -> dict[str, Figured]:
-    """All rows, but of those under a condition, which are many, only the ones that have any of these metrics."""
+    """Return all rows, except those under a condition that have none of these metrics."""
     wanted = set(metrics)
     return {name: row for name, row in rows.items() if OVER_CLEAN not in row or wanted & row.keys()}
 
 
 def format_figure(name: str, figure: float | None) -> str:
-    """A figure as tables print it; None, which stands for infinity, as ∞."""
+    """Format a figure for tables; None, which stands for infinity, as ∞."""
     return "∞" if figure is None else f"{figure:z.{metric_info(name).digits}f}"  # z: no -0.00

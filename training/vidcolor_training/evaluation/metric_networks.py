@@ -1,4 +1,4 @@
-"""The published networks that look at pictures to judge them: found, loaded, and their absence accounted for."""
+"""The published networks of the metrics LPIPS, Fréchet distance and FID: find and load them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from vidcolor.errors import WeightsError
 from vidcolor_training.evaluation.embedding_networks import load_efficientnet_features, load_inception
 from vidcolor_training.evaluation.lpips import Lpips, load_lpips, published_heads
-from vidcolor_training.evaluation.metrics import Picture, measure
+from vidcolor_training.evaluation.metrics import LabPicture, measure
 from vidcolor_training.evaluation.report import Figures
 from vidcolor_training.pretrained.feature_networks import to_device
 from vidcolor_training.pretrained.published import find_pretrained, pretrained_folder
@@ -29,20 +29,25 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class PictureFeatures:
-    """A picture, and what the networks at hand see in it."""
+    """A picture and its features in the available networks."""
 
-    picture: Picture
+    picture: LabPicture
     maps: list[Tensor]
-    """Of LPIPS; empty without it."""
+    """The maps of LPIPS; empty without it."""
     features: Mapping[str, npt.NDArray[np.float32]]
-    """By the metric they are for: one vector (D,)."""
+    """One vector (D,) for each metric of sets."""
 
 
 @dataclass(frozen=True)
 class MetricNetworks:
-    """Whatever is at hand of LPIPS and of the networks for Fréchet distances, on ``device``.
+    """The available networks of LPIPS and of Fréchet distances, on ``device``.
 
-    ``not_measured``: metric to the reason why its network is not here. ``files``: the files they came from.
+    Attributes:
+        lpips: LPIPS, or None.
+        networks: The networks of Fréchet distances, by metric.
+        not_measured: The reason why a network is missing, by metric.
+        files: The files of the networks, by metric.
+        device: The device of the networks.
     """
 
     lpips: Lpips | None = None
@@ -53,8 +58,8 @@ class MetricNetworks:
     files: Mapping[str, Path] = field(default_factory=dict)
     device: torch.device = CPU
 
-    def embed(self, picture: Picture) -> PictureFeatures:
-        """Show a picture to every network, once."""
+    def embed(self, picture: LabPicture) -> PictureFeatures:
+        """Run every network on a picture."""
         if self.lpips is None and not self.networks:
             return PictureFeatures(picture, [], {})
         rgb = torch.from_numpy(picture.rgb).permute(2, 0, 1)[None].to(self.device, torch.float32)
@@ -64,7 +69,7 @@ class MetricNetworks:
         return PictureFeatures(picture, maps, features)
 
     def compare(self, pred: PictureFeatures, true: PictureFeatures) -> Figures:
-        """All metrics of one picture, LPIPS among them where it is at hand."""
+        """Return all metrics of one picture, with LPIPS where it is available."""
         figures = measure(pred.picture, true.picture)
         if self.lpips is not None:
             with torch.inference_mode():
@@ -75,15 +80,16 @@ class MetricNetworks:
 def find_metric_networks(
     pretrained: Path | None = None, *, inception: Path | None = None, device: torch.device = CPU
 ) -> MetricNetworks:
-    """The networks whose published parameters are at hand. Nothing is downloaded.
+    """Load the networks whose published parameters are available. Nothing is downloaded.
 
     Args:
-        pretrained: a folder with the parameters of ``alexnet`` (for LPIPS) and ``efficientnet_lite2``, where they are
-            looked for before :func:`find_pretrained` looks into the user's own.
-        inception: the InceptionV3 of torch-fidelity, pytorch-fid or torchvision, for FID.
+        pretrained: A folder with the parameters of ``alexnet`` (for LPIPS) and ``efficientnet_lite2``, searched before
+            the user's cache folder; see :func:`find_pretrained`.
+        inception: The InceptionV3 of torch-fidelity, pytorch-fid or torchvision, for FID.
+        device: The device of the networks.
 
     Raises:
-        WeightsError: a file is there, but holds something else.
+        WeightsError: A file exists, but holds something else.
     """
     files: dict[str, Path] = {}
     networks: dict[str, nn.Module] = {}

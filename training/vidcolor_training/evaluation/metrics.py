@@ -16,7 +16,7 @@ import numpy.typing as npt
 from skimage.color import deltaE_cie76, deltaE_ciede2000, rgb2lab
 from skimage.metrics import structural_similarity
 
-Rgb = npt.NDArray[np.float64]
+RgbFloat = npt.NDArray[np.float64]
 Lab = npt.NDArray[np.float64]
 
 EPSILON = 5 / 255
@@ -24,40 +24,41 @@ EPSILON = 5 / 255
 
 
 @dataclass(frozen=True)
-class Picture:
-    """R'G'B', and its Lab, converted once for all metrics that look at it."""
+class LabPicture:
+    """A picture as R'G'B', with its Lab, which is computed once for all metrics."""
 
-    rgb: Rgb
+    rgb: RgbFloat
 
     @cached_property
     def lab(self) -> Lab:
+        """The picture in Lab."""
         lab: Lab = rgb2lab(self.rgb)
         return lab
 
 
-def mse(pred: Rgb, true: Rgb) -> float:
-    """Mean squared error over all pixels and channels, for values in [0, 1]."""
+def mse(pred: RgbFloat, true: RgbFloat) -> float:
+    """Compute the mean squared error over all pixels and channels, for values in [0, 1]."""
     return float(((pred - true) ** 2).mean())
 
 
-def psnr(pred: Rgb, true: Rgb) -> float:
-    """Peak signal-to-noise ratio in dB; infinite for equality."""
+def psnr(pred: RgbFloat, true: RgbFloat) -> float:
+    """Compute the peak signal-to-noise ratio in dB; infinite for equal pictures."""
     error = mse(pred, true)
     return float("inf") if error == 0 else -10 * float(np.log10(error))
 
 
-def ssim(pred: Rgb, true: Rgb) -> float:
-    """Structural similarity (Wang et al. 2004), scikit-image's, 7 × 7 uniform window, mean over channels."""
+def ssim(pred: RgbFloat, true: RgbFloat) -> float:
+    """Compute the structural similarity (Wang et al. 2004), 7 × 7 uniform window, mean over channels."""
     return float(structural_similarity(pred, true, channel_axis=2, data_range=1.0))
 
 
-def mae(pred: Rgb, true: Rgb) -> float:
-    """Mean absolute error over all pixels and channels, for values in 0..255, as tables print it."""
+def mae(pred: RgbFloat, true: RgbFloat) -> float:
+    """Compute the mean absolute error over all pixels and channels, for values in 0..255, as tables print it."""
     return 255 * float(np.abs(pred - true).mean())
 
 
-def epsilon_accuracy(pred: Rgb, true: Rgb) -> float:
-    """Percentage of pixels that have the true color: in each of R', G' and B' the difference is at most EPSILON.
+def epsilon_accuracy(pred: RgbFloat, true: RgbFloat) -> float:
+    """Compute the percentage of pixels whose R', G' and B' all differ from the truth by at most EPSILON.
 
     After Nazeri, Ng & Ebrahimi (2018), "Image Colorization using Generative Adversarial Networks", who leave ε open.
     """
@@ -65,17 +66,17 @@ def epsilon_accuracy(pred: Rgb, true: Rgb) -> float:
 
 
 def cie76(pred: Lab, true: Lab) -> float:
-    """Mean color difference ΔE*ab (CIE 1976): the distance in Lab."""
+    """Compute the mean color difference ΔE*ab (CIE 1976): the distance in Lab."""
     return float(deltaE_cie76(pred, true).mean())
 
 
 def ciede2000(pred: Lab, true: Lab) -> float:
-    """Mean color difference ΔE00 (CIEDE2000; Sharma, Wu & Dalal 2005)."""
+    """Compute the mean color difference ΔE00 (CIEDE2000; Sharma, Wu & Dalal 2005)."""
     return float(deltaE_ciede2000(pred, true).mean())
 
 
-def opponents(picture: Rgb) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Red against green and yellow against blue of R'G'B' in 0..255, each (H, W)."""
+def opponents(picture: RgbFloat) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the opponents R − G and (R + G) / 2 − B in 0..255, each (H, W)."""
     r, g, b = np.moveaxis(picture * 255, -1, 0)
     return r - g, 0.5 * (r + g) - b
 
@@ -84,28 +85,28 @@ def _spread_and_shift(rg: npt.NDArray[np.float64], yb: npt.NDArray[np.float64]) 
     return float(np.hypot(rg.std(), yb.std()) + 0.3 * np.hypot(rg.mean(), yb.mean()))
 
 
-def colorfulness(picture: Rgb) -> float:
-    """Hasler & Süsstrunk (2003), M3, with signed opponents, as they define it."""
+def colorfulness(picture: RgbFloat) -> float:
+    """Compute colorfulness M3 with signed opponents, as Hasler & Süsstrunk (2003) define it."""
     return _spread_and_shift(*opponents(picture))
 
 
-def colorfulness_absolute(picture: Rgb) -> float:
-    """The variant that papers on colorization print: M3 of the opponents' absolute values."""
+def colorfulness_absolute(picture: RgbFloat) -> float:
+    """Compute M3 of the opponents' absolute values, the variant in papers on colorization."""
     rg, yb = opponents(picture)
     return _spread_and_shift(np.abs(rg), np.abs(yb))
 
 
 def mean_a(picture: Lab) -> float:
-    """Mean a of Lab: the tint between green and magenta."""
+    """Compute the mean a of Lab: the tint between green and magenta."""
     return float(picture[..., 1].mean())
 
 
 def mean_b(picture: Lab) -> float:
-    """Mean b of Lab: the tint between blue and yellow."""
+    """Compute the mean b of Lab: the tint between blue and yellow."""
     return float(picture[..., 2].mean())
 
 
-RGB_DIFFERENCES: dict[str, Callable[[Rgb, Rgb], float]] = {
+RGB_DIFFERENCES: dict[str, Callable[[RgbFloat, RgbFloat], float]] = {
     "mse": mse,
     "psnr": psnr,
     "ssim": ssim,
@@ -113,15 +114,15 @@ RGB_DIFFERENCES: dict[str, Callable[[Rgb, Rgb], float]] = {
     "epsilon_accuracy": epsilon_accuracy,
 }
 LAB_DIFFERENCES: dict[str, Callable[[Lab, Lab], float]] = {"cie76": cie76, "ciede2000": ciede2000}
-RGB_STATISTICS: dict[str, Callable[[Rgb], float]] = {
+RGB_STATISTICS: dict[str, Callable[[RgbFloat], float]] = {
     "colorfulness": colorfulness,
     "colorfulness_absolute": colorfulness_absolute,
 }
 LAB_STATISTICS: dict[str, Callable[[Lab], float]] = {"mean_a": mean_a, "mean_b": mean_b}
 
 
-def measure(pred: Picture, true: Picture) -> dict[str, float]:
-    """All metrics of one picture, by name."""
+def measure(pred: LabPicture, true: LabPicture) -> dict[str, float]:
+    """Compute all metrics of one picture, by name."""
     return (
         {name: metric(pred.rgb, true.rgb) for name, metric in RGB_DIFFERENCES.items()}
         | {name: metric(pred.lab, true.lab) for name, metric in LAB_DIFFERENCES.items()}

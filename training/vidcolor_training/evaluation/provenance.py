@@ -1,4 +1,4 @@
-"""Where figures come from: weights, versions and processor, as a report states them."""
+"""The origin of figures in a report: weights, versions and processor."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ PACKAGES = ("torch", "numpy", "scikit-image")
 
 
 def file_sha256(path: Path) -> str:
-    """Of the bytes of a file."""
+    """Return the SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def row_names(paths: Sequence[Path]) -> dict[str, Path]:
-    """A name for the row of each weights file: its file name, behind as many of its folders as tell it from others."""
+    """Return a row name for each weights file: its file name, with as many parent folders as make it unique."""
     paths = list(dict.fromkeys(path.absolute() for path in paths))
     return {_shortest_name(path, [other for other in paths if other != path]): path for path in paths}
 
@@ -39,10 +39,10 @@ def _shortest_name(path: Path, others: Sequence[Path]) -> str:
 
 
 def weights_about(path: Path) -> dict[str, Any]:
-    """A weights file that loads, its network and the recipe that made it.
+    """Describe a weights file, its network and its recipe.
 
     Raises:
-        WeightsError: not a weights file of vidcolor.
+        WeightsError: The file is not a weights file of vidcolor.
     """
     about = describe(path)
     with torch.device("meta"):
@@ -58,7 +58,7 @@ def weights_about(path: Path) -> dict[str, Any]:
 
 
 def _recipe_about(text: str) -> dict[str, Any]:
-    """Name and seed of a recipe, where its text says them, and its hash."""
+    """Return name and seed of a recipe, where its text has them, and its hash."""
     digest = {"sha256": hashlib.sha256(text.encode()).hexdigest()}
     try:
         table = tomllib.loads(text)
@@ -68,7 +68,7 @@ def _recipe_about(text: str) -> dict[str, Any]:
 
 
 def environment(device: torch.device) -> dict[str, Any]:
-    """Versions, the processor, and the device that the networks ran on."""
+    """Return versions, the processor, and the device of the networks."""
     return {
         "versions": {"vidcolor": __version__, "python": platform.python_version()}
         | {package: version(package) for package in PACKAGES},
@@ -79,7 +79,7 @@ def environment(device: torch.device) -> dict[str, Any]:
 
 
 def processor_name() -> str:
-    """What the processor calls itself, where the system says it; otherwise its architecture."""
+    """Return the model name of the processor where the system knows it, otherwise its architecture."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.is_file() else []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))

@@ -12,13 +12,13 @@ from vidcolor_training.evaluation.metric_info import by_group, format_figure, me
 GREY, TRUTH = "grey", "truth"
 
 Figures = dict[str, float]
-"""Of one picture or clip, by metric."""
-Row = dict[str, float | None]
-"""Of a whole set, by metric. None stands for infinity, which JSON does not have."""
+"""Figures of one picture or clip, by metric."""
+SetFigures = dict[str, float | None]
+"""Figures of a whole set, by metric. None stands for infinity, which JSON does not have."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class EvaluationReport:
     """One evaluation: every table has the rows "grey" and "truth".
 
     ``rows``: by name of the row. ``items``: by name of the row, then of the picture or clip.
@@ -28,7 +28,7 @@ class Report:
     """
 
     kind: str
-    rows: Mapping[str, Row]
+    rows: Mapping[str, SetFigures]
     items: Mapping[str, Mapping[str, Figures]]
     about: Mapping[str, Any]
     not_measured: Mapping[str, str] = field(default_factory=dict)
@@ -36,14 +36,14 @@ class Report:
     players: Sequence[tuple[Path, str]] = ()
 
 
-def format_table(rows: Mapping[str, Row]) -> str:
-    """Rows of figures as plain text: one table for each group of metrics, so that lines stay short."""
+def format_table(rows: Mapping[str, SetFigures]) -> str:
+    """Format rows of figures as plain text: one table for each group of metrics, so that lines stay short."""
     width = max(len(name) for name in rows)
     groups = by_group(metric for row in rows.values() for metric in row)
     return "\n\n".join(_format_group(rows, metrics, width) for metrics in groups.values())
 
 
-def _format_group(rows: Mapping[str, Row], metrics: Sequence[str], width: int) -> str:
+def _format_group(rows: Mapping[str, SetFigures], metrics: Sequence[str], width: int) -> str:
     widths = [max(len(metric_info(metric).label), 8) for metric in metrics]
     lines = [" " * width + "".join(f"  {metric_info(m).label:>{w}}" for m, w in zip(metrics, widths, strict=True))]
     for name, row in rows_to_print(rows, metrics).items():

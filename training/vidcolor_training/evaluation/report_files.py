@@ -10,14 +10,14 @@ from typing import Any
 
 from vidcolor.errors import InputError
 from vidcolor.files.atomic import atomic_file
-from vidcolor_training.evaluation.report import Report
+from vidcolor_training.evaluation.report import EvaluationReport
 from vidcolor_training.evaluation.report_html import render_html
 
 SCHEMA = "vidcolor-report-1"
 JSON_NAME, HTML_NAME = "report.json", "report.html"
 
 
-def write_report(report: Report, folder: Path) -> None:
+def write_report(report: EvaluationReport, folder: Path) -> None:
     """Write report.json and report.html into ``folder``, over those that are there.
 
     The report's pictures and players are only named: they lie in ``folder`` already.
@@ -31,11 +31,11 @@ def write_report(report: Report, folder: Path) -> None:
         part.write_text(render_html(report, folder), encoding="utf-8")
 
 
-def read_report(folder: Path) -> Report:
-    """What :func:`write_report` wrote; figures that were infinite are so again.
+def read_report(folder: Path) -> EvaluationReport:
+    """Read a report of :func:`write_report`, with infinite figures restored.
 
     Raises:
-        InputError: no report there, or one of another schema.
+        InputError: The folder has no report, or one of another schema.
     """
     path = folder / JSON_NAME
     try:
@@ -49,15 +49,19 @@ def read_report(folder: Path) -> Report:
             for row, found in table["items"].items()
         }
         shown = {kind: [(folder / name, text) for name, text in table[kind]] for kind in ("pictures", "players")}
-        return Report(
-            kind=table["kind"], rows=table["rows"], items=items, about=table["about"],
-            not_measured=table["not_measured"], **shown,
-        )  # fmt: skip
+        return EvaluationReport(
+            kind=table["kind"],
+            rows=table["rows"],
+            items=items,
+            about=table["about"],
+            not_measured=table["not_measured"],
+            **shown,
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
         raise InputError(f"{path}: expected a report of vidcolor evaluate, found something else: {exc}") from exc
 
 
-def _to_json(report: Report, folder: Path) -> dict[str, Any]:
+def _to_json(report: EvaluationReport, folder: Path) -> dict[str, Any]:
     table: dict[str, Any] = {
         "schema": SCHEMA,
         "kind": report.kind,
@@ -72,7 +76,7 @@ def _to_json(report: Report, folder: Path) -> dict[str, Any]:
 
 
 def _without_infinity(value: Any) -> Any:
-    """JSON has no infinity: null stands for it."""
+    """Replace infinite figures by None: JSON has no infinity."""
     if isinstance(value, Mapping):
         return {str(key): _without_infinity(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

@@ -23,7 +23,7 @@ from vidcolor_training.evaluation.metric_info import (
     metric_info,
     rows_to_print,
 )
-from vidcolor_training.evaluation.report import Report, Row
+from vidcolor_training.evaluation.report import EvaluationReport, SetFigures
 
 FIXED_ROWS = ("grey", "truth")
 HISTOGRAMS = {"mse": "grey", "ciede2000": "grey", "colorfulness": "truth"}
@@ -32,7 +32,7 @@ ARROWS = {"lower": "↓", "higher": "↑", "truth": "≈", "none": ""}
 TITLES = {"stills": "Still pictures", "video": "Film clips"}
 
 
-def render_html(report: Report, folder: Path) -> str:
+def render_html(report: EvaluationReport, folder: Path) -> str:
     """Return the page of a report; ``folder`` is where it will be stored."""
     metrics = list(dict.fromkeys(metric for row in report.rows.values() for metric in row))
     page = _environment().get_template("report.html")
@@ -67,19 +67,19 @@ def _environment() -> Environment:
     return environment
 
 
-def _lead(report: Report) -> str:
+def _lead(report: EvaluationReport) -> str:
     items = len(next(iter(report.items.values()), ()))
     noun = "clips" if report.kind == "video" else "pictures"
     size = f", short side {report.about['size']}" if "size" in report.about else ""
     return f"{items} {noun}{size}: {', '.join(weights_rows(report.rows))}, beside grey and the truth"
 
 
-def weights_rows(rows: Mapping[str, Row]) -> list[str]:
+def weights_rows(rows: Mapping[str, SetFigures]) -> list[str]:
     """Return the names of the rows of weights: not grey, not the truth, and not weights under a condition."""
     return [name for name, row in rows.items() if name not in FIXED_ROWS and OVER_CLEAN not in row]
 
 
-def best_rows(rows: Mapping[str, Row], metric: str) -> set[str]:
+def best_rows(rows: Mapping[str, SetFigures], metric: str) -> set[str]:
     """Return the names of the weights with the best figure, several if they are equal, among :func:`weights_rows`."""
     found = {name: rows[name][metric] for name in weights_rows(rows) if metric in rows[name]}
     figures = {name: math.inf if figure is None else figure for name, figure in found.items()}
@@ -102,7 +102,7 @@ def _definitions(metrics: Iterable[str]) -> dict[str, str]:
     return {METRIC_INFO[name].label: METRIC_INFO[name].definition for name in names}
 
 
-def _histograms(report: Report) -> dict[str, dict[str, Markup]]:
+def _histograms(report: EvaluationReport) -> dict[str, dict[str, Markup]]:
     """Return the histograms by the labels of their metrics and by their captions."""
     found: dict[str, dict[str, Markup]] = {}
     for metric, behind in HISTOGRAMS.items():

@@ -1,4 +1,4 @@
-"""Metrics of a set of pictures: what only all of them together can say."""
+"""Metrics of a whole set of pictures."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ MIN_CF_SPREAD = 1e-3
 
 
 def delta_colorfulness(pred: Sequence[float], true: Sequence[float]) -> float:
-    """ΔCF of the set, as papers print it: the difference of the means. Too dull and too garish pictures cancel."""
+    """Compute ΔCF of the set as in papers: the difference of the means. Too dull and too vivid pictures cancel."""
     return abs(float(np.mean(pred)) - float(np.mean(true)))
 
 
 def mean_delta_colorfulness(pred: Sequence[float], true: Sequence[float]) -> float:
-    """Mean over pictures of each one's own |ΔCF|: nothing cancels."""
+    """Compute the mean over pictures of |ΔCF| of each: nothing cancels."""
     return float(np.abs(np.subtract(pred, true)).mean())
 
 
@@ -52,21 +52,21 @@ def share_worse_than_grey(mse: Sequence[float], grey_mse: Sequence[float]) -> fl
 
 
 def psnr_of_set(mse: Sequence[float]) -> float:
-    """PSNR in dB of the mean squared error of the whole set, infinite if that is 0.
+    """Compute the PSNR in dB of the mean squared error of the whole set, infinite if that is 0.
 
-    The mean of PSNRs is pulled up without limit by the one photograph that is grey itself; this one is not.
+    One photograph that is itself grey can raise the mean of PSNRs without limit, but not this figure.
     """
     error = float(np.mean(mse))
     return float("inf") if error == 0 else -10 * float(np.log10(error))
 
 
 def over_grey(figures: Sequence[float], grey: Sequence[float]) -> float:
-    """The sum of an error over that of the uncolored pictures: below 1 the colors are worth having."""
+    """Divide the sum of an error by that of the uncolored pictures: below 1 the colors are better than grey."""
     return float(np.sum(figures) / np.sum(grey))
 
 
 def frechet_distance(a: Features, b: Features) -> float:
-    """Squared Fréchet (2-Wasserstein) distance of two sets of features, (N, D) and (M, D), each taken as a Gaussian.
+    """Compute the squared Fréchet distance of the Gaussians fitted to two sets of features (N, D) and (M, D).
 
     |μa − μb|² + Tr(Σa + Σb − 2 (Σa Σb)^½), with unbiased covariances, in float64 (Heusel et al. 2017, eq. 6). With
     Σa = AᵀA and Σb = BᵀB the last trace is the sum of the singular values of ABᵀ, which stays real and exact where
@@ -86,7 +86,7 @@ def frechet_distance(a: Features, b: Features) -> float:
 
 
 def _mean_and_root(features: Features) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """The mean (D,), and a triangular R (min(N, D), D) for which RᵀR is the covariance."""
+    """Return the mean (D,), and a triangular R (min(N, D), D) with the covariance RᵀR."""
     exact = features.astype(np.float64)
     mean = exact.mean(axis=0)
     root = np.linalg.qr((exact - mean) / np.sqrt(len(exact) - 1), mode="r")

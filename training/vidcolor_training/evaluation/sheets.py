@@ -10,31 +10,33 @@ from pathlib import Path
 from vidcolor.inference.colorizer import Predictor
 from vidcolor_training.evaluation.contact_sheet import write_sheet
 from vidcolor_training.evaluation.evaluator import StillPicture, join, still_pictures, uncolored
-from vidcolor_training.evaluation.metrics import Rgb
-from vidcolor_training.evaluation.report import Report
+from vidcolor_training.evaluation.metrics import RgbFloat
+from vidcolor_training.evaluation.report import EvaluationReport
 
 SORTED_BY = "ciede2000"
 SHEET_PICTURES = 6
 SHEET_COLUMNS = 2
 
 
-def triple(picture: StillPicture, colorizer: Predictor) -> list[Rgb]:
-    """Grey, ours and truth of one picture."""
+def triple(picture: StillPicture, colorizer: Predictor) -> list[RgbFloat]:
+    """Return grey, ours and truth of one picture."""
     ours = join(picture.grey, colorizer.predict(picture.grey[None])[0])
     return [uncolored(picture), ours, picture.true]
 
 
 def choose(errors: Mapping[str, float], count: int = SHEET_PICTURES) -> dict[str, list[str]]:
-    """Names of the ``count`` best, median and worst pictures, each from the smaller error to the larger."""
+    """Return the names of the ``count`` best, median and worst pictures, each from the smaller error to the larger."""
     names = sorted(errors, key=lambda name: errors[name])
     middle = max(len(names) - count, 0) // 2
     return {"best": names[:count], "median": names[middle : middle + count], "worst": names[-count:]}
 
 
-def add_sheets(report: Report, sources: Sequence[Path], colorizers: Mapping[str, Predictor], folder: Path) -> Report:
-    """A report of stills with the best, median and worst pictures of every colorizer, colored again, in ``folder``.
+def add_sheets(
+    report: EvaluationReport, sources: Sequence[Path], colorizers: Mapping[str, Predictor], folder: Path
+) -> EvaluationReport:
+    """Write sheets of the best, median and worst pictures of every colorizer into ``folder``, and add them to a report.
 
-    ``sources`` and ``colorizers`` are those that the report was made with.
+    ``sources`` and ``colorizers`` are those of the report.
     """
     chosen = {
         name: choose({item: figures[SORTED_BY] for item, figures in report.items[name].items()}) for name in colorizers
@@ -52,5 +54,5 @@ def add_sheets(report: Report, sources: Sequence[Path], colorizers: Mapping[str,
 
 
 def _slug(name: str) -> str:
-    """A name for people as a part of a file name."""
+    """Convert a name to a part of a file name."""
     return re.sub(r"[^A-Za-z0-9]+", "-", name.removesuffix(".safetensors")).strip("-").lower()[:40] or "weights"

@@ -1,4 +1,4 @@
-"""What one looks at: films side by side, and strips of consecutive frames. Both are small, for a report's page."""
+"""Films side by side, and strips of consecutive frames, for the page of a report."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from vidcolor.errors import OutputError
 from vidcolor_training.evaluation.color_clips import ColorClip, Pictures
 
 SHOW_ALL = 6
-"""Up to so many clips all are shown; of more, the best, the median and the worst."""
+"""Of more clips than this, only the best, the median and the worst are shown."""
 STRIP_FRAMES = 6
 TILE_WIDTH = 240
 BAND = 14
 """Height of a line of text above a row of a strip, in pixels."""
 PLAYER_OPTIONS = {"crf": "20", "preset": "veryfast"}
-BT709 = 1  # H.273: matrix, primaries and transfer
+H273_BT709 = 1  # H.273: matrix, primaries and transfer
 
 
 @dataclass(frozen=True)
 class Exhibit:
-    """One clip to look at. ``flicker`` puts the clips in order; ``player`` is a film, ``strip`` a picture."""
+    """The film and the strip of one clip. Clips are sorted by ``flicker``."""
 
     flicker: float
     player: Path
@@ -51,10 +51,12 @@ def make_exhibit(
     """Write a clip's film and strip into ``folder``.
 
     Args:
-        shown: by row, uint8 (T, h, w, 3): all go on the strip.
-        watched: the rows between grey and truth in the film.
-        flicker: how much the first of ``watched`` flickers.
-        worst: frame at which it does most; the strip lies around it, within the shot.
+        folder: An existing folder.
+        clip: The clip.
+        shown: Frames by row, uint8 (T, h, w, 3); the strip has all rows.
+        watched: The rows between grey and truth in the film.
+        flicker: The flicker of the first of ``watched``.
+        worst: The frame with the most flicker; the strip is around it, within the shot.
     """
     stem = f"{len(list(folder.glob('*.mp4'))):03d}-{safe_name(clip.name)}"
     player, strip = folder / f"{stem}.mp4", folder / f"{stem}.jpg"
@@ -67,19 +69,19 @@ def make_exhibit(
 
 
 def safe_name(name: str) -> str:
-    """A name that any file system and any URL takes."""
+    """Convert a name to one that every file system and URL accepts."""
     return re.sub(r"[^A-Za-z0-9._-]+", "_", Path(name).stem).strip("._") or "clip"
 
 
 def frames_around(worst: int, shot: range) -> range:
-    """``STRIP_FRAMES`` frames of the shot, or all it has, with ``worst`` as near the middle as they allow."""
+    """Return ``STRIP_FRAMES`` frames of the shot, or all of a shorter one, with ``worst`` near the middle."""
     start = min(worst - STRIP_FRAMES // 2 + 1, shot.stop - STRIP_FRAMES)
     start = max(start, shot.start)
     return range(start, min(start + STRIP_FRAMES, shot.stop))
 
 
 def choose(exhibits: Sequence[Exhibit]) -> list[Exhibit]:
-    """All of a few; else those with the least, the median and the most flicker, in this order."""
+    """Return up to ``SHOW_ALL`` clips, or those with the least, the median and the most flicker."""
     if len(exhibits) <= SHOW_ALL:
         return list(exhibits)
     ordered = sorted(exhibits, key=lambda exhibit: exhibit.flicker)
@@ -96,10 +98,10 @@ def publish(exhibit: Exhibit, folder: Path) -> Exhibit:
 
 
 def write_player(path: Path, panels: Sequence[Pictures], rate: Fraction) -> None:
-    """Films of one size, uint8 (T, h, w, 3), side by side as an H.264 MP4 that starts before it is loaded.
+    """Write films of one size, uint8 (T, h, w, 3), side by side as an H.264 MP4 with its index in front.
 
     Raises:
-        OutputError: the disk is full, or the film cannot be written for another reason.
+        OutputError: The disk is full, or the film cannot be written for another reason.
     """
     pictures = [_even(np.concatenate(side_by_side, axis=1)) for side_by_side in zip(*panels, strict=True)]
     try:
@@ -113,7 +115,7 @@ def write_player(path: Path, panels: Sequence[Pictures], rate: Fraction) -> None
 
 
 def _even(picture: Pictures) -> Pictures:
-    """(h, w, 3) with even sides, as 4:2:0 wants them: the last row and column once more."""
+    """Pad (h, w, 3) to even sides for 4:2:0, by repeating the last row and column."""
     height, width, _ = picture.shape
     return np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
 
@@ -124,8 +126,8 @@ def _add_stream(container: OutputContainer, picture: Pictures, rate: Fraction) -
     stream.pix_fmt = "yuv420p"
     context = stream.codec_context
     context.time_base = stream.time_base = 1 / rate
-    context.color_range, context.colorspace = ColorRange.MPEG, BT709
-    context.color_primaries, context.color_trc = BT709, BT709
+    context.color_range, context.colorspace = ColorRange.MPEG, H273_BT709
+    context.color_primaries, context.color_trc = H273_BT709, H273_BT709
     return stream
 
 
@@ -137,7 +139,7 @@ def _as_frame(picture: Pictures, number: int, time_base: Fraction) -> VideoFrame
 
 
 def write_strip(path: Path, rows: Mapping[str, Pictures]) -> None:
-    """Consecutive frames, uint8 (N, h, w, 3), from left to right; the rows below one another, each under its name."""
+    """Write consecutive frames, uint8 (N, h, w, 3), from left to right, a line for each row under its name."""
     height, width = next(iter(rows.values())).shape[1:3]
     tile = (TILE_WIDTH, max(round(height * TILE_WIDTH / width), 1))
     line = BAND + tile[1]

@@ -1,4 +1,4 @@
-"""The evaluator of films: clips through the pipeline's own stages, measured beside the rows "grey" and "truth"."""
+"""Evaluate films: clips through the stages of the pipeline, measured beside the rows "grey" and "truth"."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from vidcolor_training.evaluation.clip_versions import SLOW_EVERY, Version, colo
 from vidcolor_training.evaluation.color_clips import ColorClip, find_films, read_clip
 from vidcolor_training.evaluation.film_degradation import FilmDegradation, degrade_clip
 from vidcolor_training.evaluation.hues import HueCounts
-from vidcolor_training.evaluation.report import Figures, Report
+from vidcolor_training.evaluation.report import EvaluationReport, Figures
 from vidcolor_training.evaluation.side_by_side import Exhibit, choose, make_exhibit, publish
 from vidcolor_training.evaluation.video_metrics import (
     CDC_FRAMES,
@@ -37,7 +37,7 @@ from vidcolor_training.evaluation.video_table import figures_of_set, gaps_in, ov
 
 MAX_FRAMES = 240
 DEFAULT_SETTINGS: Mapping[str, ColorizeOptions] = {"": ColorizeOptions(), "raw": ColorizeOptions(smoothing=0)}
-"""What is added to a colorizer's name in its rows, and how it colors there."""
+"""Suffix of a colorizer's name in its rows, and the options for them."""
 NOTES = (
     "clips are measured at render size, on their first frames up to max_frames",
     "figures of a row are means over clips; *_over_truth are ratios of these means, speeds are over all frames",
@@ -79,7 +79,7 @@ MOTIONS = (
 """Flicker, and slow drift. Every 3rd: again no multiple of the distance of anchors."""
 
 Errors = dict[str, dict[int, float]]
-"""By row and by the earlier frame of each pair."""
+"""Errors by row and by the earlier frame of each pair."""
 
 
 def evaluate_video(
@@ -91,7 +91,7 @@ def evaluate_video(
     settings: Mapping[str, ColorizeOptions] | None = None,
     max_frames: int = MAX_FRAMES,
     wear: FilmDegradation | None = None,
-) -> Report:
+) -> EvaluationReport:
     """Color films made grey, as the film pipeline does, and measure them.
 
     The rows are "grey", each colorizer under each of ``settings`` ("NAME SUFFIX"; by default the defaults of the
@@ -99,11 +99,13 @@ def evaluate_video(
     figures, speeds apart.
 
     Args:
-        sources: films in color, or folders of them.
-        folder: the report's; gets ``players/`` and ``strips/``.
-        size: short side of the render size; the one in ``settings`` does not count.
-        max_frames: of one clip; memory holds that many in every version at once.
-        wear: what is done to the film before it is colored; None: nothing.
+        sources: Films in color, or folders of them.
+        colorizers: Colorizers by the names of their rows.
+        folder: The folder of the report; ``players/`` and ``strips/`` are written there.
+        size: Short side of the render size; the one in ``settings`` is ignored.
+        settings: Options by the suffixes of row names.
+        max_frames: Frames of each clip; they are in memory in every version.
+        wear: The degradation of the films before they are colored, or None.
 
     Raises:
         InputError: a source that is missing, damaged or holds no film.
@@ -132,7 +134,7 @@ def evaluate_video(
         shown = [publish(chosen, folder) for chosen in choose(exhibits)]
     means = table(items, {name: clip["frames"] for name, clip in clips.items()})
     of_set = figures_of_set(items, hues)
-    return Report(
+    return EvaluationReport(
         kind="video",
         rows={row: {**means[row], **of_set[row]} for row in items},
         items=items,
@@ -151,19 +153,19 @@ def evaluate_video(
 
 
 def in_words(options: ColorizeOptions) -> dict[str, float | str]:
-    """The settings that matter to the figures."""
+    """Return the options that affect the figures."""
     spacing = "by motion" if options.anchor_spacing is None else options.anchor_spacing
     return {"smoothing": options.smoothing, "anchor_spacing": spacing, "saturation": options.saturation}
 
 
 def describe(clip: ColorClip) -> dict[str, Any]:
-    """What of a film was measured."""
+    """Describe the measured part of a film."""
     frames, height, width, _ = clip.true.shape
     return {"frames": frames, "size": [width, height], "rate": str(clip.rate), "shots": [len(s) for s in clip.shots]}
 
 
 def measure_motion(clip: ColorClip, versions: Mapping[str, Version]) -> dict[str, Errors]:
-    """The warp errors of all rows, along the same flow: figure → row → earlier frame → error."""
+    """Compute the warp errors of all rows along the same flow: figure → row → earlier frame → error."""
     levels = [to_levels(grey) for grey in clip.grey]
     errors: dict[str, Errors] = {}
     for motion in MOTIONS:
@@ -178,7 +180,7 @@ def measure_motion(clip: ColorClip, versions: Mapping[str, Version]) -> dict[str
 
 
 def clip_figures(clip: ColorClip, versions: Mapping[str, Version], errors: Mapping[str, Errors]) -> dict[str, Figures]:
-    """All figures of a clip, by row; those that it is too short or too wild for are left out."""
+    """Return all figures of a clip, by row, except those that it is too short or moves too much for."""
     rows = {row: dict(version.figures) for row, version in versions.items()}
     longest = max(map(len, clip.shots))
     for row, version in versions.items():
@@ -195,7 +197,7 @@ def clip_figures(clip: ColorClip, versions: Mapping[str, Version], errors: Mappi
 def exhibit(
     folder: Path, clip: ColorClip, versions: Mapping[str, Version], flicker: Errors, watched: Sequence[str]
 ) -> Exhibit:
-    """The clip's film and strip; the strip shows where the first of ``watched`` flickers most beyond the truth."""
+    """Write the clip's film and strip; the strip shows where the first of ``watched`` flickers most above the truth."""
     errors = flicker[watched[0]]
     worst = max(errors, key=lambda t: errors[t] - flicker["truth"][t], default=0)
     score = float(np.mean([*errors.values()])) if errors else 0.0

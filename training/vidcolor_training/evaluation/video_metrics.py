@@ -1,8 +1,8 @@
-"""Metrics of films: how much color changes that should not. Pure functions of arrays; nothing crosses a cut.
+"""Metrics of films: unwanted changes of color over time, as functions of arrays. No pair of frames crosses a cut.
 
-Two kinds. Color distribution consistency and drift know nothing of motion, so they are never zero for a true film, and
-a moving camera raises them. The warp error follows the motion, along a flow estimated on the *true luma*, so that all
-rows of a table are measured at the very same places. Read them all beside the truth's own.
+Color distribution consistency and drift ignore motion, so they are not zero for a true film, and a moving camera raises
+them. The warp error follows the motion, along a flow estimated on the *true luma*, so that all rows of a table are
+measured at the same pixels. Compare all of them with the truth's own figures.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from scipy.special import rel_entr
 
 from vidcolor.frames import FloatArray
 from vidcolor.motion.flow import Levels, flow_to, pixel_grid, warp
+from vidcolor_training.evaluation.color_clips import Pictures
 
-Pictures = npt.NDArray[np.uint8]
-"""(T, h, w, 3) R'G'B': consecutive frames as they would be shown."""
 Floats = npt.NDArray[np.float64]
 Shots = Sequence[range]
 
@@ -57,7 +56,7 @@ def cdc(frames: Pictures, shots: Shots | None = None) -> float:
 
 
 def _histograms(frame: Pictures) -> Floats:
-    """(h, w, 3) to (3, 256) shares."""
+    """Return the histograms (3, 256) of a frame (h, w, 3), as shares."""
     counts = [np.bincount(channel.ravel(), minlength=256) for channel in np.moveaxis(frame, -1, 0)]
     return np.stack(counts) / frame[..., 0].size
 
@@ -68,19 +67,19 @@ def _mean_divergence(histogram: Floats, shots: Shots, stride: int) -> float:
 
 
 def jensen_shannon(p: Floats, q: Floats) -> Floats:
-    """Divergence of distributions along the last axis, natural logarithm: 0 alike, log 2 disjoint."""
+    """Compute the divergence of distributions along the last axis, natural logarithm: 0 equal, log 2 disjoint."""
     middle = (p + q) / 2
     return np.asarray((rel_entr(p, middle) + rel_entr(q, middle)).sum(axis=-1) / 2)
 
 
 def pairs_at(gap: int, shots: Shots, *, every: int = 1) -> list[tuple[int, int]]:
-    """Frames ``gap`` apart within a shot, beginning at every ``every``-th frame of it."""
+    """Return pairs of frames ``gap`` apart within a shot, starting at every ``every``-th frame of it."""
     return [(t, t + gap) for shot in shots for t in shot[: -gap or None][::every]]
 
 
 @dataclass(frozen=True)
 class Match:
-    """Where the things of one frame lie in a later one.
+    """The motion from one frame to a later one.
 
     ``flow``: float32 (h, w, 2), x and y from each pixel of ``earlier`` to its place in ``later``. ``visible``: bool
     (h, w), where that can be trusted.
@@ -105,7 +104,7 @@ def match_frames(levels: Sequence[Levels], pairs: Sequence[tuple[int, int]]) -> 
 
 
 def visible(forward: FloatArray, backward: FloatArray) -> npt.NDArray[np.bool_]:
-    """Where neither occlusion nor a motion edge is, as Lai et al. (2018) compute it after Ruder et al. (2016).
+    """Return the pixels without occlusion or motion edge, as Lai et al. (2018) compute them after Ruder et al. (2016).
 
     With w the flow (h, w, 2) from here, and w' the one back, brought here: occluded where
     |w + w'|² > 0.01 (|w|² + |w'|²) + 0.5, a motion edge where |∇u|² + |∇v|² > 0.01 |w|² + 0.002. Beyond them, what
@@ -123,7 +122,7 @@ def _squared(flow: FloatArray) -> FloatArray:
 
 
 def _squared_gradient(flow: FloatArray) -> FloatArray:
-    """|∇u|² + |∇v|² by differences of neighbours, zero at the last row and column."""
+    """Compute |∇u|² + |∇v|² by differences of neighbors, zero at the last row and column."""
     across = np.diff(flow, axis=1, append=flow[:, -1:])
     down = np.diff(flow, axis=0, append=flow[-1:])
     return _squared(across) + _squared(down)
@@ -137,13 +136,15 @@ def _leaves(flow: FloatArray) -> npt.NDArray[np.bool_]:
 
 
 def warp_error(earlier: FloatArray, later: FloatArray, match: Match) -> float | None:
-    """Σ M (warp(O_later) - O_earlier)² / Σ M over pixels and channels (Lai et al. 2018); None where too little matches.
+    """Compute Σ M (warp(O_later) - O_earlier)² / Σ M over pixels and channels (Lai et al. 2018).
 
-    M is ``match.visible``. Where it is empty they call the error zero, which would reward a film for what cannot be
-    measured; here a pair needs :data:`MIN_VISIBLE`.
+    M is ``match.visible``. Returns None for a mean of M below :data:`MIN_VISIBLE`. The paper takes an error of zero
+    for an empty M, which would favor films that cannot be measured.
 
     Args:
-        earlier, later: float32 (C, h, w): R'G'B' in [0, 1], or ab in Lab units.
+        earlier: float32 (C, h, w): R'G'B' in [0, 1], or ab in Lab units.
+        later: Likewise.
+        match: The motion between them.
     """
     if match.visible.mean() < MIN_VISIBLE:
         return None
@@ -152,7 +153,7 @@ def warp_error(earlier: FloatArray, later: FloatArray, match: Match) -> float | 
 
 
 def drift(mean_ab: Floats, shots: Shots) -> float:
-    """How far the color of the whole picture wanders within a shot, in Lab units; without any flow.
+    """Compute how far the mean color of the picture wanders within a shot, in Lab units.
 
     The mean a and b of each frame, averaged over :data:`DRIFT_WINDOW` frames to leave flicker out, then their root mean
     square distance from their own mean over the shot: √(var a + var b). Not the range, which grows with a shot's
@@ -160,7 +161,8 @@ def drift(mean_ab: Floats, shots: Shots) -> float:
     move the true mean as well: the truth's own drift is the measure.
 
     Args:
-        mean_ab: float (T, 2).
+        mean_ab: float64 (T, 2), the mean a and b of each frame.
+        shots: The frames of each shot.
 
     Raises:
         ValueError: no shot is that long.

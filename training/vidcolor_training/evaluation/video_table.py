@@ -1,4 +1,4 @@
-"""From the figures of clips to the rows of a table: means, ratios to the truth's own, and what is missing."""
+"""Compute the rows of a table from the figures of clips: means, ratios to the truth's own, and missing figures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from vidcolor_training.evaluation.hues import HueCounts, hue_figures
-from vidcolor_training.evaluation.report import GREY, TRUTH, Figures, Row
+from vidcolor_training.evaluation.report import GREY, TRUTH, Figures, SetFigures
 from vidcolor_training.evaluation.set_metrics import (
     ROUNDING_MSE,
     colorfulness_figures,
@@ -39,7 +39,7 @@ WHY_MISSING = {
 
 
 def over_truth(figures: Figures, truth: Figures) -> Figures:
-    """The ratios of :data:`OVER_TRUTH`, where both exist and the truth's is not zero."""
+    """Return the ratios of :data:`OVER_TRUTH`, where both figures exist and the truth's is not zero."""
     return {
         name: figures[figure] / truth[figure]
         for name, figure in OVER_TRUTH.items()
@@ -47,8 +47,8 @@ def over_truth(figures: Figures, truth: Figures) -> Figures:
     }
 
 
-def table(items: Mapping[str, Mapping[str, Figures]], frames: Mapping[str, int]) -> dict[str, Row]:
-    """One row of means for each row of ``items`` (row → clip → figures); ``frames``: how many each clip has.
+def table(items: Mapping[str, Mapping[str, Figures]], frames: Mapping[str, int]) -> dict[str, SetFigures]:
+    """Return a row of means for each row of ``items`` (row → clip → figures); ``frames``: the frames of each clip.
 
     A clip without a figure does not count for it; a ratio is one of means, so that a clip with hardly any motion cannot
     outweigh all others. None stands for infinity, as PSNR is for equal pictures.
@@ -100,7 +100,7 @@ def figures_of_set(items: Mapping[str, Mapping[str, Figures]], hues: Mapping[str
 
 
 def gaps_in(clips: Mapping[str, Figures]) -> dict[str, str]:
-    """Metric → on which of the clips it is missing, and why."""
+    """Return, by metric, on which clips it is missing, and why."""
     reasons = {}
     for name, why in WHY_MISSING.items():
         without = [clip for clip, figures in clips.items() if name not in figures]

@@ -1,4 +1,4 @@
-"""The opponent of the generator: a discriminator, what it looks at, and the game that both play."""
+"""A discriminator with its inputs and losses."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Adversary(nn.Module):
         return self
 
     def discriminator_terms(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
-        """What the discriminator pays; no gradient goes to the generator.
+        """Compute the losses of the discriminator; no gradient goes to the generator.
 
         Returns:
             Scalars ``loss_D_real``, ``loss_D_fake`` and, where the recipe has them, ``loss_D_gradient_penalty`` and
@@ -89,7 +89,7 @@ class Adversary(nn.Module):
     def generator_terms(
         self, prediction: Prediction, batch: Batch, *, feature_matching: bool = True
     ) -> dict[str, Tensor]:
-        """What the generator pays; no gradient goes to the parameters of the discriminator.
+        """Compute the adversarial losses of the generator; no gradient goes to the discriminator's parameters.
 
         Returns:
             Scalars ``adversarial``, the game's own, and ``feature_matching``: the mean absolute difference between the
@@ -110,12 +110,12 @@ class Adversary(nn.Module):
         return terms
 
     def _at_prediction_size(self, prediction: Prediction, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Grey in [0, 1], true ab and predicted ab in units of the recipe's, all (N, ?, h, w)."""
+        """Return grey in [0, 1], true ab and predicted ab in the recipe's unit, all at the prediction's size."""
         grey, unit = shrink_to(batch.clean_grey, prediction.ab), self.recipe.ab_unit
         return grey, batch.ab_like(prediction) / unit, prediction.ab.float() / unit
 
     def _see(self, batch: Batch) -> list[Tensor] | None:
-        """The condition's features of the undamaged pictures, float32, so that penalties can be taken with them."""
+        """Return the condition's features of the clean grey pictures in float32, as the penalties need them."""
         if self.condition is None:
             return None
         with torch.no_grad():
@@ -124,7 +124,7 @@ class Adversary(nn.Module):
 
 @contextmanager
 def _without_parameter_gradients(module: nn.Module) -> Iterator[None]:
-    """Graphs made inside pass gradients through ``module``, but not to its parameters."""
+    """Let graphs made inside pass gradients through ``module``, but not to its parameters."""
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     module.requires_grad_(False)
     try:

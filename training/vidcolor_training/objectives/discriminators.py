@@ -1,4 +1,4 @@
-"""What tells true color from made color."""
+"""Discriminators of true and generated colors."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ DISCRIMINATORS: dict[str, type[PatchGAN]] = {"patchgan": PatchGAN}
 
 
 def _shared_out(maps: range, layers: int) -> list[range]:
-    """Which maps join which layer's answer: one for each strided layer, for the last of them all that remain."""
+    """Return which maps join the output of each layer: one for each strided layer, all remaining ones for the last."""
     return [*(maps[i : i + 1] for i in range(layers - 1)), maps[layers - 1 :], maps[:0]]
 
 

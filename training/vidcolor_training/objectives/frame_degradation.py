@@ -1,4 +1,4 @@
-"""What happens to a picture from one frame to the next, played on a still: it moves, flickers and has other grain."""
+"""Simulate the next frame of a film on a still picture: it moves, flickers and gets other grain."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class FrameDegradation:
     random: torch.Generator
 
     def move(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        """``maps`` (N, C, h, w) moved, differentiable; and (N, 1, h, w): 1 where the picture had something, else 0.
+        """Move ``maps`` (N, C, h, w) differentiably; also return a mask (N, 1, h, w): 1 inside the old picture.
 
         The movement is the same at every size of the maps.
         """
@@ -41,11 +41,11 @@ class FrameDegradation:
         return F.grid_sample(maps, grid, padding_mode="border", align_corners=False), inside.to(maps)
 
     def move_hints(self, hints: Tensor) -> Tensor:
-        """Hints (N, C, H, W) moved to whole pixels: a point stays a point."""
+        """Move hints (N, C, H, W) by whole pixels: a point stays a point."""
         return F.grid_sample(hints, self._grid(hints), mode="nearest", align_corners=False)
 
     def film(self, grey: Tensor) -> Tensor:
-        """Grey (N, 1, H, W) in [0, 1] moved, with its gain, lift and grain; in [0, 1]."""
+        """Move grey (N, 1, H, W) in [0, 1] and apply gain, lift and grain; the result is in [0, 1]."""
         noise = torch.randn(grey.shape, generator=self.random, device=self.random.device).to(grey)
         gain, lift, grain = (value.to(grey) for value in (self.gain, self.lift, self.grain))
         moved = F.grid_sample(grey, self._grid(grey), padding_mode="reflection", align_corners=False)
@@ -58,7 +58,7 @@ class FrameDegradation:
 
 
 def draw_frame_degradation(pictures: int, random: torch.Generator) -> FrameDegradation:
-    """Independent ones for so many pictures, each evenly between its bounds."""
+    """Draw an independent degradation for each of ``pictures`` pictures, uniformly between the bounds."""
 
     def draw(most: float) -> Tensor:
         return most * (2 * torch.rand(pictures, generator=random, device=random.device) - 1)

@@ -1,4 +1,4 @@
-"""The games that generator and discriminator can play, and the penalties that keep the discriminator smooth."""
+"""The losses of generator and discriminator, and the penalties on the discriminator's gradient."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True)
 class GanMode:
-    """One game: what a discriminator pays for its logits (any shape) of true and of made pictures.
+    """The losses of one kind of GAN, as functions of logits of any shape; all are means over the logits.
 
-    ``real`` and ``fake`` give the two parts, means over all logits; ``share`` is what the sum of both counts.
-    ``generator`` gives what the generator pays for the logits of what it made.
+    Attributes:
+        real: The discriminator's loss on true pictures.
+        fake: The discriminator's loss on generated pictures.
+        generator: The generator's loss.
+        share: Factor of the sum of ``real`` and ``fake``.
     """
 
     real: Callable[[Tensor], Tensor]
@@ -24,7 +27,7 @@ class GanMode:
     share: float
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
-        """Scalars ``loss_D_real``, ``loss_D_fake``, and what is minimised, ``loss_D``: ``share`` times their sum."""
+        """Return the scalars ``loss_D_real`` and ``loss_D_fake``, and ``loss_D``, ``share`` times their sum."""
         real, fake = self.real(real_logits), self.fake(fake_logits)
         return {"loss_D_real": real, "loss_D_fake": fake, "loss_D": self.share * (real + fake)}
 
@@ -71,8 +74,9 @@ def gradient_penalty(discriminate: Callable[[Tensor], Tensor], real: Tensor, fak
     torch's global generator of the device.
 
     Args:
-        discriminate: (N, C, H, W) to logits (N, ...); no picture's logits may depend on another picture.
-        real, fake: (N, C, H, W); no gradient goes to them.
+        discriminate: Function of (N, C, H, W) to logits (N, ...); they may not depend on other pictures.
+        real: True pictures (N, C, H, W); no gradient goes to them.
+        fake: Generated pictures, likewise.
 
     Returns:
         A scalar whose gradient reaches the parameters of ``discriminate``; its weight, λ, is 10 in the paper.

