@@ -29,8 +29,7 @@ from vidcolor.frames import FloatArray, Picture, VideoSpec
 from vidcolor.media.pixel_formats import luma_layout, read_luma
 from vidcolor.media.probe import choose_video, open_film, video_spec
 from vidcolor.motion.shots import mark_cuts
-
-Rgb8 = npt.NDArray[np.uint8]
+from vidcolor.stills.reader import Rgb
 
 STRETCH_SECONDS = 3.0
 LUMA_SIDE = 128  # short side of the luma from which frames are chosen
@@ -60,7 +59,7 @@ class Shown:
     opens_shot: bool
 
 
-def sample_film(path: Path) -> Iterator[tuple[str, Rgb8]]:
+def sample_film(path: Path) -> Iterator[tuple[str, Rgb]]:
     """Yield pictures of a film in order: one for every :data:`STRETCH_SECONDS` of a shot, or for a shorter shot.
 
     Yields:
@@ -157,7 +156,7 @@ def perceptual_hash(grey: FloatArray) -> npt.NDArray[np.bool_]:
     return bits
 
 
-def to_rgb(frame: VideoFrame, spec: VideoSpec) -> Rgb8:
+def to_rgb(frame: VideoFrame, spec: VideoSpec) -> Rgb:
     """Convert a decoded frame to R'G'B' uint8 (H, W, 3), upright, with square pixels."""
     rgb = frame.reformat(
         width=round(frame.width * (spec.sample_aspect_ratio or 1)),

@@ -27,8 +27,8 @@ from vidcolor.errors import InputError, OutputError
 from vidcolor.files.atomic import atomic_file
 from vidcolor.files.suffixes import FILM_SUFFIXES, is_picture
 from vidcolor.media.probe import choose_video, open_film
-from vidcolor.stills.reader import read_rgb
-from vidcolor_training.data.films import Rgb8, sample_film
+from vidcolor.stills.reader import Rgb, read_rgb
+from vidcolor_training.data.films import sample_film
 
 CACHE_FORMAT = 4
 DECODE_BATCH = 64
@@ -134,7 +134,7 @@ def _opens_as_film(path: Path) -> bool:
         return False
 
 
-def decode_square(data: bytes, size: int, *, name: str) -> Rgb8:
+def decode_square(data: bytes, size: int, *, name: str) -> Rgb:
     """Decode the bytes of a picture to R'G'B' (size, size, 3) in sRGB: short side brought to ``size``, centre kept.
 
     Raises:
@@ -143,7 +143,7 @@ def decode_square(data: bytes, size: int, *, name: str) -> Rgb8:
     return fit_square(Image.fromarray(read_rgb(data, name)), size)
 
 
-def fit_square(rgb: Image.Image, size: int) -> Rgb8:
+def fit_square(rgb: Image.Image, size: int) -> Rgb:
     """Resize a picture to short side ``size`` and crop its center to (size, size, 3)."""
     scale = size / min(rgb.size)
     width, height = (max(size, round(side * scale)) for side in rgb.size)
@@ -152,7 +152,7 @@ def fit_square(rgb: Image.Image, size: int) -> Rgb8:
     return np.asarray(rgb.crop((left, top, left + size, top + size)))
 
 
-def rgb_to_training(rgb: Rgb8) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int8]]:
+def rgb_to_training(rgb: Rgb) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int8]]:
     """Convert R'G'B' uint8 (N, S, S, 3) to grey uint8 (N, S, S) and ab int8 (N, 2, S, S), whole Lab units."""
     lab = rgb_to_lab(torch.from_numpy(rgb).permute(0, 3, 1, 2).float() / 255)
     grey = (lightness_to_grey(lab[:, 0]) * 255).round().clamp(0, 255).to(torch.uint8)
@@ -242,10 +242,10 @@ def _count_grey(names: Sequence[str]) -> list[str]:
 
 def _squares(
     stills: Sequence[Path], films: Sequence[tuple[str, Path]], size: int, bad: list[str]
-) -> Iterator[tuple[str, Rgb8]]:
+) -> Iterator[tuple[str, Rgb]]:
     """Every picture as R'G'B' (size, size, 3); what cannot be decoded is put down in ``bad``."""
 
-    def decode(file: tuple[str, bytes]) -> Rgb8 | str:
+    def decode(file: tuple[str, bytes]) -> Rgb | str:
         try:
             return decode_square(file[1], size, name=file[0])
         except InputError as exc:
