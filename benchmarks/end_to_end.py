@@ -1,14 +1,14 @@
-"""How much longer coloring a film takes than encoding it again: both in one run, in turn.
+"""Compare the time of coloring a film with that of encoding it again, alternately in one run.
 
     python -m benchmarks.end_to_end [FILM] [--height 1080] [--frames 1440] [--codec libx264] [--preset medium]
         [--runs 5] [--avx2] [VIDCOLOR OPTIONS]
 
 FILM is enlarged to ``--height`` and repeated until it has ``--frames``; without it, the film of ``vidcolor demo`` is.
-Both ways use PyAV with the same encoder and the same settings, and each runs as a process of its own, so that start-up
-counts. Prints JSON: medians, and the median of the ratios of each pair.
+Both use PyAV with the same encoder and the same settings, and each runs as a process of its own, so that start-up is
+included. Prints JSON: medians, and the median of the ratios of each pair.
 
-With ``--avx2`` both ways do without what a processor has beyond AVX2, as far as libraries let themselves be told:
-torch, oneDNN, OpenCV, numpy and x264. It stands for processors without matrix units and without AVX-512.
+With ``--avx2`` torch, oneDNN, OpenCV, numpy and x264 use no instructions beyond AVX2, as on processors without matrix
+units and AVX-512.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ AVX2_ALONE = {
     "OPENCV_CPU_DISABLE": "AVX512-SKX",
     "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
 }
-"""What tells each library in its environment; x264 is told by ``asm``."""
+"""Environment variables of the libraries; x264 has the parameter ``asm``."""
 
 
 def enlarge(source: Path, dest: Path, height: int, frames: int) -> str:
-    """The film at another height, over and over until it has so many ``frames``, without sound; gives back its size."""
+    """Write the film at another height, repeated to ``frames`` frames, without sound; return its size as text."""
     with av.open(source) as reader:
         stream = reader.streams.video[0]
         width = round(stream.width * height / stream.height / 2) * 2
@@ -59,14 +59,14 @@ def enlarge(source: Path, dest: Path, height: int, frames: int) -> str:
 
 
 def endlessly(source: Path) -> Iterator[VideoFrame]:
-    """The pictures of a film, over and over."""
+    """Yield the pictures of a film repeatedly, without end."""
     while True:
         with av.open(source) as reader:
             yield from reader.decode(video=0)
 
 
 def seconds(command: Sequence[str], environment: Mapping[str, str] | None = None) -> float:
-    """Wall-clock time of a process that must succeed, with these variables beside those that are there."""
+    """Return the wall-clock time of a process that must succeed, with additional environment variables."""
     started = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, **(environment or {})})
     return time.perf_counter() - started
@@ -84,7 +84,7 @@ def compare(
     extra: Sequence[str],
     avx2: bool,
 ) -> dict[str, object]:
-    """Time both ways, in turn. ``source`` None: the demo film. ``preset`` and ``crf`` go to x264 and x265 only."""
+    """Time both alternately. ``source`` None: the demo film. ``preset`` and ``crf`` are for x264 and x265 only."""
     environment = AVX2_ALONE if avx2 else {}
     parameters = "asm=avx2" if avx2 and codec == "libx264" else ""
     with tempfile.TemporaryDirectory() as folder:
@@ -118,6 +118,7 @@ def compare(
 
 
 def main() -> None:
+    """Print the comparison as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("film", nargs="?", type=Path)
     parser.add_argument("--height", type=int, default=1080)

@@ -1,4 +1,4 @@
-"""What coloring leaves untouched: frames, timestamps, sound and luma, film by film.
+"""Check what coloring must not change: frames, timestamps, sound and luma, film by film.
 
     python -m benchmarks.fidelity FILM... [--lossless] [VIDCOLOR OPTIONS]
 
@@ -31,7 +31,7 @@ ENCODER = ("libx264", "medium", "18")
 
 
 def luma(frame: av.VideoFrame) -> Luma:
-    """The Y plane, as int32."""
+    """Return the Y plane as int32."""
     plane = frame.planes[0]
     dtype = np.dtype(np.uint8 if frame.format.components[0].bits == 8 else "<u2")
     rows = np.frombuffer(memoryview(plane), dtype).reshape(plane.height, plane.line_size // dtype.itemsize)
@@ -39,7 +39,7 @@ def luma(frame: av.VideoFrame) -> Luma:
 
 
 def pictures(path: Path) -> tuple[list[Fraction], list[Luma]]:
-    """Presentation times in seconds, and luma planes."""
+    """Return presentation times in seconds, and luma planes."""
     with av.open(path) as reader:
         decoded = reader.decode(reader.streams.best("video"))
         frames = [(seconds(frame), luma(frame)) for frame in decoded if isinstance(frame, av.VideoFrame)]
@@ -54,7 +54,7 @@ def seconds(frame: av.VideoFrame) -> Fraction:
 
 
 def sound(path: Path) -> list[str]:
-    """A hash of the packets of every sound track."""
+    """Return a hash of the packets of every sound track."""
     with av.open(path) as reader:
         digests = {stream.index: hashlib.sha256() for stream in reader.streams.audio}
         for packet in reader.demux(*reader.streams.audio) if digests else ():
@@ -63,7 +63,7 @@ def sound(path: Path) -> list[str]:
 
 
 def compare(film: Path, folder: Path, lossless: bool, extra: list[str]) -> dict[str, Any]:
-    """The row of one film."""
+    """Color one film and return its row."""
     suffix = ".mkv" if lossless else film.suffix
     colored = folder / f"colored{suffix}"
     settings = ["--codec", "ffv1"] if lossless else ["--preset", ENCODER[1], "--crf", ENCODER[2]]
@@ -92,12 +92,13 @@ def compare(film: Path, folder: Path, lossless: bool, extra: list[str]) -> dict[
 
 
 def mean_difference(one: list[Luma], other: list[Luma], *, absolute: bool = False) -> float:
-    """Mean over all pixels of all frames, in code values."""
+    """Return the mean difference over all pixels of all frames, in code values."""
     differences = (a - b for a, b in zip(one, other, strict=True))
     return round(float(np.mean([(np.abs(d) if absolute else d).mean() for d in differences])), 4)
 
 
 def main() -> None:
+    """Print a line of JSON for each film."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("films", nargs="+", type=Path)
     parser.add_argument("--lossless", action="store_true")

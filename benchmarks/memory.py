@@ -1,4 +1,4 @@
-"""Peak resident memory and time of vidcolor for short and long films: the first must not grow, the second evenly.
+"""Measure peak resident memory and time for short and long films: memory must not grow, time in proportion.
 
     python -m benchmarks.memory CLIP [--height 120] [--minutes 1 10 60] [VIDCOLOR OPTIONS]
 
@@ -25,7 +25,7 @@ CLIP_FRAMES = 240
 
 
 def repeat(clip: Path, dest: Path, minutes: float) -> int:
-    """Write the clip's video again and again, without encoding; returns the number of packets."""
+    """Write the clip's video repeatedly, without encoding; return the number of packets."""
     packets, start = 0, 0
     with av.open(dest, "w") as writer:
         out, seconds = None, 0.0
@@ -48,7 +48,7 @@ def repeat(clip: Path, dest: Path, minutes: float) -> int:
 
 
 def measure(command: list[str]) -> tuple[float, float]:
-    """Peak resident memory in MiB, and seconds, of a process that must succeed."""
+    """Return peak resident memory in MiB, and seconds, of a process that must succeed."""
     started = time.perf_counter()
     process = subprocess.Popen(command)
     _, status, usage = os.wait4(process.pid, 0)
@@ -59,6 +59,7 @@ def measure(command: list[str]) -> tuple[float, float]:
 
 
 def main() -> None:
+    """Print a line of JSON for each length."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clip", type=Path)
     parser.add_argument("--height", type=int, default=120)

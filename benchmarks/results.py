@@ -1,12 +1,11 @@
-"""All figures on speed and memory, and RESULTS.md from them: an hour on two cores, while nothing else may run.
+"""Measure all figures of speed and memory and write RESULTS.md; takes an hour on two otherwise idle cores.
 
     python -m benchmarks.results FILM [--only NAME...]
     python -m benchmarks.results
 
-FILM is enlarged to each height. Beside it stands the film of ``vidcolor demo``, whose grain keeps an encoder busy. What
-is measured goes at once to a file for this machine in the folder ``results``, with the commit that it is true of, and
-RESULTS.md is written from all that is there: an interrupted run is gone on with ``--only``. Without FILM nothing is
-measured.
+FILM is enlarged to each height. The film of ``vidcolor demo`` is measured too, because its grain takes an encoder long.
+Each figure is written at once to a file for this machine in the folder ``results``, with its commit, and RESULTS.md is
+written from all these files: ``--only`` continues an interrupted run. Without FILM nothing is measured.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ Results = dict[str, Any]
 
 
 def ratio(film: Path | None, height: int, encoder: str, frames: int, *, avx2: bool = False) -> Callable[[], Results]:
-    """vidcolor ÷ transcode."""
+    """Return the measurement of the ratio to plain transcoding."""
     codec, preset = ENCODERS[encoder]
     return lambda: compare(
         film, height=height, frames=frames, codec=codec, preset=preset, crf="18", runs=5, extra=(), avx2=avx2
@@ -48,7 +47,7 @@ def ratio(film: Path | None, height: int, encoder: str, frames: int, *, avx2: bo
 
 
 def script(name: str, *arguments: str) -> Callable[[], Any]:
-    """What another benchmark prints: a JSON document, or one a line."""
+    """Return the measurement of another benchmark, which prints a JSON document, or one a line."""
 
     def run() -> Any:
         command = [sys.executable, "-m", f"benchmarks.{name}", *arguments]
@@ -62,7 +61,7 @@ def script(name: str, *arguments: str) -> Callable[[], Any]:
 
 
 def stages(film: Path, height: int) -> Callable[[], Results]:
-    """The table of ``--profile``, for a third of a minute with x264 veryfast."""
+    """Return the measurement of the table of ``--profile``, for 20 seconds with x264 veryfast."""
 
     def run() -> Results:
         with tempfile.TemporaryDirectory() as folder:
@@ -76,7 +75,7 @@ def stages(film: Path, height: int) -> Callable[[], Results]:
 
 
 def jobs(film: Path) -> dict[str, Callable[[], Any]]:
-    """Everything there is to measure, the most telling first."""
+    """Return all measurements by name, the most important first."""
     listed: dict[str, Callable[[], Any]] = {
         "ratio 1080 veryfast": ratio(film, 1080, "veryfast", MINUTE),
         "ratio 1080 medium": ratio(film, 1080, "medium", MINUTE),
@@ -97,7 +96,7 @@ def jobs(film: Path) -> dict[str, Callable[[], Any]]:
 
 
 def machine() -> dict[str, str]:
-    """What the figures are true of."""
+    """Describe this machine and the versions of libraries."""
     models = {line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name")}
     flags = {flag for line in _cpuinfo() if line.startswith("flags") for flag in line.split()}
     units = [name for name in ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16") if name in flags]
@@ -120,19 +119,20 @@ def _cpuinfo() -> list[str]:
 
 
 def commit() -> str:
-    """Of the code that is measured; with a plus where files have been changed since."""
+    """Return the short hash of the current commit; with a plus where files differ from it."""
     git = partial(subprocess.run, check=True, stdout=subprocess.PIPE, text=True, cwd=HERE)
     head = git(["git", "rev-parse", "--short", "HEAD"]).stdout.strip()
     return head + "+" * bool(git(["git", "status", "--porcelain", "../vidcolor"]).stdout)
 
 
 def file_of(facts: dict[str, str]) -> Path:
-    """Where the figures of a machine stand."""
+    """Return the file of the figures of a machine."""
     words = " ".join(facts[name] for name in ("processor", "instructions", "cores", "GPU")).lower()
     return FOLDER / ("-".join(re.findall("[a-z0-9_.]+", words)) + ".json")
 
 
 def main() -> None:
+    """Measure, where a film is given, and write RESULTS.md."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("film", type=Path, nargs="?")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="names, or beginnings of names")
@@ -143,7 +143,7 @@ def main() -> None:
 
 
 def measure(film: Path, only: Sequence[str] | None) -> None:
-    """All jobs, or those whose names begin so."""
+    """Run all measurements, or those whose names begin with one of ``only``."""
     facts = machine()
     path = file_of(facts)
     kept: Results = json.loads(path.read_text()) if path.exists() else {"figures": {}, "commits": {}}
@@ -156,7 +156,7 @@ def measure(film: Path, only: Sequence[str] | None) -> None:
 
 
 def page(machines: Sequence[Results]) -> str:
-    """RESULTS.md."""
+    """Return the text of RESULTS.md."""
     parts = [
         "# How fast, and how much memory",
         "Made by `python -m benchmarks.results FILM`; the figures are in `results/`, a file for each machine. Every"
@@ -169,7 +169,7 @@ def page(machines: Sequence[Results]) -> str:
 
 
 def machine_parts(facts: dict[str, str], figures: Results, commits: dict[str, str]) -> Iterator[str]:
-    """What was measured on one machine, paragraph by paragraph."""
+    """Yield the figures of one machine, paragraph by paragraph."""
     yield f"## {facts['processor']}, {facts['cores']} cores, network in {facts['network in']}"
     yield "\n".join(f"- {name}: {value}" for name, value in facts.items())
     for kind, told in (

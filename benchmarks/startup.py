@@ -1,9 +1,9 @@
-"""From the shell to the first frame in the encoder, and to the help.
+"""Measure the time from the shell to the first frame in the encoder, and to the help.
 
     python -m benchmarks.startup [FILM] [--height 1080] [--runs 5] [VIDCOLOR OPTIONS]
 
-FILM as in end_to_end.py. One run before the others fills the caches. What ``import torch`` alone takes stands beside
-it, as ratio and floor. Prints JSON; medians, in seconds.
+FILM as in end_to_end.py. One run before the others fills the caches. The time of ``import torch`` is printed for
+comparison. Prints JSON; medians, in seconds.
 """
 
 from __future__ import annotations
@@ -40,17 +40,18 @@ def load_and_watch(choice):
 cli.NetworkChoice.load = load_and_watch  # not before: the command decides how it imports
 cli.main(sys.argv[1:])
 """
-"""The command, which tells the time and ends when the first frame has been given to the encoder."""
+"""The command, changed to print the time and exit when the first frame is given to the encoder."""
 
 
 def until_first_frame(command: list[str]) -> float:
-    """Seconds from the start of a process to its first frame."""
+    """Return the seconds from the start of a process to its first frame."""
     started = time.time()
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return float(done.stdout) - started
 
 
 def main() -> None:
+    """Print the medians as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("film", nargs="?", type=Path)
     parser.add_argument("--height", type=int, default=1080)

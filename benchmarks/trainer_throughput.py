@@ -1,10 +1,10 @@
-"""The trainer's pictures per second over those of the bare step on data that is already on the device.
+"""Compare the trainer's pictures per second with those of the bare step on data that is on the device.
 
     python -m benchmarks.trainer_throughput [--recipe default] [--stage gan] [--steps 12] [--pairs 5]
 
 The bare step is forward, backward and optimiser of the same networks under the same losses on one fixed batch; the
-trainer adds cutting, damage, hints, the average, logs and clocks. Both run in one process, alternately; the figure is
-the median of their ratios. Pictures and parameters are random: they do not change the time.
+trainer adds cropping, degradation, hints, the moving average and logs. Both run alternately in one process; the result
+is the median of their ratios. Pictures and parameters are random, which does not affect the time.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ PICTURES = 64
 
 
 def random_pictures(size: int, folder: Path) -> PictureSet:
-    """As good as any for timing."""
+    """Return random pictures."""
     random = np.random.default_rng(0)
     grey = random.integers(0, 256, (PICTURES, size, size), dtype=np.uint8)
     ab = random.integers(-50, 51, (PICTURES, 2, size, size), dtype=np.int8)
@@ -48,7 +48,7 @@ def random_pictures(size: int, folder: Path) -> PictureSet:
 
 
 def trainer_for(recipe: Recipe, folder: Path, device: torch.device) -> Trainer:
-    """A trainer of random networks."""
+    """Return a trainer of networks with random parameters."""
     torch.manual_seed(0)
     generator = to_device(recipe.network.build(), device)
     adversary = None if recipe.discriminator is None else Adversary(recipe.discriminator, None).to(device)
@@ -85,7 +85,7 @@ def main() -> None:
 
 
 def ratio(trainer: Trainer, steps: int) -> float:
-    """Bare time over the trainer's time for as many steps."""
+    """Return the bare time over the trainer's time for the same number of steps."""
     bare, whole = time_bare(trainer, steps), time_trainer(trainer)
     pictures = steps * trainer.recipe.optimiser.batch_size
     print(f"bare {pictures / bare:.2f} pictures/s, trainer {pictures / whole:.2f}: {bare / whole:.3f}", flush=True)
@@ -93,13 +93,13 @@ def ratio(trainer: Trainer, steps: int) -> float:
 
 
 def time_trainer(trainer: Trainer) -> float:
-    """One stage by the trainer."""
+    """Time one stage of the trainer."""
     stage, cache = trainer.recipe.stages[0], trainer.feature_cache()
     trainer.state.position.stage_pictures, trainer.state.position.stage_done = 0, 0.0
     trainer.state.begin_stage(stage, trainer.recipe)
     log = RunLog(trainer.run, first_step=trainer.state.position.step)
     began = time.perf_counter()
-    with patch.object(Trainer, "_check"):  # random pictures have no colors to be right about
+    with patch.object(Trainer, "_check"):  # figures of random pictures have no meaning
         trainer.train_stage(stage, cache, None, StopRequest(), log)
     synchronise(trainer.device)
     elapsed = time.perf_counter() - began
@@ -108,7 +108,7 @@ def time_trainer(trainer: Trainer) -> float:
 
 
 def time_bare(trainer: Trainer, steps: int) -> float:
-    """Forward, backward and optimisers on one batch."""
+    """Time forward, backward and optimizers on one batch."""
     recipe, stage, state = trainer.recipe, trainer.recipe.stages[0], trainer.state
     cache = trainer.feature_cache()
     source = Batches(

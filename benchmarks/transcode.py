@@ -1,4 +1,4 @@
-"""The least that any tool must do: decode every picture, encode it again, copy the sound. The measure of the others.
+"""Decode every picture, encode it again and copy the sound: the minimum that other times are compared with.
 
 python -m benchmarks.transcode SOURCE DEST CODEC PRESET CRF [X264-PARAMS]
 """
@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 
 
 def transcode(source: Path, dest: Path, codec: str, preset: str, crf: str, parameters: str = "") -> None:
-    """``source`` to ``dest`` with plain PyAV; preset and crf go to x264 and x265 only, ``parameters`` to x264."""
+    """Transcode with plain PyAV; ``preset`` and ``crf`` are for x264 and x265 only, ``parameters`` for x264."""
     with av.open(source) as reader, av.open(dest, "w") as writer:
         video = reader.streams.video[0]
         video.thread_type = "AUTO"

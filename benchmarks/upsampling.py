@@ -1,4 +1,4 @@
-"""How to enlarge chroma from render size: methods side by side, against the chroma that a color film has.
+"""Compare methods to enlarge chroma from render size with the true chroma of color films.
 
     python -m benchmarks.upsampling FILM... [--render-size 256] [--every 24] [--sheet SHEET.png]
 
@@ -33,7 +33,7 @@ SHEET_SIDE = 192
 
 @dataclass(frozen=True)
 class UpsamplingCase:
-    """A frame: Cb, Cr at render size (2, h, w) with the grey there, and the true ones (2, H, W) with the luma there."""
+    """A frame: Cb and Cr at render size (2, h, w) with the grey, and the true ones (2, H, W) with the luma."""
 
     small: FloatArray
     small_grey: FloatArray
@@ -44,7 +44,7 @@ class UpsamplingCase:
 
 
 def cases(film: Path, render_size: int, every: int) -> Iterator[UpsamplingCase]:
-    """Every so many frames of a film in 8-bit 4:2:0 that is stored upright."""
+    """Yield every ``every``-th frame of a film in upright 8-bit 4:2:0."""
     with av.open(film) as container:
         stream = choose_video(container, film)
         spec = None
@@ -73,28 +73,28 @@ def cases(film: Path, render_size: int, every: int) -> Iterator[UpsamplingCase]:
 
 
 def sited(luma: FloatArray) -> FloatArray:
-    """Luma (H, 2 W) around each chroma column, which lies on the first of two."""
+    """Filter luma (H, 2 W) to the positions of chroma columns, which lie on the first of two."""
     across, down = np.array([0.25, 0.5, 0.25], np.float32), np.array([1], np.float32)
     return np.asarray(cv2.sepFilter2D(luma, -1, across, down), np.float32)[:, ::2]
 
 
 def large(plane: FloatArray, case: UpsamplingCase, interpolation: int) -> FloatArray:
-    """A small plane (h, w) at chroma size, without a look at the luma."""
+    """Enlarge a small plane (h, w) to chroma size without luma."""
     return resize(plane, (case.spec.width, case.layout.height), interpolation)[:, ::2]
 
 
 def plain(interpolation: int) -> Callable[[UpsamplingCase], FloatArray]:
-    """:func:`large` alone."""
+    """Return the method of :func:`large` alone."""
     return lambda case: np.stack([large(plane, case, interpolation) for plane in case.small])
 
 
 def ours(case: UpsamplingCase) -> FloatArray:
-    """What vidcolor does."""
+    """Enlarge as vidcolor does."""
     return upsample(case.small, case.spec, case.layout)
 
 
 def guided(radius: int, epsilon: float) -> Callable[[UpsamplingCase], FloatArray]:
-    """Fast guided filter (He & Sun 2015): chroma as a local linear function of luma, fitted at render size."""
+    """Return the guided filter (He & Sun 2015): chroma as a local linear function of luma, fitted at render size."""
 
     def mean(plane: FloatArray) -> FloatArray:
         return np.asarray(cv2.blur(plane, (2 * radius + 1, 2 * radius + 1)))
@@ -117,7 +117,7 @@ def guided(radius: int, epsilon: float) -> Callable[[UpsamplingCase], FloatArray
 def joint_bilateral(
     sigma_luma: float, sigma_place: float = 0.7, radius: int = 2
 ) -> Callable[[UpsamplingCase], FloatArray]:
-    """Joint bilateral upsampling (Kopf et al. 2007): small neighbours weighted by place and by likeness of luma.
+    """Return joint bilateral upsampling (Kopf et al. 2007): neighbors weighted by distance and similarity of luma.
 
     ``sigma_luma`` in [0, 1]; ``sigma_place`` and ``radius`` in small pixels.
     """
@@ -161,7 +161,7 @@ METHODS: dict[str, Callable[[UpsamplingCase], FloatArray]] = {
 
 
 def shown(case: UpsamplingCase, chroma: FloatArray) -> FloatArray:
-    """The middle of the frame at chroma size, BGR uint8."""
+    """Return the middle of the frame at chroma size, BGR, 0 to 255."""
     offsets = channel_offsets(chroma, luma_weights(case.spec))
     rgb = np.clip(np.stack([case.luma + offset for offset in offsets], axis=-1), 0, 1)
     top, left = (max(0, (side - SHEET_SIDE) // 2) for side in rgb.shape[:2])
@@ -169,6 +169,7 @@ def shown(case: UpsamplingCase, chroma: FloatArray) -> FloatArray:
 
 
 def main() -> None:
+    """Print errors and times of all methods, and write the sheet."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("films", nargs="+", type=Path)
     parser.add_argument("--render-size", type=int, default=256)

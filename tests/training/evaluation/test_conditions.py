@@ -18,7 +18,7 @@ from vidcolor.frames import FloatArray
 from vidcolor.inference.colorizer import Colorizer
 from vidcolor_training.data.hints import POINT_SIDE
 from vidcolor_training.evaluation.condition_rows import Compared, add_conditions, compare
-from vidcolor_training.evaluation.conditions import CONDITIONS, POINTS, show, to_part, true_ab
+from vidcolor_training.evaluation.conditions import CONDITIONS, POINTS, apply_condition, to_part, true_ab
 from vidcolor_training.evaluation.evaluator import StillPicture, evaluate_stills, still_pictures
 from vidcolor_training.evaluation.metrics import mse
 from vidcolor_training.evaluation.report import EvaluationReport, format_table
@@ -117,7 +117,7 @@ def test_every_condition_is_here() -> None:
 def test_conditions_are_the_same_every_time(name: str, picture: StillPicture) -> None:
     """Nothing depends on what was drawn before; the picture itself is left alone; levels stay in [0, 1]."""
     before = picture.grey.copy()
-    first, second = show(name, picture), show(name, picture)
+    first, second = apply_condition(name, picture), apply_condition(name, picture)
     np.testing.assert_array_equal(first.grey, second.grey)
     assert (first.hints is None) == (second.hints is None) == (name not in HINTS)
     if first.hints is not None:
@@ -129,7 +129,7 @@ def test_conditions_are_the_same_every_time(name: str, picture: StillPicture) ->
 
 def test_damage_has_its_strength(picture: StillPicture) -> None:
     """Grain, blur, gamma and fading against numpy and scikit-image; a JPEG errs visibly but not much."""
-    shown = {name: show(name, picture).grey for name in DAMAGE}
+    shown = {name: apply_condition(name, picture).grey for name in DAMAGE}
     grey = picture.grey
     assert (shown["grain"] - grey).std() == pytest.approx(10 / 255, rel=0.05)
     # OpenCV's kernel ends at 3 to 4 σ
@@ -143,7 +143,7 @@ def test_damage_has_its_strength(picture: StillPicture) -> None:
 def test_grain_differs_between_pictures(folder: Path) -> None:
     """Seeds come from names: two pictures do not share their grain."""
     first, second = list(still_pictures([folder], size=SIZE))[:2]
-    grain = [show("grain", picture).grey - picture.grey for picture in (first, second)]
+    grain = [apply_condition("grain", picture).grey - picture.grey for picture in (first, second)]
     assert abs(np.corrcoef(grain[0].ravel(), grain[1].ravel())[0, 1]) < 0.05
 
 
@@ -159,7 +159,7 @@ def test_who_knows_the_colors_is_right_in_any_damage(picture: StillPicture) -> N
 @pytest.mark.parametrize(("name", "part"), PARTS.items())
 def test_parts_are_shown_alone(name: str, part: tuple[slice, slice], picture: StillPicture) -> None:
     """The middle, at its own size; grey and the clean run are measured on the same pixels."""
-    shown = show(name, picture)
+    shown = apply_condition(name, picture)
     np.testing.assert_array_equal(shown.grey, picture.grey[part])
     recorder = Recorder(takes_hints=False)
     compared = dict(compare(picture, recorder, [name]))[name]
@@ -192,7 +192,7 @@ def test_color_comes_back_in_place(side: int, picture: StillPicture) -> None:
 
 def test_ten_points_are_true(picture: StillPicture) -> None:
     """Ten squares at most, each of the mean true color beneath it, of full confidence; nothing elsewhere."""
-    hints = show("10 points", picture).hints
+    hints = apply_condition("10 points", picture).hints
     assert hints is not None
     assert hints.shape == (3, SIZE, SIZE)
     assert hints.dtype == np.float32
@@ -211,7 +211,7 @@ def test_ten_points_are_true(picture: StillPicture) -> None:
 
 def test_moved_truth_is_nearly_true(picture: StillPicture) -> None:
     """Everywhere confident; off by noise and a small motion, but far nearer to the truth than no color."""
-    hints = show("moved truth", picture).hints
+    hints = apply_condition("moved truth", picture).hints
     assert hints is not None
     assert (hints[2] == 1).all()
     true = true_ab(picture)[0].numpy()

@@ -75,5 +75,5 @@ def test_the_same_again(clip: ColorClip) -> None:
 
 def test_only_an_unknown_damage() -> None:
     """It is named, with those that there are."""
-    with pytest.raises(ValueError, match="unknown damage 'mould'; there are: flicker, weave"):
+    with pytest.raises(ValueError, match="unknown degradation 'mould'; there are: flicker, weave"):
         FilmDegradation().only("mould")
