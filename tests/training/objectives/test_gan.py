@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import get_args, get_type_hints
+
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vidcolor_training.objectives.gan import GAN_MODES, gradient_penalty, r1_penalty
-from vidcolor_training.recipes.recipe import GAN_MODES as NAMES
+from vidcolor_training.recipes.recipe import DiscriminatorRecipe
 
 REAL, FAKE = torch.tensor([[2.0, -0.5], [0.3, 4.0]]), torch.tensor([[-3.0, 0.25], [1.5, -0.1]])
 
@@ -31,7 +33,7 @@ def expected(mode: str) -> dict[str, Tensor]:
 
 def test_every_mode_of_the_recipes_is_there() -> None:
     """What a recipe may name can be played."""
-    assert set(GAN_MODES) == set(NAMES)
+    assert set(GAN_MODES) == set(get_args(get_type_hints(DiscriminatorRecipe)["mode"]))
 
 
 @pytest.mark.parametrize("mode", sorted(GAN_MODES))
