@@ -254,6 +254,13 @@ def test_fields_that_only_the_header_knows(tmp_path: Path, order: int, first: st
         assert len(list(reader.pictures())) == (8 if first else 4)
 
 
+@pytest.mark.parametrize("mode", ["frame", "field"])
+def test_deinterlaced_pictures_have_no_fields(shared_clips: Path, mode: Deinterlacing) -> None:
+    """Not even where bwdif leaves the flag on the frames that it makes."""
+    with VideoReader(shared_clips / "odd" / "v_telecine_raw.m2v", deinterlace=mode) as reader:
+        assert {picture.first_field for picture in reader.pictures()} == {None}
+
+
 def test_soft_telecine_keeps_its_times(shared_clips: Path) -> None:
     """Film at 24 pictures a second, marked to be shown as 60 fields: pictures last two fields and three by turns."""
     with VideoReader(shared_clips / "odd" / "v_telecine_raw.m2v") as reader:

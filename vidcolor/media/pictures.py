@@ -17,7 +17,7 @@ from vidcolor.media.pixel_formats import LumaLayout, luma_layout, read_luma
 
 
 def make_pictures(
-    items: Iterable[Item], spec: VideoSpec, first: FirstField | None
+    items: Iterable[Item], spec: VideoSpec, *, has_fields: bool, first: FirstField | None
 ) -> Iterator[Picture | Packet[Any] | Note | Jump]:
     """Replace every frame, and the packets of other streams before it, with a :class:`~vidcolor.frames.Picture`.
 
@@ -26,6 +26,7 @@ def make_pictures(
     Args:
         items: the decoded frames, with increasing pts, and everything else.
         spec: the constants of the film.
+        has_fields: whether frames can be interlaced. After bwdif they are not, though some still carry the flag.
         first: the field that is first in frames of a codec without flags; None: the frames carry the flag.
 
     Raises:
@@ -42,7 +43,8 @@ def make_pictures(
             if item.format.name not in layouts:
                 layouts[item.format.name] = luma_layout(item.format)
             luma = _luma(item, layouts[item.format.name], spec)
-            yield Picture(item.pts, item.duration, luma, tuple(packets), first_fields.of(item) or first)
+            first_field = (first_fields.of(item) or first) if has_fields else None
+            yield Picture(item.pts, item.duration, luma, tuple(packets), first_field)
             packets = []
         elif isinstance(item, Note | Jump):
             yield item

@@ -111,10 +111,9 @@ def start_reading(film: OpenFilm) -> tuple[FilmFacts, Iterator[PictureItem]]:
     items = fill_gaps(items)
     first, items = peek_frame(items)
     facts = facts_of(film, first)
-    if film.mode is None:
-        return facts, make_pictures(items, facts.spec, facts.unflagged_field)
-    items = deinterlace(items, film.mode, facts.unflagged_field)
-    return facts, make_pictures(items, facts.spec, None)
+    if film.mode is not None:
+        items = deinterlace(items, film.mode, facts.unflagged_field)
+    return facts, make_pictures(items, facts.spec, has_fields=film.mode is None, first=facts.unflagged_field)
 
 
 def demux(film: OpenFilm) -> Iterator[Item]:
