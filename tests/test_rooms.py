@@ -11,6 +11,9 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCES = (ROOT / "vidcolor", ROOT / "training" / "vidcolor_training", ROOT / "weights" / "vidcolor_weights")
 ROOMS = (
     {"vidcolor_training"},
+    {"vidcolor_training.evaluation", "vidcolor_training.objectives"},
+    {"vidcolor_training.data", "vidcolor_training.pretrained"},
+    {"vidcolor_training.extras", "vidcolor_training.recipes"},
     {"vidcolor.__main__"},
     {"vidcolor.cli"},
     {"vidcolor.demo", "vidcolor.inspect"},
@@ -75,9 +78,10 @@ def test_only_the_command_line_prints_and_exits() -> None:
 
 
 def room_of(module: str) -> str:
-    """``vidcolor.media`` of ``vidcolor.media.probe``; the training package is one room."""
+    """``vidcolor.media`` of ``vidcolor.media.probe``; a module that is in no room of its package is in the package."""
     parts = module.split(".")
-    return ".".join(parts[:1] if parts[0] != "vidcolor" else parts[:2])
+    inner = ".".join(parts[:2])
+    return inner if parts[0] == "vidcolor" or any(inner in rooms for rooms in ROOMS) else parts[0]
 
 
 def all_imports() -> Iterator[tuple[str, str]]:
