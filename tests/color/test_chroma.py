@@ -210,7 +210,7 @@ def test_p3_film_gets_the_same_color():
 @pytest.mark.parametrize("bit_depth", [8, 10, 16])
 @pytest.mark.parametrize("full_range", [False, True])
 def test_neutral_is_exactly_the_middle(bit_depth, full_range):
-    """No ab gives 2^(d-1) at every luma, code values outside the nominal range included."""
+    """Zero ab gives code value 2^(d-1) at every luma, also outside the nominal range."""
     spec = replace(SPEC, bit_depth=bit_depth, full_range=full_range)
     dtype = np.uint8 if bit_depth == 8 else np.uint16
     luma = np.random.default_rng(3).integers(0, 2**bit_depth, (spec.height, spec.width)).astype(dtype)
@@ -220,7 +220,7 @@ def test_neutral_is_exactly_the_middle(bit_depth, full_range):
 
 
 def test_no_color_leaves_the_gamut():
-    """However strong ab is, R'G'B' of the planes and the luma lie in the cube, up to the rounding of the codes."""
+    """R'G'B' of luma and chroma planes is in [0, 1], up to rounding, however large ab is."""
     luma = encode_luma(smooth_noise((64, 96), 4, 2), SPEC)
     ab = 400 * (smooth_noise((2, 64, 96), 5) - 0.5)
     cb, cr = render_one(frame_of(luma, ab, SPEC), SPEC, chroma_format(SPEC), saturation=3)
@@ -241,7 +241,7 @@ def test_fade_near_black_and_white(level, expected):
 
 
 def test_color_fades_towards_black_and_white():
-    """None is left on either; between them nearly all, without a step; a photograph and a film fade alike."""
+    """The fade is 0 at black and white and nearly 1 between, without steps, for photographs and films alike."""
     levels = np.linspace(0, 1, 2001, dtype=np.float32)[None]
     (factor,) = fade(levels)
     assert factor[0] == factor[-1] == 0
@@ -270,7 +270,7 @@ def test_gamut_limit_keeps_hue_and_inner_colors():
 @pytest.mark.parametrize("full_range", [False, True])
 @pytest.mark.parametrize("matrix", sorted(KR_KB))
 def test_codes_that_look_safe_need_no_limit(matrix, full_range):
-    """Of 8 bits only colors near the end of the gamut are limited: the codes are those of all being limited."""
+    """At 8 bits, limiting only colors near the edge of the gamut gives the codes of limiting all."""
     spec = replace(SPEC, matrix=matrix, full_range=full_range)
     random = np.random.default_rng(matrix)
     luma = np.tile(np.arange(256, dtype=np.uint8), (300, 2))  # every code, also beyond black and white
@@ -284,7 +284,7 @@ def test_codes_that_look_safe_need_no_limit(matrix, full_range):
 
 
 def test_black_and_white_carry_no_color():
-    """At the ends of the luma range there is no room for chroma."""
+    """At black and white chroma is neutral."""
     luma = np.full((64, 96), 16, np.uint8)
     luma[:, 48:] = 235
     cb, cr = render_one(frame_of(luma, np.full((2, 64, 96), 60, np.float32), SPEC), SPEC, chroma_format(SPEC))
@@ -301,7 +301,7 @@ def test_black_and_white_carry_no_color():
     ],
 )
 def test_chroma_siting(siting, pick):
-    """On a soft edge, each 4:2:0 sample is the 4:4:4 picture's value at the sample's own place."""
+    """On a soft edge, each 4:2:0 sample is the value of the 4:4:4 picture at its siting."""
     spec = replace(SPEC, bit_depth=10)
     luma = np.full((64, 96), 500, np.uint16)
     y, x = np.indices((64, 96), dtype=np.float32)
@@ -327,7 +327,7 @@ def test_every_size_and_format_gets_planes_of_its_shape(size, subsampling, sitin
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
 def test_rotated_film_gets_its_color_the_way_it_is_stored(rotation):
-    """Chroma made from an upright ab lies where the stored picture has it."""
+    """Chroma of upright ab is rotated to the orientation of the stored picture."""
     spec = replace(SPEC, rotation=rotation)
     rgb = 0.2 + 0.6 * smooth_noise((3, 64, 96), 6)
     luma = encode_luma(to_ycbcr(rgb, 1)[0], spec)
@@ -355,20 +355,20 @@ def test_unspecified_matrix_goes_by_size(size, expected):
 
 @pytest.mark.parametrize("matrix", [0, 8, 10, 14])
 def test_matrices_without_weights_are_refused(matrix):
-    """RGB, YCgCo, constant-luminance and ICtCp films are named, not silently mistreated."""
+    """RGB, YCgCo, constant-luminance and ICtCp films raise InputError."""
     with pytest.raises(InputError, match=f"found matrix {matrix};"):
         luma_weights(replace(SPEC, matrix=matrix))
 
 
 def test_a_frame_without_ab_is_a_mistake():
-    """Rendering asks for ab on every frame."""
+    """Rendering a frame without ab raises ValueError."""
     frame = frame_of(np.full((64, 96), 120, np.uint8), None, SPEC)
     with pytest.raises(ValueError, match="expected ab on every frame"):
         render_one(frame, SPEC, chroma_format(SPEC))
 
 
 def test_photograph_keeps_its_grey():
-    """The BT.601 luma of a colored photograph is the grey it was made from, and everything is in range."""
+    """The BT.601 luma of a colored photograph is its grey, and all values are in [0, 1]."""
     grey = smooth_noise((120, 90), 8, 2)
     rgb = colorize_grey(grey, 300 * (smooth_noise((2, 40, 30), 9) - 0.5), saturation=1.5)
     assert rgb.shape == (120, 90, 3)

@@ -1,4 +1,4 @@
-"""scikit-image is the oracle for Lab."""
+"""Conversions to and from Lab, compared with scikit-image."""
 
 import numpy as np
 import pytest
@@ -44,14 +44,14 @@ def test_round_trip_keeps_shape_and_dtype(dtype):
 
 
 def test_transfer_curve_is_odd_and_invertible():
-    """Negative light, as colors outside the gamut have it, survives the curve and its inverse."""
+    """Negative light, outside the gamut, survives the transfer function and its inverse."""
     linear = torch.linspace(-2, 2, 1001, dtype=torch.float64)
     torch.testing.assert_close(srgb_to_linear(linear_to_srgb(linear)), linear, atol=1e-6, rtol=0)
     torch.testing.assert_close(linear_to_srgb(-linear), -linear_to_srgb(linear))
 
 
 def test_grey_has_the_lightness_of_neutral_rgb():
-    """A grey level's L is that of the neutral color, and leads back to the level."""
+    """The L of a grey level is that of the neutral color, and converts back to the level."""
     grey = torch.linspace(0, 1, 256, dtype=torch.float64)
     L = grey_to_lightness(grey)
     expected = rgb2lab(np.repeat(grey.numpy()[:, None], 3, axis=1))[:, 0]
@@ -60,7 +60,7 @@ def test_grey_has_the_lightness_of_neutral_rgb():
 
 
 def test_gradients_are_finite_everywhere():
-    """Training can go through the conversion, black and out-of-gamut colors included."""
+    """The conversions have finite gradients, also for black and for colors outside the gamut."""
     lab = torch.tensor([[0.0, 50.0, 100.0], [0.0, -120.0, 90.0], [0.0, 110.0, -110.0]], requires_grad=True)
     lab_to_rgb(lab[:, None]).sum().backward()
     assert torch.isfinite(lab.grad).all()

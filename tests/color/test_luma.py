@@ -1,4 +1,4 @@
-"""The small upright grey picture."""
+"""The grey picture at render size."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -44,13 +44,13 @@ def test_black_and_white_become_zero_and_one(bit_depth, full_range, codes):
     ],
 )
 def test_render_size(size, aspect, expected):
-    """Short side 256 with nearly square pixels; small sources keep their size, tiny and extreme ones stay workable."""
+    """The short side is 256 with nearly square pixels; small films keep their size, within the limits."""
     spec = replace(SPEC, width=size[0], height=size[1], sample_aspect_ratio=aspect)
     assert stored_render_size(spec, 256) == expected
 
 
 def test_rotated_film_is_seen_upright():
-    """A film whose display matrix asks for 90° counter-clockwise is turned that way for the network."""
+    """A film whose display matrix says 90° counter-clockwise is rotated so."""
     luma = np.full((480, 640), 16, np.uint8)
     luma[:, 320:] = 235  # the right half is bright: turned counter-clockwise, it is on top
     frame = next(shrink(iter([Picture(0, 1, luma)]), replace(SPEC, rotation=90), 64))
@@ -60,7 +60,7 @@ def test_rotated_film_is_seen_upright():
 
 
 def test_the_source_plane_is_left_alone():
-    """Shrinking does not write to the luma, even where nothing has to be resized."""
+    """The luma is never written to, even if it has render size already."""
     luma = np.random.default_rng(0).integers(0, 256, (48, 64), dtype=np.uint8)
     before = luma.copy()
     luma.flags.writeable = False
@@ -74,7 +74,7 @@ def test_the_source_plane_is_left_alone():
     ("angle", "turns"), [(0, 0), (44, 0), (46, 1), (90, 1), (180, 2), (270, 3), (-90, 3), (360, 0)]
 )
 def test_angles_are_rounded_to_quarter_turns(angle, turns):
-    """Counter-clockwise, as the display matrix says."""
+    """Rotations are counter-clockwise, as in the display matrix."""
     assert quarter_turns(replace(SPEC, rotation=angle)) == turns
 
 
@@ -89,7 +89,7 @@ def test_angles_are_rounded_to_quarter_turns(angle, turns):
     ],
 )
 def test_shrinking_is_close_to_area_interpolation(source, target):
-    """In several steps, which take a fraction of the time, the result is that of one step by area."""
+    """Resizing in several steps gives the result of one area resize."""
     width, height = source
     noise = np.random.default_rng(0).uniform(0, 255, (height // 24, width // 24)).astype(np.float32)
     plane = np.clip(cv2.resize(noise, source, interpolation=cv2.INTER_CUBIC), 0, 255).astype(np.uint8)
@@ -100,7 +100,7 @@ def test_shrinking_is_close_to_area_interpolation(source, target):
 
 
 def test_growing_is_bilinear():
-    """A plane that is smaller than wanted in one direction is interpolated between its pixels."""
+    """A plane that grows in one direction is interpolated."""
     plane = np.array([[0, 100]], np.uint8)
     np.testing.assert_array_equal(resize_plane(plane, (4, 1)), [[0, 25, 75, 100]])
     assert resize_plane(plane, (2, 1)) is plane

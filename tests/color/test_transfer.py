@@ -1,4 +1,4 @@
-"""Light and signal of HDR films, against figures that the standards print."""
+"""Light and signal of HDR films, compared with values in the standards."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ from vidcolor.frames import Picture
     ],
 )
 def test_published_levels(transfer: int, nits: float, signal: float) -> None:
-    """A neutral light has the signal that the standards and BT.2408 give for it, and the other way round."""
+    """Neutral light has the signal in the standards and BT.2408, and converts back."""
     light = torch.full((3, 1), nits / 203, dtype=torch.float64)
     found = light_to_signal(light, transfer)
     np.testing.assert_allclose(found, signal, atol=0.0005)
@@ -36,7 +36,7 @@ def test_published_levels(transfer: int, nits: float, signal: float) -> None:
 
 @pytest.mark.parametrize("transfer", [PQ, HLG])
 def test_the_network_sees_greys_of_srgb(transfer: int) -> None:
-    """What SDR shows up to 60 % of white has its own grey; white is .9; above it greys rise on, and never reach 1."""
+    """Up to 60 % of white, grey has the light of SDR; white is .9; above it grey rises and stays below 1."""
     levels = np.linspace(0.01, 0.8, 100)
     linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
     signal = light_to_signal(torch.from_numpy(linear).expand(3, -1), transfer)[0].float().numpy()
@@ -50,14 +50,14 @@ def test_the_network_sees_greys_of_srgb(transfer: int) -> None:
 
 @pytest.mark.parametrize("transfer", [PQ, HLG])
 def test_grey_goes_back_to_its_signal(transfer: int) -> None:
-    """Rendering finds the luma again from what the network saw."""
+    """Luma can be recovered from grey."""
     signal = np.linspace(0, 1, 877, dtype=np.float32)
     np.testing.assert_allclose(grey_to_signal(signal_to_grey(signal, transfer), transfer), signal, atol=1e-3)
 
 
 @pytest.mark.parametrize(("transfer", "expected"), [(PQ, 0.9), (HLG, 0.646), (1, 0.5807)])
 def test_shrinking_tone_maps_hdr_only(transfer: int, expected: float) -> None:
-    """58 % of luma is white in PQ, less in HLG, and itself in SDR."""
+    """A luma of 58 % is diffuse white in PQ, less in HLG, and unchanged in SDR."""
     spec = replace(SPEC, transfer=transfer, bit_depth=10)
     luma = np.full((spec.height, spec.width), round(64 + 0.5807 * 876), np.uint16)
     (frame,) = shrink(iter([Picture(0, 1, luma)]), spec, 64)

@@ -1,4 +1,4 @@
-"""A file under its name only when it is whole."""
+"""Files that appear under their name only when they are complete."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vidcolor.files.atomic import AtomicFile, atomic_file
 
 
 def test_published_file_has_its_name_and_ordinary_permissions(tmp_path: Path) -> None:
-    """The file appears whole, with the mode any new file gets, and nothing stays beside it."""
+    """The file appears complete, with the mode of any new file, and nothing else is left."""
     ordinary = tmp_path / "ordinary"
     ordinary.touch()
     file = AtomicFile(tmp_path / "film.mp4", overwrite=False)
@@ -35,7 +35,7 @@ def test_discard_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_a_file_that_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None:
-    """Without overwrite the other's file stays, and ours is removed."""
+    """Without overwrite, an existing file stays and the temporary one is removed."""
     file = AtomicFile(tmp_path / "film.mp4", overwrite=False)
     file.destination.write_bytes(b"another's")
     with pytest.raises(OutputError, match="has appeared"):
@@ -46,7 +46,7 @@ def test_a_file_that_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("taken", [False, True])
 def test_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: bool) -> None:
-    """Where the file system knows no hard links the file is renamed, but not over another."""
+    """Without hard links the file is renamed, but not over an existing one."""
 
     def refuse(source: Path, destination: Path) -> None:
         raise OSError(errno.EPERM, os.strerror(errno.EPERM))
@@ -63,7 +63,7 @@ def test_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tak
 
 
 def test_overwrite_replaces(tmp_path: Path) -> None:
-    """With overwrite the old file is replaced, and is whole until then."""
+    """With overwrite, the old file is there until it is replaced."""
     destination = tmp_path / "film.mp4"
     destination.write_bytes(b"old")
     file = AtomicFile(destination, overwrite=True)
@@ -87,7 +87,7 @@ def test_refusals_come_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may write everywhere")
 def test_unwritable_folder(tmp_path: Path) -> None:
-    """A folder that takes no files is refused before any work."""
+    """A folder that is not writable is refused before any work."""
     tmp_path.chmod(0o500)
     try:
         with pytest.raises(OutputError, match="takes no files"):
@@ -97,7 +97,7 @@ def test_unwritable_folder(tmp_path: Path) -> None:
 
 
 def test_file_appears_at_the_end(tmp_path: Path) -> None:
-    """Until the block is left there is nothing under the name, and afterwards nothing beside it."""
+    """Within the block the name does not exist; after it there is no temporary file."""
     path = tmp_path / "a.txt"
     with atomic_file(path, overwrite=True) as part:
         part.write_text("whole")
@@ -107,7 +107,7 @@ def test_file_appears_at_the_end(tmp_path: Path) -> None:
 
 
 def test_longest_name(tmp_path: Path) -> None:
-    """A name of 255 bytes, the most that file systems take, leaves room for the file beside it."""
+    """A name of 255 bytes, the limit of file systems, can be written."""
     path = tmp_path / ("a" * 251 + ".txt")
     with atomic_file(path, overwrite=True) as part:
         part.write_text("whole")
@@ -118,7 +118,7 @@ def test_longest_name(tmp_path: Path) -> None:
     ("error", "seen"), [(OSError(28, "No space left on device"), OutputError), (KeyboardInterrupt(), KeyboardInterrupt)]
 )
 def test_failure_keeps_what_was_there(tmp_path: Path, error: BaseException, seen: type[BaseException]) -> None:
-    """An older file of that name stays, and the new one vanishes."""
+    """If the block raises, an existing file stays and the new one is removed."""
     path = tmp_path / "a.txt"
     path.write_text("old")
 

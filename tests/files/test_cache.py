@@ -1,4 +1,4 @@
-"""What is kept in the cache folder comes back as it was, or is made again."""
+"""Arrays in the cache folder are loaded, or computed again."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def code(tmp_path: Path) -> ModuleType:
-    """A module that what is kept depends on."""
+    """A module that the cached array depends on."""
     module = ModuleType("code")
     module.__file__ = str(tmp_path / "code.py")
     Path(module.__file__).write_text("one")
@@ -34,7 +34,7 @@ def code(tmp_path: Path) -> ModuleType:
 
 @pytest.fixture
 def ask(code: ModuleType) -> tuple[Callable[[], FloatArray], list[int]]:
-    """Asks for an array, and how often it has been made."""
+    """A function that loads or computes an array, and a list with an entry per computation."""
     made: list[int] = []
 
     def make() -> FloatArray:
@@ -45,7 +45,7 @@ def ask(code: ModuleType) -> tuple[Callable[[], FloatArray], list[int]]:
 
 
 def test_made_once(ask: tuple[Callable[[], FloatArray], list[int]]) -> None:
-    """The second time it is read."""
+    """The second call loads the array."""
     get, made = ask
     first, second = get(), get()
     np.testing.assert_array_equal(first, second)
@@ -53,7 +53,7 @@ def test_made_once(ask: tuple[Callable[[], FloatArray], list[int]]) -> None:
 
 
 def test_other_code_makes_it_anew(ask: tuple[Callable[[], FloatArray], list[int]], code: ModuleType) -> None:
-    """A byte is enough, and what was kept goes, but not what other names have."""
+    """After a change of the code the array is computed again, and only the old file of its name is removed."""
     get, made = ask
     load_or_compute("thing-too", [code], SHAPE, lambda: np.zeros(SHAPE, np.float32))
     get()
@@ -65,7 +65,7 @@ def test_other_code_makes_it_anew(ask: tuple[Callable[[], FloatArray], list[int]
 
 @pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"nonsense", None])
 def test_what_is_broken_is_made_again(ask: tuple[Callable[[], FloatArray], list[int]], content: bytes | None) -> None:
-    """Truncated, something else, or of another shape."""
+    """A file that is truncated, of another format or of another shape is replaced."""
     get, made = ask
     get()
     (path,) = cache_folder().iterdir()
@@ -80,7 +80,7 @@ def test_what_is_broken_is_made_again(ask: tuple[Callable[[], FloatArray], list[
 
 
 def test_where_nothing_can_be_kept(ask: tuple[Callable[[], FloatArray], list[int]]) -> None:
-    """A file stands where the folder should be."""
+    """If the folder cannot be created, the array is computed every time."""
     get, _ = ask
     cache_folder().parent.mkdir()
     cache_folder().write_text("")
@@ -89,7 +89,7 @@ def test_where_nothing_can_be_kept(ask: tuple[Callable[[], FloatArray], list[int
 
 
 def test_code_that_cannot_be_read(ask: tuple[Callable[[], FloatArray], list[int]], code: ModuleType) -> None:
-    """It may lie in an archive."""
+    """If the code is in an archive, the array is computed and not stored."""
     get, _ = ask
     code.__file__ = "archive.zip/code.py"
     assert get()[0, 0] == 1
@@ -97,7 +97,7 @@ def test_code_that_cannot_be_read(ask: tuple[Callable[[], FloatArray], list[int]
 
 
 def test_a_table_read_is_the_table_made() -> None:
-    """To the last bit."""
+    """A table from the cache equals the computed one to the last bit."""
     made = chroma_table.__wrapped__(BT601)
     read = chroma_table.__wrapped__(BT601)
     assert len(list(cache_folder().iterdir())) == 1

@@ -1,4 +1,4 @@
-"""What stands under a name, and whether a file may be written there."""
+"""Queries of paths and checks of destinations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vidcolor.files.paths import check_destination, is_file, is_folder, path_exi
 
 
 def test_what_stands_there(tmp_path: Path) -> None:
-    """Links count as what they lead to, and a broken one as nothing."""
+    """Links count as their targets, and a broken link does not exist."""
     (tmp_path / "file").touch()
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to("file")
@@ -25,7 +25,7 @@ def test_what_stands_there(tmp_path: Path) -> None:
 
 
 def test_what_may_not_be_looked_at_is_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Unlike Path.exists, no question raises PermissionError."""
+    """Unlike Path.exists, no query raises PermissionError."""
 
     def refuse(path: Path, **settings: object) -> os.stat_result:
         raise PermissionError(errno.EACCES, "Permission denied")
@@ -35,7 +35,7 @@ def test_what_may_not_be_looked_at_is_nothing(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_destinations(tmp_path: Path) -> None:
-    """A new name is fine, an old one with overwrite; the input itself and a broken link's name are not."""
+    """A new name is accepted, an existing one with overwrite; the input itself and a broken link are not."""
     source, old, broken = tmp_path / "source", tmp_path / "old", tmp_path / "broken"
     source.touch()
     old.touch()

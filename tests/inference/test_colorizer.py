@@ -43,7 +43,7 @@ def test_padding_is_cut_off_where_it_was_put(colorizer: Colorizer) -> None:
 
 
 def test_hints_lie_where_they_were_put(colorizer: Colorizer) -> None:
-    """Padding moves hints as it moves the picture: a hint differs most from none at its own place."""
+    """Hints are padded like the picture: a hint changes color most at its own position."""
     grey = np.full((1, 72, 104), 0.5, np.float32)
     hints = np.zeros((1, 3, 72, 104), np.float32)
     hints[:, :, 8:16, 80:88] = 1
@@ -76,7 +76,7 @@ def test_hints_that_cannot_be_taken(colorizer: Colorizer) -> None:
 
 @pytest.mark.parametrize("name", ["cuda:99", "nonsense", "mps:7"])
 def test_unknown_device(name: str) -> None:
-    """A device that is not there is a usage error that names it."""
+    """A device that does not exist raises OptionError with its name."""
     with pytest.raises(OptionError, match=f"`device` {name}"):
         resolve_device(name)
 

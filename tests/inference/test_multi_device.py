@@ -1,4 +1,4 @@
-"""Several devices for one film: as one, only faster."""
+"""Several devices for one film give the result of one."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ PATIENCE_SECONDS = 10.0
 
 
 class Worker:
-    """Gives back the grey as a and b, after a while; remembers which pictures it was shown."""
+    """A predictor that returns grey as a and b after a delay, and records the pictures."""
 
     batch_size = 4
     fingerprint = "mirror"
@@ -57,7 +57,7 @@ class Worker:
 
 
 def numbered(count: int, pulled: list[int] | None = None) -> Iterator[tuple[int, FloatArray]]:
-    """Batches of one picture, whose level is the batch's number; notes which were asked for."""
+    """Yield batches of one picture whose level is the batch's number, and record them in ``pulled``."""
     for number in range(count):
         if pulled is not None:
             pulled.append(number)
@@ -70,7 +70,7 @@ def threads_of_devices() -> list[threading.Thread]:
 
 @pytest.mark.parametrize("seconds", [(0.0,), (0.02, 0.0), (0.0, 0.02, 0.005)])
 def test_order_turns_and_bound(seconds: tuple[float, ...]) -> None:
-    """Slow and quick ones take turns, answers come in order, and no more batches wait than there are members."""
+    """Slow and fast predictors take turns, results are in order, and no more batches are held than predictors."""
     workers, pulled = [Worker(each) for each in seconds], list[int]()
     for count, (number, ab) in enumerate(
         round_robin(numbered(12, pulled), predictors_of(MultiDevice(workers)), call=predict_batch)
@@ -82,22 +82,24 @@ def test_order_turns_and_bound(seconds: tuple[float, ...]) -> None:
 
 
 def test_they_work_at_the_same_time() -> None:
-    """Neither could go on before the other has begun."""
+    """Predictors run concurrently."""
     meeting = threading.Barrier(2, timeout=PATIENCE_SECONDS)
 
-    class Social(Worker):
+    class Meeting(Worker):
         def predict(self, grey: FloatArray) -> FloatArray:
             meeting.wait()
             return super().predict(grey)
 
     assert [
         number
-        for number, _ in round_robin(numbered(6), predictors_of(MultiDevice([Social(), Social()])), call=predict_batch)
+        for number, _ in round_robin(
+            numbered(6), predictors_of(MultiDevice([Meeting(), Meeting()])), call=predict_batch
+        )
     ] == list(range(6))
 
 
 def test_alone_it_needs_no_thread() -> None:
-    """One predictor is asked by whoever wants to know."""
+    """A single predictor runs in the caller's thread."""
     asked_in: list[threading.Thread] = []
 
     class Watched(Worker):
@@ -111,7 +113,7 @@ def test_alone_it_needs_no_thread() -> None:
 
 
 def test_batches_without_pictures() -> None:
-    """Nobody is asked, and what came along comes back in its place."""
+    """An empty batch gives an empty result in its place, without a call."""
     empty = np.empty((0, 2, 3), np.float32)
     batches = [("a", empty), ("b", np.ones((2, 2, 3), np.float32)), ("c", empty)]
     for predictor in (Worker(), MultiDevice([Worker(), Worker()])):
@@ -125,7 +127,7 @@ def test_batches_without_pictures() -> None:
 
 
 def test_a_cpu_is_asked_for_several_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every network on it; another predictor has one call."""
+    """A CPU has several slots per network, any other predictor one."""
     monkeypatch.setattr(multi_device, "concurrent_calls", lambda: 3)
     here, there = (Colorizer(small_generator(1), device="cpu", dtype=torch.float32) for _ in range(2))
     assert call_slots(here) == [here] * 3
@@ -137,7 +139,7 @@ def test_a_cpu_is_asked_for_several_at_once(monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_film_does_not_show_how_many_calls_there_were(
     tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Byte for byte the same, whatever number of cores; the layers are laid out by whoever comes first."""
+    """The film is the same, byte for byte, for any number of concurrent calls."""
     source = make_clip(tmp_path / "in.mkv", Clip(frames=40, cuts=(7, 30)))
     films = set()
     for calls in (1, 2, 5):
@@ -151,7 +153,7 @@ def test_the_film_does_not_show_how_many_calls_there_were(
 
 
 def test_an_error_comes_in_its_turn() -> None:
-    """What was made before it arrives, then the error itself, and no thread is left."""
+    """Earlier results arrive, then the exception is raised, and no thread is left."""
     answers = round_robin(
         numbered(9),
         predictors_of(MultiDevice([Worker(0.05), Worker(error=RuntimeError("broken"))])),
@@ -164,7 +166,7 @@ def test_an_error_comes_in_its_turn() -> None:
 
 
 def test_leaving_early_ends_the_threads() -> None:
-    """As when a film is interrupted."""
+    """Closing the generator ends all threads."""
     answers = round_robin(numbered(9), predictors_of(MultiDevice([Worker(), Worker()])), call=predict_batch)
     next(answers)
     assert threads_of_devices()
@@ -174,7 +176,7 @@ def test_leaving_early_ends_the_threads() -> None:
 
 @pytest.mark.slow
 def test_the_film_does_not_show_how_many_there_were(tiny_weights: Path, tmp_path: Path) -> None:
-    """Byte for byte the same by one, two and three processors; a real network, more batches than devices."""
+    """The film is the same, byte for byte, with one, two and three devices."""
     source = make_clip(tmp_path / "in.mkv", Clip(frames=40, cuts=(7, 30)))
     films = []
     for devices in ("cpu", "cpu,cpu", "cpu,cpu,cpu"):
@@ -187,7 +189,7 @@ def test_the_film_does_not_show_how_many_there_were(tiny_weights: Path, tmp_path
 
 
 def test_one_runs_out_of_memory(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """It halves what it is given; the others' batches, and the film, stay as they are."""
+    """A device without enough memory halves its batches; those of the others and the film are the same."""
     source = make_clip(tmp_path / "in.mkv", Clip(frames=30, cuts=(7,)))
     options = ColorizeOptions(anchor_every=1, encode=LOSSLESS)
     poor, rich = narrow_colorizer(3 * 64 * 48), narrow_colorizer(10**9)
@@ -212,7 +214,7 @@ def test_the_smallest_memory_decides_on_the_render_size(tmp_path: Path) -> None:
 
 
 def test_kinds_are_not_mixed() -> None:
-    """Devices that round differently would leave their trace in the film."""
+    """Devices with different arithmetic are refused."""
     members = [Colorizer(small_generator(1), device="cpu", dtype=dtype) for dtype in (torch.float32, torch.bfloat16)]
     with pytest.raises(OptionError, match="one kind, found the network on cpu in float32, cpu in bfloat16"):
         MultiDevice(members)
@@ -220,7 +222,7 @@ def test_kinds_are_not_mixed() -> None:
 
 @pytest.mark.parametrize(("cards", "expected"), [(0, ["auto"]), (1, ["cuda:0"]), (3, ["cuda:0", "cuda:1", "cuda:2"])])
 def test_all_there_are(cards: int, expected: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """``all`` is every CUDA device, each with a network of its own; without one it is what ``auto`` finds."""
+    """``all`` is every CUDA device, each with its own copy of the network, or ``auto`` without one."""
     made: list[tuple[str, object]] = []
 
     class Noted(Worker):
@@ -237,6 +239,6 @@ def test_all_there_are(cards: int, expected: list[str], monkeypatch: pytest.Monk
 
 
 def test_a_device_that_is_not_there() -> None:
-    """One that is missing is named."""
+    """A missing device is named."""
     with pytest.raises(OptionError, match="`device` cuda:97: this machine has no such device"):
         create_predictor(small_generator(1), "cpu,cuda:97")

@@ -1,4 +1,4 @@
-"""Networks packed for the CPU say what they said before."""
+"""Packed networks predict what they predicted before."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason
 
 
 def same(ours: Tensor, theirs: Tensor) -> bool:
-    """Up to the order in which a library adds."""
+    """Return whether two results are equal except for rounding."""
     return torch.allclose(ours, theirs, rtol=1e-4, atol=1e-4 * float(theirs.abs().max()))
 
 
@@ -93,7 +93,7 @@ def test_linear_layers_and_their_activation(approximate, bias):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("kind", ["convolution", "linear"])
 def test_the_first_batch_decides_nothing(dtype, kind):
-    """Films that are resumed meet other batches: what comes out may not depend on how many pictures came first."""
+    """Results do not depend on the size of the first batch, because resumed films start with other batches."""
     if dtype is torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         pytest.skip("oneDNN has nothing for bf16 on this processor, and nothing is packed")
     torch.manual_seed(1)

@@ -1,4 +1,4 @@
-"""The choice of a data type: measured once, remembered, and never in the way."""
+"""The choice of the arithmetic: measured once and cached."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_bf16_only_where_it_pays(monkeypatch: pytest.MonkeyPatch, speedup: float
 
 @pytest.mark.parametrize(("speedup", "pays"), [(1.15, True), (1.05, False), (0.0, False)])
 def test_int8_only_where_it_pays(monkeypatch: pytest.MonkeyPatch, speedup: float, pays: bool) -> None:
-    """8-bit integers are chosen where they are faster, beside fp32 alone."""
+    """int8 is chosen if it is faster, and only together with fp32."""
     monkeypatch.setattr(precision, "measure_speedups", lambda: {"bfloat16": 0.1, "int8": speedup})
     assert precision.int8_pays(CPU, torch.float32) == pays
     assert not precision.int8_pays(CPU, torch.bfloat16)
@@ -42,8 +42,8 @@ def test_int8_only_where_it_pays(monkeypatch: pytest.MonkeyPatch, speedup: float
 
 
 @pytest.mark.parametrize("broken", precision.MIN_SPEEDUPS)
-def test_what_torch_cannot_do_is_not_chosen(monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
-    """A build of torch without these layers is no error."""
+def test_unsupported_arithmetic_is_not_chosen(monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
+    """An arithmetic that torch cannot run has a speed-up of 0."""
 
     def pack(network: torch.nn.Module, *, int8: bool) -> torch.nn.Module:
         is_bf16 = next(network.parameters()).dtype == torch.bfloat16
@@ -66,7 +66,7 @@ def test_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"other machine": 1}'])
 def test_a_broken_cache_is_measured_again(monkeypatch: pytest.MonkeyPatch, content: str) -> None:
-    """Whatever lies in the cache, a choice is made."""
+    """A file that cannot be read is replaced by a new measurement."""
     path = cache_folder() / "arithmetic.json"
     path.parent.mkdir(parents=True)
     path.write_text(content)
@@ -75,7 +75,7 @@ def test_a_broken_cache_is_measured_again(monkeypatch: pytest.MonkeyPatch, conte
 
 
 def test_a_real_measurement_ends() -> None:
-    """The measurement itself gives ratios, none below zero."""
+    """The measurement gives a ratio of at least 0 for each arithmetic."""
     speedups = precision.measure_speedups()
     assert speedups.keys() == precision.MIN_SPEEDUPS.keys()
     assert all(0 <= speedup < 100 for speedup in speedups.values())

@@ -1,4 +1,4 @@
-"""Layers in 8-bit integers say nearly what they said before, and the same whatever else is asked."""
+"""int8 layers are as exact as quantization allows and independent of the batch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RELU: Activation = ("relu", [], "")
 
 
 def has_int8() -> bool:
-    """Whether torch has these layers here."""
+    """Return whether torch has int8 layers for this processor."""
     try:
         return max_weight() > 0
     except (RuntimeError, AttributeError):
@@ -32,7 +32,7 @@ def conv(inputs: int = 40, outputs: int = 48, **keywords: object) -> nn.Conv2d:
 
 
 def values(*shape: int, least: float) -> Tensor:
-    """From ``least`` to 5, none of them halfway between two levels, where rounding may go either way."""
+    """Return random values from ``least`` to 5, none of them halfway between two levels."""
     scale = (5 - min(least, 0)) / 255
     first = round(least / scale)
     levels = torch.randint(first, first + round((5 - least) / scale) + 1, shape).float()
@@ -47,7 +47,7 @@ def picture(n: int = 1, channels: int = 40, least: float = -3.0) -> Tensor:
 
 
 def rounded(x: Tensor) -> Tensor:
-    """Values on 256 levels from the least to the greatest, 0 among them: what may get lost, and no more."""
+    """Round values to 256 levels from their minimum to their maximum, with 0 among them."""
     least, greatest = min(float(x.min()), 0.0), max(float(x.max()), 0.0)
     scale = (greatest - least) / 255
     zero = round(-least / scale)
@@ -55,7 +55,7 @@ def rounded(x: Tensor) -> Tensor:
 
 
 def rounded_weights(weight: Tensor) -> Tensor:
-    """On the levels of each output channel."""
+    """Round weights to the levels of each output channel."""
     rows = weight.detach().flatten(1)
     scales = rows.abs().amax(1, keepdim=True) / max_weight()
     return ((rows / scales).round() * scales).view(weight.shape)
@@ -65,7 +65,7 @@ def rounded_weights(weight: Tensor) -> Tensor:
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("keywords", [{}, {"padding": 0}, {"stride": 2}, {"dilation": 2, "padding": 2}])
 def test_a_convolution_loses_what_rounding_loses(least: float, bias: bool, keywords: dict[str, object]) -> None:
-    """The sums are exact: at the padded border too, and wherever zero lies."""
+    """A convolution loses only what rounding its input and weights loses, also at the padded border."""
     torch.manual_seed(1)
     layer = conv(bias=bias, **keywords)
     x = picture(least=least)
@@ -82,7 +82,7 @@ def test_a_convolution_loses_what_rounding_loses(least: float, bias: bool, keywo
 @pytest.mark.parametrize("least", [-3.0, 0.0])
 @pytest.mark.parametrize("bias", [True, False])
 def test_a_linear_layer_loses_what_rounding_loses(least: float, bias: bool) -> None:
-    """Likewise, with a GELU."""
+    """A linear layer with GELU loses only what rounding its input and weights loses."""
     torch.manual_seed(1)
     layer = nn.Linear(48, 96, bias=bias)
     x = values(1, 20, 48, least=least)
@@ -95,7 +95,7 @@ def test_a_linear_layer_loses_what_rounding_loses(least: float, bias: bool) -> N
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("inputs", [(40, 24, 8), (72,)])
 def test_a_join_of_maps_of_very_different_ranges(inputs: tuple[int, ...], bias: bool) -> None:
-    """Each map loses what rounding it alone loses."""
+    """Each of several maps is rounded within its own range."""
     torch.manual_seed(1)
     layer = conv(sum(inputs), bias=bias)
     with torch.inference_mode():
@@ -111,7 +111,7 @@ def test_a_join_of_maps_of_very_different_ranges(inputs: tuple[int, ...], bias: 
 
 
 def test_decoder_blocks_join_in_8_bits() -> None:
-    """In a network whose blocks join maps, and not for few channels."""
+    """The join of a decoder block is quantized if it has enough channels."""
     torch.manual_seed(1)
     for outputs, kind in ((48, Int8Join), (16, nn.Sequential)):
         block = fold_batch_norm(DecoderBlock(32, (24, 8), outputs).eval())
@@ -125,7 +125,7 @@ def test_decoder_blocks_join_in_8_bits() -> None:
 
 
 def test_the_greatest_sums_do_not_overflow() -> None:
-    """The worst that can come: all levels and all weights at their end."""
+    """The sum of the largest levels and weights is exact."""
     layer = nn.Linear(512, 32)
     with torch.inference_mode():
         layer.weight.fill_(1.0)
@@ -136,7 +136,7 @@ def test_the_greatest_sums_do_not_overflow() -> None:
 
 @pytest.mark.parametrize("kind", ["convolution", "linear"])
 def test_a_batch_decides_nothing(kind: str) -> None:
-    """Each picture has its own range: what comes out does not depend on the pictures beside it."""
+    """The result for a picture does not depend on the others in its batch."""
     torch.manual_seed(1)
     layer = Int8Conv2d(conv(), RELU) if kind == "convolution" else Int8Linear(nn.Linear(40, 64), NO_ACTIVATION)
     x = picture(3) if kind == "convolution" else torch.randn(3, 30, 40)
@@ -148,7 +148,7 @@ def test_a_batch_decides_nothing(kind: str) -> None:
 
 
 def test_nothing_comes_of_nothing() -> None:
-    """Inputs and weights of zeros alone have no range."""
+    """Inputs and weights of zeros give the bias."""
     layer = conv()
     with torch.inference_mode():
         layer.weight[0] = 0
@@ -172,18 +172,18 @@ def test_nothing_comes_of_nothing() -> None:
     ],
 )
 def test_what_stays_as_it_is(layer: nn.Module) -> None:
-    """Small, sparse and odd layers."""
+    """Small, grouped and unusual layers are not quantized."""
     assert quantize(layer, NO_ACTIVATION) is None
 
 
 @pytest.mark.parametrize("layer", [conv(32, 32), nn.Linear(32, 32)])
 def test_layers_from_32_channels_on_are_quantized(layer: nn.Module) -> None:
-    """Below that they are not (see above), because it would take longer."""
+    """Layers with the smallest number of channels are quantized, smaller ones are not."""
     assert quantize(layer, NO_ACTIVATION) is not None
 
 
 def test_a_network_with_both() -> None:
-    """Large layers in 8 bits, the others packed as ever, activations in either."""
+    """Large layers are quantized, the others packed, both with their activations."""
     torch.manual_seed(1)
     network = nn.Sequential(
         nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), conv(32, 64), nn.ReLU(), nn.Conv2d(64, 2, 1)

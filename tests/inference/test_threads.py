@@ -1,4 +1,4 @@
-"""A film's libraries share the cores with the encoder, and give them back."""
+"""Threads are limited while a film is colored, and restored after it."""
 
 from __future__ import annotations
 

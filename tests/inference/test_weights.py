@@ -1,4 +1,4 @@
-"""Weights files: what goes in comes out, and anything else is refused in one line."""
+"""Weights files are read as they were written, and anything else is refused."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_large_variances_survive(saved: Path) -> None:
 
 
 def test_description(saved: Path) -> None:
-    """A weights file tells its network, recipe and training."""
+    """The metadata names network, configuration and training."""
     about = describe(saved)
     assert about["network"] == "multiscale_unet"
     assert about["config"] == SMALL_CONFIG
@@ -64,7 +64,7 @@ def test_description(saved: Path) -> None:
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    """A file that is not there is named."""
+    """A missing file is named."""
     with pytest.raises(WeightsError, match=r"nothing\.safetensors: expected a weights file, found no such file"):
         load_generator(tmp_path / "nothing.safetensors")
 
@@ -112,7 +112,7 @@ def test_contradictions_are_refused(saved: Path, metadata: dict[str, str], messa
 
 
 def test_default_weights_load() -> None:
-    """The weights that ship fit the code and stay under 40 MB."""
+    """The default weights load and have less than 40 MB."""
     path = default_weights()
     assert path.stat().st_size < 40_000_000
     assert isinstance(load_generator(), Pyramid)

@@ -1,4 +1,4 @@
-"""Which frames the network sees."""
+"""The choice of anchors and waypoints."""
 
 from dataclasses import replace
 
@@ -12,13 +12,13 @@ from vidcolor.motion.shots import FLASH_FRAMES, mark_cuts
 
 
 def anchors_of(pictures: list[np.ndarray], every: int | None) -> list[int]:
-    """Their places."""
+    """The numbers of the anchors."""
     return [frame.picture.pts for frame in mark_anchors(mark_cuts(frames_of(pictures)), every) if frame.is_anchor]
 
 
 @pytest.mark.parametrize("length", [1, FLASH_FRAMES])
 def test_disturbed_frames_are_no_anchors(length):
-    """Flashes are told from the frames around them, and the next good frame is an anchor in their place."""
+    """Flashes are marked as disturbed, and the next frame is an anchor in their place."""
     pictures = panning(1, 21)
     pictures[8 : 8 + length] = [np.ones_like(pictures[0])] * length
     frames = list(mark_anchors(mark_cuts(frames_of(pictures)), 4))
@@ -38,13 +38,13 @@ def test_anchors(every, expected):
 
 
 def test_a_still_needs_few_anchors():
-    """Where nothing moves they are as far apart as they may be, whatever the exposure does."""
+    """Without motion anchors have the largest spacing, also where the exposure changes."""
     gains = np.random.default_rng(0).uniform(0.8, 1.0, 41)
     assert anchors_of([gain * panning(1, 1)[0] for gain in gains], None) == [*range(0, 40, MAX_SPACING), 40]
 
 
 def test_motion_needs_more_anchors():
-    """The faster things appear and vanish, the closer; no anchor is further than it may be."""
+    """Faster motion gives closer anchors; none is farther than the largest spacing."""
     wild = [np.roll(view, 9 * index, axis=0) for index, view in enumerate(panning(2, 41, speed=9.0))]
     slow, fast = anchors_of(panning(2, 41, speed=0.5), None), anchors_of(wild, None)
     assert len(fast) > 1.5 * len(slow)
@@ -55,43 +55,43 @@ def test_motion_needs_more_anchors():
 
 
 def marks_of(pictures: list[np.ndarray], every: int | None) -> str:
-    """For each frame: A an anchor, r a waypoint, a dot neither."""
+    """A character per frame: A for an anchor, w for a waypoint, a dot for neither."""
     frames = mark_anchors(mark_cuts(frames_of(pictures)), every)
-    return "".join("A" if frame.is_anchor else "r" if frame.is_waypoint else "." for frame in frames)
+    return "".join("A" if frame.is_anchor else "w" if frame.is_waypoint else "." for frame in frames)
 
 
 def changing(share: float) -> list[np.ndarray]:
-    """A scene of which ``share`` is another one in each of 21 frames: no motion leads from one to the next."""
+    """A scene mixed with ``share`` of another one in each of 21 frames, so that flow cannot match them."""
     scene = panning(2, 1)[0]
     return [(1 - share) * scene + share * panning(seed, 1)[0] for seed in range(6, 27)]
 
 
-def test_relays_where_motion_leads_nowhere():
-    """Where a frame cannot be bent into the next, color halts on it, and the network sees no more than each fourth.
+def test_waypoints_where_frames_cannot_be_warped():
+    """A frame that cannot be warped into the next is a waypoint, and every fourth at most is an anchor.
 
-    A film that is told where its anchors are has no waypoints, nor has one that can be bent.
+    With a fixed spacing, and where frames can be warped, there are no waypoints.
     """
     marks = marks_of(changing(0.3), None)
-    assert "ArrrArrrA" in marks
+    assert "AwwwAwwwA" in marks
     assert min(np.diff([place for place, mark in enumerate(marks[:-1]) if mark == "A"])) == MIN_SPACING
-    assert "r" not in marks_of(changing(0.3), 8) + marks_of(panning(2, 41, speed=0.5), None)
+    assert "w" not in marks_of(changing(0.3), 8) + marks_of(panning(2, 41, speed=0.5), None)
 
 
-def test_what_is_torn_is_seen_at_once():
-    """Frames that have next to nothing in common with the one before are anchors, however near, without any cut."""
+def test_unrelated_frames_are_anchors():
+    """Frames that have almost nothing in common with the one before are anchors at any distance, without a cut."""
     marks = marks_of(changing(0.45), None)
     assert marks.count("A") > 0.8 * len(marks)
 
 
 def test_anchors_do_not_depend_on_what_comes_later():
-    """But for the last frame, a film cut short has the anchors of the whole: nothing depends on how it was read."""
+    """A truncated film has the anchors of the whole film, except for its last frame."""
     views = panning(3, 60, speed=6.0)
     whole, part = anchors_of(views, None), anchors_of(views[:31], None)
     assert [anchor for anchor in part if anchor < 29] == [anchor for anchor in whole if anchor < 29]
 
 
-def test_a_disturbed_frame_does_not_hasten_an_anchor():
-    """What a damaged frame looks like says nothing of the motion."""
+def test_a_disturbed_frame_does_not_cause_an_anchor():
+    """A damaged frame has no influence on the anchors."""
     frames: list[Frame] = list(mark_cuts(frames_of(panning(1, 9, speed=0.2))))
     frames[3] = replace(frames[3], grey=1 - frames[3].grey, is_disturbed=True)
     assert [frame.picture.pts for frame in mark_anchors(iter(frames), None) if frame.is_anchor] == [0, 8]

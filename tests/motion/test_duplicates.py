@@ -1,4 +1,4 @@
-"""Pictures that are shown more than once are colored once."""
+"""Duplicate frames are colored once."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ def held(counts: list[int], *, noise: float = 0.0) -> list[Frame]:
 
 @pytest.mark.parametrize("noise", [0.0, 4.0])
 @pytest.mark.parametrize("counts", [[3, 2, 3, 2, 3], [2] * 8, [1, 1, 1, 1], [5]])
-def test_runs_become_one_frame_and_are_parted_again(counts, noise):
+def test_runs_are_merged_and_expanded_again(counts, noise):
+    """A run of equal pictures becomes one frame, and expanding restores all frames with its ab."""
     frames = [replace(frame, ab=None) for frame in held(counts, noise=noise)]
     merged = list(merge_duplicates(iter(frames)))
     assert [1 + len(frame.duplicates) for frame in merged] == counts
@@ -46,13 +47,14 @@ def test_runs_become_one_frame_and_are_parted_again(counts, noise):
 
 @pytest.mark.parametrize("speed", [0.1, 0.3, 1.0])
 def test_slow_motion_is_no_repetition(speed):
-    """No frame is more than half a pixel from the one whose colors it takes."""
+    """No duplicate is more than half a pixel from the frame whose ab it gets."""
     frames = shot(moving_scene(2, 12, speed=speed))
     merged = list(merge_duplicates(iter(frames)))
     assert max(1 + len(frame.duplicates) for frame in merged) <= 1 + 0.5 / speed
 
 
-def test_what_begins_something_stands_for_itself():
+def test_starts_and_disturbed_frames_are_not_merged():
+    """A frame that opens a shot or a segment, or is disturbed, starts a new run."""
     frames = held([12])
     frames[3] = replace(frames[3], opens_shot=True)
     frames[6] = replace(frames[6], opens_segment=True)
@@ -60,23 +62,24 @@ def test_what_begins_something_stands_for_itself():
     assert [frame.picture.pts for frame in merge_duplicates(iter(frames))] == [0, 3, 6, 9, 10]
 
 
-def test_no_run_is_longer_than_memory_allows():
+def test_runs_have_a_largest_length():
+    """A longer still is divided into runs of the largest length; an empty stream stays empty."""
     merged = list(merge_duplicates(iter(held([3 * MAX_DUPLICATES]))))
     assert max(len(frame.duplicates) for frame in merged) == MAX_DUPLICATES
     assert sum(1 + len(frame.duplicates) for frame in merged) == 3 * MAX_DUPLICATES
     assert not list(merge_duplicates(iter(())))
 
 
-def test_a_still_is_asked_for_now_and_then():
-    """So that few pictures wait for the next anchor."""
+def test_a_still_is_colored_repeatedly():
+    """A long still goes through the network once per run, so that few frames are held."""
     still = [replace(frame, opens_shot=False, ab=None) for frame in held([160])]
     frames, asked = colored(still, ColorizeOptions())
     assert len(frames) == 160
     assert 160 / (1 + MAX_DUPLICATES) <= asked <= 160 / (1 + MAX_DUPLICATES) + 1
 
 
-def test_equal_luma_waits_once():
-    """What is equal shares its luma, and few frames of a run have their own."""
+def test_equal_luma_is_held_once():
+    """Duplicates with equal luma share one array, and few of a run have their own."""
     frames = held([12])
     planes = [np.full((2, 2), index // 6, np.uint8) for index in range(12)]
     frames = [
@@ -89,7 +92,8 @@ def test_equal_luma_waits_once():
     )
 
 
-def test_smoothing_waits_for_no_more_frames_than_its_window():
+def test_smoothing_holds_no_more_frames_than_its_window():
+    """Duplicates count among the frames that smoothing holds back."""
     taken = 0
 
     def counted():
@@ -106,15 +110,15 @@ def test_smoothing_waits_for_no_more_frames_than_its_window():
 
 
 def colored(frames: list[Frame], options: ColorizeOptions) -> tuple[list[Frame], int]:
-    """The frames as the pipeline colors them, and how many of them the network was shown."""
+    """The frames as the pipeline colors them, and how many of them went through the network."""
     painter = Painter()
     how = (options.smoothing, options.anchor_spacing)
     out = list(color_frames(iter(frames), painter, *how, stage=lambda name, stage: stage))
     return out, sum(painter.seen)
 
 
-def test_the_network_is_asked_once():
-    """Drawings held for three frames cost hardly more than if each were shown once, and one drawing has one color."""
+def test_a_run_is_colored_once():
+    """Drawings on threes need hardly more calls than single ones, and the frames of a run share one ab array."""
     plain = [replace(frame, opens_shot=False, ab=None, is_anchor=True) for frame in held([1] * 30)]
     threes = [replace(frame, opens_shot=False, ab=None, is_anchor=True) for frame in held([3] * 30)]
     triple, asked = colored(threes, ColorizeOptions())
@@ -125,13 +129,14 @@ def test_the_network_is_asked_once():
 
 
 @pytest.mark.parametrize("options", [ColorizeOptions(smoothing=0), ColorizeOptions(anchor_every=1)])
-def test_every_frame_is_asked_for_where_that_is_wanted(options):
+def test_duplicates_are_not_merged_on_request(options):
+    """Without smoothing, or with every frame an anchor, all frames go through the network."""
     frames = [replace(frame, opens_shot=False, ab=None) for frame in held([3] * 4)]
     assert colored(frames, options)[1] == 12
 
 
 def test_the_same_picture_is_rendered_once():
-    """And only that: with other luma, though the ab is the same, it gets chroma of its own."""
+    """Frames with equal luma and ab share their planes; a frame with other luma is rendered by itself."""
     spec = VideoSpec(
         width=128,
         height=96,

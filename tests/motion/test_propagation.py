@@ -1,4 +1,4 @@
-"""Color that follows the motion, within a shot."""
+"""Propagation of ab between anchors, within a shot."""
 
 from dataclasses import replace
 
@@ -11,14 +11,14 @@ from vidcolor.motion.smoothing import WINDOW
 
 
 def test_without_smoothing_every_frame_passes_untouched():
-    """Strength 0 with every frame an anchor is the raw network, the very same objects."""
+    """With strength 0 and every frame an anchor, the same objects come out."""
     frames = shot(moving_scene(1, 4))
     assert all(out is frame for out, frame in zip(smooth_and_propagate(iter(frames), strength=0), frames, strict=True))
 
 
 @pytest.mark.parametrize("every", [2, 4, 8])
 def test_color_follows_the_motion(every):
-    """Between anchors, carried color has a tenth of the error that the nearest anchor's color would have."""
+    """Between anchors, propagated ab has a tenth of the error of the nearest anchor's ab."""
     views = moving_scene(2, 17)
     frames = shot(views, every=every)
     carried = list(propagate(iter(frames)))
@@ -31,8 +31,8 @@ def test_color_follows_the_motion(every):
         assert out is frame or not frame.is_anchor
 
 
-def test_occluded_places_take_the_anchor_that_sees_them():
-    """Around a square that moves over the background, color has less than half the nearest anchor's error."""
+def test_occluded_areas_use_the_anchor_that_shows_them():
+    """Around a square that moves over the background, ab has less than half the error of the nearest anchor's ab."""
     views = []
     background = moving_scene(3, 1)[0][0]
     texture = moving_scene(4, 1)[0][0][:40, :40]
@@ -46,21 +46,21 @@ def test_occluded_places_take_the_anchor_that_sees_them():
     assert relative_error(list(propagate(iter(frames))), views) < 0.5 * relative_error(nearest, views)
 
 
-def test_relays_lead_through_fast_motion():
-    """Where anchors are too far apart for the flow, color that halts on each frame has a quarter of the error."""
+def test_waypoints_help_in_fast_motion():
+    """Where anchors are too far apart for the flow, waypoints on all frames reduce the error to a quarter."""
     views = moving_scene(3, 33, speed=8.0)
     without = shot(views, every=4)
     waypoints = [replace(frame, is_waypoint=frame.ab is None) for frame in without]
-    straight, halting = (
+    without_waypoints, with_waypoints = (
         relative_error(list(smooth_and_propagate(iter(f), strength=0.8)), views) for f in (without, waypoints)
     )
-    assert halting < 0.25 * straight
+    assert with_waypoints < 0.25 * without_waypoints
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("every", [1, 4])
 def test_nothing_crosses_a_cut(strength, every):
-    """Two shots in a row give, bit for bit, what each gives alone."""
+    """Two shots in a row give, bit for bit, the result of each alone."""
     first, second = shot(moving_scene(5, 7), every=every), shot(moving_scene(6, 9), every=every, start=7)
     together = list(smooth_and_propagate(iter(first + second), strength=strength))
     alone = [
@@ -75,7 +75,7 @@ def test_nothing_crosses_a_cut(strength, every):
 
 @pytest.mark.parametrize("every", [1, 4])
 def test_memory_is_bounded(every):
-    """No more frames are held back than look ahead and lie between two anchors."""
+    """No more frames are held back than the window and the frames between two anchors."""
     frames = shot(moving_scene(12, 60, speed=0.5), every=every)
     read = 0
 
@@ -90,7 +90,7 @@ def test_memory_is_bounded(every):
 
 
 def test_a_flash_keeps_the_colors_around_it():
-    """A disturbed frame has the mean of its anchors' colors, where they stand; they keep their own."""
+    """A disturbed frame gets the mean ab of its anchors without warping; the anchors keep their own."""
     views = moving_scene(18, 9, speed=0)
     frames = shot(views, every=4)
     frames[2] = replace(frames[2], grey=np.ones_like(frames[2].grey), is_disturbed=True)
@@ -102,14 +102,14 @@ def test_a_flash_keeps_the_colors_around_it():
 
 
 def test_a_shot_without_a_last_anchor_still_ends():
-    """Frames after the last anchor take their color from it alone."""
+    """Frames after the last anchor get their ab from it alone."""
     views = moving_scene(13, 5)
     frames = shot(views, every=4)[:4]
     assert relative_error(list(propagate(iter(frames))), views[:4]) < 0.15
 
 
 def test_a_shot_must_begin_with_an_anchor():
-    """A frame without any anchor before it is a mistake of the caller."""
+    """A frame without an anchor before it raises ValueError."""
     frames = shot(moving_scene(14, 3))
     with pytest.raises(ValueError, match="expected ab on the first frame"):
         list(propagate(iter([replace(frames[0], ab=None), frames[1]])))

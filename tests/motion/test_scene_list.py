@@ -1,4 +1,4 @@
-"""The list of shots that a person can edit."""
+"""The list of shots as a text file."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ FILM = Clip(frames=24, cuts=(8, 16), time_base=Fraction(1, 25), start=35)
 
 
 class Colorless:
-    """What colors are painted does not matter here."""
+    """A predictor of no color."""
 
     batch_size = 1
 
     def predict(self, grey: FloatArray) -> FloatArray:
-        """Nothing but grey."""
+        """Return ab of zeros."""
         return np.zeros((len(grey), 2, *grey.shape[1:]), np.float32)
 
 
 def colorize(source: Path, dest: Path, scenes: Path | None) -> Report:
-    """To FFV1."""
+    """Color a film to FFV1."""
     options = ColorizeOptions(render_size=48, scenes=scenes, encode=EncodeOptions(codec="ffv1"), overwrite=True)
     return colorize_video(source, dest, colorizer=Colorless(), options=options)
 
 
-def test_shots_are_written_and_obeyed(tmp_path: Path) -> None:
-    """The list tells where the cuts are, from the film's first picture; moved lines move the shots."""
+def test_shots_are_written_and_read(tmp_path: Path) -> None:
+    """The written list has the times of the cuts; a line that is added opens another shot."""
     source, scenes = make_clip(tmp_path / "in.mkv", FILM), tmp_path / "scenes.txt"
     assert colorize(source, tmp_path / "out.mkv", scenes).shots == 3
     assert scenes.read_text() == HEADER + "0:00:00.000\n0:00:00.320\n0:00:00.640\n"
@@ -50,7 +50,7 @@ def test_shots_are_written_and_obeyed(tmp_path: Path) -> None:
 
 
 def test_shots_behind_the_end_are_told(tmp_path: Path) -> None:
-    """A list that does not fit the film is obeyed as far as it goes."""
+    """Times after the end of the film give a warning."""
     source, scenes = make_clip(tmp_path / "in.mkv", FILM), tmp_path / "scenes.txt"
     scenes.write_text("0.2\n7\n9\n")
     report = colorize(source, tmp_path / "out.mkv", scenes)
@@ -59,13 +59,13 @@ def test_shots_behind_the_end_are_told(tmp_path: Path) -> None:
 
 
 def frames(pts: list[int]) -> list[Frame]:
-    """Frames with these times."""
+    """Frames with the given pts."""
     nothing = np.zeros((1, 1), np.uint8)
     return [Frame(Picture(t, 1, nothing), np.zeros((1, 1), np.float32), is_disturbed=True) for t in pts]
 
 
 def test_a_time_means_the_first_frame_from_then_on() -> None:
-    """Written times are rounded to milliseconds, and mean the frame that they were written for."""
+    """Times rounded to milliseconds still mark the frames that they were written for."""
     base = Fraction(1001, 30000)
     times = [Fraction(round(t * base * 1000), 1000) for t in range(40)]
     for t in range(1, 40):
@@ -75,7 +75,7 @@ def test_a_time_means_the_first_frame_from_then_on() -> None:
 
 
 def test_gaps_and_doubles() -> None:
-    """Several starts before one frame open one shot there; the clock begins with the first picture."""
+    """Several starts before one frame open one shot there; times count from the first picture."""
     marked = ShotList([Fraction(1), Fraction(2), Fraction(2)], Fraction(1, 10), 100).apply(
         iter(frames([100, 105, 150, 155]))
     )
@@ -83,7 +83,7 @@ def test_gaps_and_doubles() -> None:
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
-    """Through hours, to the millisecond, sorted."""
+    """Times of several hours are read back to the millisecond, sorted; comments and spaces are ignored."""
     starts = [Fraction(0), Fraction(1, 3), Fraction(61), Fraction(3599_999, 1000), Fraction(7325_5, 10)]
     write_scenes(tmp_path / "scenes.txt", starts)
     assert read_scenes(tmp_path / "scenes.txt") == [Fraction(round(s * 1000), 1000) for s in starts]
@@ -93,8 +93,8 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("line", ["soon", "1:75", "1:2:3:4", "-1", "1/2", "1e3", "0:1.5:2", ":", "1_0", "", "٣"])
-def test_what_is_no_time(line: str, tmp_path: Path) -> None:
-    """One line names the file, the line and the word; an empty line is none."""
+def test_lines_that_are_no_time(line: str, tmp_path: Path) -> None:
+    """The message names the file, the line and the word; an empty line is ignored."""
     path = tmp_path / "scenes.txt"
     path.write_text(f"0\n{line}\n", encoding="utf-8")
     if not line:
@@ -105,7 +105,7 @@ def test_what_is_no_time(line: str, tmp_path: Path) -> None:
 
 
 def test_unreadable_lists(tmp_path: Path) -> None:
-    """A folder and a file of bytes are refused before work begins, and so is a place that takes no file."""
+    """A folder, a binary file and a path in a missing folder are refused before work begins."""
     source = make_clip(tmp_path / "in.mkv", FILM)
     (tmp_path / "bytes").write_bytes(b"\xff\xfe\x00")
     for path in (tmp_path, tmp_path / "bytes"):
@@ -117,7 +117,7 @@ def test_unreadable_lists(tmp_path: Path) -> None:
 
 
 def test_only_films_have_shots(tmp_path: Path, tiny_weights: Path) -> None:
-    """With a folder or a picture the option is refused."""
+    """The option is refused with a folder or a picture."""
     folder = tmp_path / "films"
     folder.mkdir()
     make_clip(folder / "in.mkv", FILM)

@@ -1,4 +1,4 @@
-"""Cuts, on synthetic scenes and, where they are at hand, on real clips with known cuts."""
+"""Cut detection on synthetic scenes and, if they are present, on real clips with known cuts."""
 
 import json
 from pathlib import Path
@@ -44,7 +44,7 @@ def test_flashes_are_not_cuts(length):
 
 
 def test_a_wrong_frame_is_no_shot():
-    """A single frame of another scene, as a splice or a decoder may leave it, is a disturbance."""
+    """A single frame of another scene is disturbed and does not open a shot."""
     pictures = panning(1, 20)
     pictures[9] = panning(2, 1)[0]
     frames = list(mark_cuts(frames_of(pictures)))
@@ -54,12 +54,12 @@ def test_a_wrong_frame_is_no_shot():
 
 @pytest.mark.parametrize(("gain", "offset"), [(0.2, 0.0), (0.25, 0.4), (0.2, 0.8)])
 def test_cuts_between_dark_and_foggy_scenes_are_found(gain, offset):
-    """Contrast does not decide what a cut is."""
+    """Cuts are found at low contrast, dark or bright."""
     assert cuts_in([offset + gain * grey for grey in panning(1, 10) + panning(2, 10)]) == [0, 10]
 
 
 def test_grain_is_not_a_cut():
-    """Strong grain, different in every frame, neither makes nor hides cuts."""
+    """Strong grain, different in every frame, causes no cuts and hides none."""
     rng = np.random.default_rng(0)
     pictures = [np.clip(grey + rng.normal(0, 0.08, grey.shape), 0, 1) for grey in panning(1, 12) + panning(2, 12)]
     assert cuts_in(pictures) == [0, 12]
@@ -67,19 +67,19 @@ def test_grain_is_not_a_cut():
 
 @pytest.mark.parametrize("length", [0, 1, 2, 3, 5])
 def test_short_films(length):
-    """A film of any length comes through whole, in order."""
+    """All frames of a film of any length come out in order."""
     frames = list(mark_cuts(frames_of(panning(1, length))))
     assert [frame.picture.pts for frame in frames] == list(range(length))
     assert [frame.opens_shot for frame in frames] == [True, False, False, False, False][:length]
 
 
 def test_black_film_is_one_shot():
-    """Nothing to see is nothing to cut."""
+    """Black frames are one shot."""
     assert cuts_in([np.zeros((120, 160))] * 6) == [0]
 
 
 def test_look_ahead_is_bounded():
-    """A frame comes out after a fixed number of further frames went in, however long the shot."""
+    """A fixed number of frames is held back, for a shot of any length."""
     read = 0
 
     def counted():

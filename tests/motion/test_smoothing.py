@@ -1,4 +1,4 @@
-"""The mean along the motion, in both directions of time."""
+"""The moving averages of ab along the motion."""
 
 from dataclasses import replace
 
@@ -10,13 +10,13 @@ from vidcolor.motion.smoothing import START_FRAMES, WINDOW, smooth
 
 
 def mean_abs(frames, others) -> float:
-    """Mean difference of ab, Lab units."""
+    """Mean absolute difference of ab, Lab units."""
     return float(np.mean([np.abs(one.ab - other.ab).mean() for one, other in zip(frames, others, strict=True)]))
 
 
 @pytest.mark.parametrize(("strength", "limit"), [(0.5, 0.35), (0.8, 0.2), (1.0, 0.3)])
 def test_smoothing_removes_flicker_and_keeps_color(strength, limit):
-    """Noise falls with strength; the true color loses neither place nor strength."""
+    """Noise is reduced, and true ab keeps its position and its chroma."""
     views = moving_scene(8, 24, speed=1.5)
     clean, noisy = shot(views), with_noise(shot(views), 10)
     assert relative_error(list(smooth(iter(noisy), strength=strength)), views) < limit * relative_error(noisy, views)
@@ -27,7 +27,7 @@ def test_smoothing_removes_flicker_and_keeps_color(strength, limit):
 
 
 def test_exposure_does_not_stop_smoothing():
-    """A film whose brightness flickers by a tenth is smoothed nearly as well as one whose brightness is steady."""
+    """A film whose exposure flickers by 10 % is smoothed nearly as well as one with constant exposure."""
     views = moving_scene(15, 24, speed=1.5)
     noisy = with_noise(shot(views), 10)
     gains = np.random.default_rng(0).normal(1, 0.1, len(noisy)).clip(0.7, 1.2).astype(np.float32)
@@ -36,16 +36,16 @@ def test_exposure_does_not_stop_smoothing():
     assert relative_error(list(smooth(iter(flickering), strength=0.5)), views) < 1.1 * steady_error
 
 
-def test_a_change_of_picture_is_believed():
-    """Where the luma no longer agrees, the new color counts and the old one is forgotten."""
+def test_the_average_restarts_where_luma_differs():
+    """Where luma does not match, the average is that of the new picture alone."""
     before, after = moving_scene(10, 1)[0], moving_scene(11, 1)[0]
     frames = shot([before, after])
     last = list(smooth(iter(frames), strength=0.5))[-1]
     assert relative_error([last], [after]) < 0.05
 
 
-def test_the_first_frame_hears_of_the_next():
-    """Noise falls on a shot's first frame as on its last, though there is nothing before it."""
+def test_the_first_frame_is_smoothed_too():
+    """Noise is reduced on the first frame of a shot as on the last, by the frames that follow."""
     views = moving_scene(9, 24, speed=1.5)
     noisy = with_noise(shot(views), 10)
     smoothed = list(smooth(iter(noisy), strength=0.8))
@@ -53,8 +53,8 @@ def test_the_first_frame_hears_of_the_next():
         assert relative_error([smoothed[place]], [views[place]]) < 0.5 * relative_error([noisy[place]], [views[place]])
 
 
-def test_opinions_that_alternate_become_one():
-    """A still scene whose anchors say red and green in turn gets one color from the first frame to the last."""
+def test_alternating_colors_become_one():
+    """A still scene with red and green anchors in turn gets one color on all frames."""
     grey, ab = moving_scene(16, 1)[0]
     frames = [replace(frame, ab=ab * (-1) ** index) for index, frame in enumerate(shot([(grey, ab)] * 40))]
     smoothed = np.stack([frame.ab for frame in smooth(iter(frames), strength=1.0)])
@@ -62,7 +62,7 @@ def test_opinions_that_alternate_become_one():
 
 
 def test_differing_hues_become_one_without_dullness():
-    """Orange and red in turn: one hue between them, as strong as both; opposite hues do not become vivid."""
+    """Orange and red in turn give a hue between them with their mean chroma; opposite hues give grey."""
     grey, _ = moving_scene(16, 1)[0]
     opinions = [np.full((2, *grey.shape), 20, np.float32), np.full((2, *grey.shape), 20, np.float32)]
     opinions[1][1] *= -0.25
@@ -75,7 +75,7 @@ def test_differing_hues_become_one_without_dullness():
 
 
 def test_only_the_window_counts():
-    """What has come out does not change with what comes later than the window, however the stream was chunked."""
+    """A frame does not depend on frames after the window."""
     frames = with_noise(shot(moving_scene(7, WINDOW + 20), every=1), 8)
     whole = list(smooth(iter(frames), strength=0.5))
     part = list(smooth(iter(frames[: WINDOW + START_FRAMES]), strength=0.5))
@@ -87,7 +87,7 @@ def test_only_the_window_counts():
 
 @pytest.mark.parametrize("repeated", [0, 3])
 def test_a_shot_begins_after_half_a_window(repeated):
-    """Nobody waits for a whole window to see the first frames, and none comes without half of one after it."""
+    """The first frames come out after half a window, and no frame with less than half a window after it."""
     frames = [replace(frame, duplicates=(frame,) * repeated) for frame in shot(moving_scene(7, 2 * WINDOW), every=1)]
     taken: list[int] = []
     came = [(number, len(taken)) for number, _ in enumerate(smooth(watched(frames, taken), strength=0.5))]
@@ -97,14 +97,14 @@ def test_a_shot_begins_after_half_a_window(repeated):
 
 
 def watched(frames, taken):
-    """The frames, each noted as it is taken."""
+    """Yield the frames and count them in ``taken``."""
     for frame in frames:
         taken.append(1)
         yield frame
 
 
 def test_frames_without_ab_pass():
-    """They come out where they went in, the very same objects; anchors alone change."""
+    """Frames without ab come out in place as the same objects; only anchors change."""
     frames = shot(moving_scene(17, 41, speed=0.5), every=4)
     smoothed = list(smooth(iter(frames), strength=0.8))
     assert [frame.picture.pts for frame in smoothed] == list(range(41))
@@ -112,8 +112,8 @@ def test_frames_without_ab_pass():
     assert all(out.ab is not None for out, frame in zip(smoothed, frames, strict=True) if frame.is_anchor)
 
 
-def test_a_relay_is_told_what_anchors_agree_on():
-    """A frame without an opinion takes on that of the anchors on both sides, with less of their noise."""
+def test_a_waypoint_gets_the_mean_of_its_anchors():
+    """A waypoint gets the ab of the anchors on both sides, with less of their noise."""
     views = moving_scene(9, 25, speed=1.5)
     noisy = with_noise(shot(views), 10)
     frames = [
@@ -126,15 +126,15 @@ def test_a_relay_is_told_what_anchors_agree_on():
     assert relative_error(waypoints, views[6:23:4]) < 1.5 * relative_error(anchors, views[4:21:4])
 
 
-def test_a_relay_with_nothing_before_it_is_an_error():
-    """It has nothing to pass on, and must not come out without ab."""
+def test_a_waypoint_without_an_anchor_before_it_is_an_error():
+    """A waypoint at the start of a shot raises ValueError."""
     waypoint = replace(shot(moving_scene(9, 1))[0], ab=None, is_anchor=False, is_waypoint=True)
     with pytest.raises(ValueError, match="expected ab on the first frame of every shot"):
         list(smooth(iter([waypoint]), strength=0.8))
 
 
-def test_an_unknown_place_is_shared():
-    """Where neither the anchor before a waypoint nor the one after it agrees with it, both count alike."""
+def test_anchors_that_do_not_match_count_alike():
+    """A waypoint whose luma matches neither anchor gets the mean of both."""
     (grey, ab), (other, _) = moving_scene(10, 1)[0], moving_scene(11, 1)[0]
     first, _, last = shot([(grey, ab)] * 3)
     waypoint = replace(first, opens_shot=False, grey=other, ab=None, is_anchor=False, is_waypoint=True)

@@ -24,7 +24,7 @@ def test_attention_is_the_same_whichever_way(dtype, places, training):
 
 
 def test_a_large_picture_needs_no_weights_between_all_of_its_places(monkeypatch):
-    """They would be 36 GB for a photograph of 10,000 × 8,000 pixels at its own size, in three heads."""
+    """Large maps never need the whole attention matrix."""
     monkeypatch.delattr(layers, "_attend_explicitly")
     q = torch.randn(1, 1, MAX_EXPLICIT_POSITIONS + 1, 8, dtype=torch.bfloat16)
     with torch.inference_mode():

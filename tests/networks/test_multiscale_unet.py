@@ -1,4 +1,4 @@
-"""The generator: shapes, hints, sizes, and that folding batch norms changes nothing."""
+"""The multiscale U-Net: shapes, hints, sizes, folding."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vidcolor.networks.multiscale_unet import MultiscaleUNet
 
 @pytest.fixture(scope="module")
 def generator() -> MultiscaleUNet:
-    """A small generator with random parameters that do say something."""
+    """A small network with random parameters whose output is not constant."""
     network = small_generator()
     with torch.no_grad():  # batch norms that are not the identity, so that folding has something to fold
         network.train()(torch.rand(4, 1, 64, 64))
@@ -32,7 +32,7 @@ def test_default_generator_fits_the_budget() -> None:
 
 @pytest.mark.parametrize("encoder", sorted(ENCODERS))
 def test_every_encoder_gives_five_strides(encoder: str) -> None:
-    """Maps at strides 2 to 32 with the channels that the encoder announces."""
+    """An encoder returns maps at strides 2 to 32 with its ``channels``."""
     network = ENCODERS[encoder]().eval()
     with torch.inference_mode():
         maps = network(torch.rand(1, 1, 64, 96))
@@ -75,6 +75,6 @@ def test_folding_changes_nothing(generator: MultiscaleUNet) -> None:
 
 
 def test_config_rebuilds_the_network(generator: MultiscaleUNet) -> None:
-    """What a generator says of itself is enough to build it again."""
+    """The configuration of a network builds an equal one."""
     again = NETWORKS["multiscale_unet"](**generator.config)
     again.load_state_dict(generator.state_dict(), strict=True)

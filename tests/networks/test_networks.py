@@ -52,7 +52,7 @@ FOLD_WHOLLY = {"autoencoder", "residual", "residual_unet"}
 
 
 def lively(case: str) -> ColorNetwork:
-    """A network whose batch norms have seen something, in eval mode."""
+    """A network in eval mode whose batch norms have statistics."""
     torch.manual_seed(0)
     name, config = CASES[case]
     network = build(name, config)
@@ -68,7 +68,7 @@ def lively(case: str) -> ColorNetwork:
 
 
 def inputs(network: ColorNetwork) -> tuple[Tensor, Tensor | None]:
-    """Two grey pictures, higher than 64 and wider than high, and hints for those who take them."""
+    """Two grey pictures, and hints if the network takes them."""
     height = -(-64 // network.multiple) * network.multiple
     grey = torch.rand(2, 1, height, height + network.multiple)
     hints = torch.rand(2, 3, *grey.shape[-2:]) if network.takes_hints else None
@@ -108,7 +108,7 @@ def test_prediction(network: ColorNetwork) -> None:
 
 
 def test_gradient_reaches_every_parameter(network: ColorNetwork) -> None:
-    """Nothing is left untrained by a loss on ab and, where there are any, on logits."""
+    """A loss on ab and logits has a gradient for every parameter."""
     network = copy.deepcopy(network).train()
     prediction = network.predict(*inputs(network))
     loss = (prediction.ab / AB_SCALE * torch.randn_like(prediction.ab)).sum()
@@ -122,7 +122,7 @@ def test_gradient_reaches_every_parameter(network: ColorNetwork) -> None:
 
 
 def test_hints_count_where_they_are_taken(network: ColorNetwork) -> None:
-    """Zeros are no hints; confident ones change the color of a network that takes them, and of no other."""
+    """Hints of zeros change nothing; confident ones change the color exactly if the network takes hints."""
     grey, _ = inputs(network)
     hints = torch.ones(2, 3, *grey.shape[-2:])
     with torch.inference_mode():
@@ -131,8 +131,8 @@ def test_hints_count_where_they_are_taken(network: ColorNetwork) -> None:
         assert torch.equal(network(grey, hints), plain) != network.takes_hints
 
 
-def test_cached_semantics_are_as_good(network: ColorNetwork) -> None:
-    """A network with an encoder says the same from semantics asked for beforehand; the others have none to ask for."""
+def test_cached_features_give_the_same(network: ColorNetwork) -> None:
+    """Features computed beforehand give the same prediction; a network without an encoder has none."""
     grey, _ = inputs(network)
     if network.encoder is None:
         with pytest.raises(NotImplementedError, match="has no encoder"):
@@ -170,7 +170,7 @@ def test_folding_changes_nothing(network: ColorNetwork) -> None:
 
 
 def test_coloring_in_bf16_at_odd_sizes(network: ColorNetwork) -> None:
-    """The colorizer gets ab of a picture's own size from any of them, in bf16 nearly the same as in fp32."""
+    """Every network predicts ab at the size of any picture, in bf16 nearly the same as in fp32."""
     grey = np.random.default_rng(0).random((1, 37, 51), dtype=np.float32)
     full, short = (
         Colorizer(copy.deepcopy(network), device="cpu", dtype=dtype).predict(grey)
@@ -193,14 +193,14 @@ def test_autocast_leaves_conversions_alone(network: ColorNetwork) -> None:
 
 @pytest.mark.parametrize(("name", "millions"), [("unet", 54.41), ("eccv16", 32.2), ("siggraph17", 34.1)])
 def test_published_sizes(name: str, millions: float) -> None:
-    """As many parameters as the original networks have, in as far as the bins do not differ."""
+    """The networks have as many parameters as published, apart from the number of bins."""
     with torch.device("meta"):
         parameters = sum(p.numel() for p in build(name, {}).parameters())
     assert parameters / 1e6 == pytest.approx(millions, rel=2e-3)
 
 
 def test_unet_dropout() -> None:
-    """Eight levels have it in three decoder blocks: those around the innermost, but not in that itself."""
+    """Of eight levels, three have dropout: those next to the innermost."""
     with torch.device("meta"):
         up = build("unet", {}).get_submodule("up")
     assert [any(isinstance(layer, nn.Dropout) for layer in block) for block in up.children()] == [
@@ -211,13 +211,13 @@ def test_unet_dropout() -> None:
 
 
 def test_unet_trains_on_one_picture() -> None:
-    """The innermost map is one pixel, of one picture: batch norm could not be there."""
+    """A batch of one picture, whose innermost map is one pixel, can be trained on."""
     network = build("unet", {"downs": 6, "filters": 4}).train()
     assert network.predict(torch.rand(1, 1, 64, 64)).ab.isfinite().all()
 
 
 def test_pixel_shuffle_begins_smooth() -> None:
-    """Before training each place becomes a square of four equal pixels: no checkerboard to unlearn."""
+    """Initially each position becomes a square of four equal pixels."""
     enlarge = UpsampleBlock(8, 1, 4, "pixel_shuffle").enlarge.eval()
     x = torch.randn(1, 8, 5, 6)
     large = enlarge(x)
@@ -235,7 +235,7 @@ def test_pixel_shuffle_begins_smooth() -> None:
     ],
 )
 def test_configs_are_checked(name: str, config: dict[str, Any]) -> None:
-    """What a network cannot be is refused."""
+    """Unsupported configurations raise ValueError."""
     with pytest.raises(ValueError, match=r"there are|argument"):
         build(name, config)
 
@@ -282,7 +282,7 @@ def test_annealed_mean() -> None:
 
 
 def test_bins_do_not_depend_on_who_asks_first() -> None:
-    """Asked for on the meta device and in inference mode, they are real, and good for training."""
+    """Bins created on the meta device and in inference mode are real and can be trained with."""
     bins.cache_clear()
     with torch.device("meta"), torch.inference_mode():
         first = bins()
@@ -313,7 +313,7 @@ def test_gradient_is_finite_where_color_ends() -> None:
 
 @pytest.mark.parametrize("name", recipe_names())
 def test_recipes_build_what_they_train(name: str) -> None:
-    """A recipe's network exists, takes the sizes of its stages, and gives what their losses look at."""
+    """A recipe's network exists, supports the sizes of its stages, and has the outputs that its losses need."""
     recipe = load_recipe(name)
     with torch.device("meta"):
         network = recipe.network.build()

@@ -1,4 +1,4 @@
-"""The pyramid generator: levels that add up, and hints that say nothing where they are not sure."""
+"""The pyramid generator: levels that add up, and hints by confidence."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vidcolor_training.state import State
 
 
 def small(finest: int = 2) -> Pyramid:
-    """A small one with random parameters that do say something, in eval mode."""
+    """A small network in eval mode with random parameters whose output is not constant."""
     torch.manual_seed(0)
     name, config = CASES["pyramid"]
     network = build(name, {**config, "finest": finest})
@@ -34,8 +34,8 @@ def test_default_fits_the_budget() -> None:
 
 
 @pytest.mark.parametrize("finest", Pyramid.strides)
-def test_speaks_at_every_stride(finest: int) -> None:
-    """The prediction has the stride that was asked for, the colors of a picture its full size."""
+def test_predicts_at_every_stride(finest: int) -> None:
+    """The prediction has the stride ``finest``, and ``forward`` full size."""
     network = small(finest)
     grey = torch.rand(2, 1, 64, 96)
     with torch.inference_mode():
@@ -45,7 +45,7 @@ def test_speaks_at_every_stride(finest: int) -> None:
 
 
 def test_finer_levels_add_to_coarser_ones() -> None:
-    """With finer levels that say nothing, the fine prediction is the coarse one enlarged."""
+    """If finer levels predict zero, the fine prediction is the coarse one, upsampled."""
     network = small()
     with torch.no_grad():
         for to_ab in network.to_ab[1:]:
@@ -62,8 +62,8 @@ def test_finer_levels_add_to_coarser_ones() -> None:
     torch.testing.assert_close(fine, enlarged.tanh() * AB_SCALE, atol=0.05, rtol=1e-3)
 
 
-def test_refuses_a_stride_that_it_does_not_speak_at() -> None:
-    """Another stride is refused, with those that there are."""
+def test_refuses_other_strides() -> None:
+    """Another stride raises ValueError, with the possible ones."""
     with pytest.raises(ValueError, match=r"predicts at strides \(16, 8, 4, 2\), not at 3"):
         small().finest = 3
 

@@ -55,8 +55,8 @@ FILM = Clip(
     options={"crf": "12", "preset": "veryfast"},
 )
 """Short shots, a long one, B-frames, and all that a file may hold beside."""
-LEAST, MOST = 10, 24
-"""Of frames in a segment, here."""
+MIN_SEGMENT, MAX_SEGMENT = 10, 24
+"""Limits of the frames in a segment in these tests."""
 OPENINGS = [0, 13, 30, 40, 64, 80]
 """Of the film's segments; shots begin at 40 and 80, too, where the picture jumps. The one from 40 on is divided."""
 SHOTS = 8
@@ -65,11 +65,11 @@ OPTIONS = ColorizeOptions(render_size=48, anchor_every=3, encode=ENCODE)
 
 
 class InterruptedHereError(Exception):
-    """What ends the work here."""
+    """Interrupts the work in these tests."""
 
 
 class Faithful(Painter):
-    """A painter that says who it is, and whose colors depend on the batch, as a real network's last bits may."""
+    """A predictor with a fingerprint, whose colors depend on the batch."""
 
     runs_on = "paper"
 
@@ -78,32 +78,32 @@ class Faithful(Painter):
         self.fingerprint = fingerprint
 
     def predict(self, grey: FloatArray) -> FloatArray:
-        """Each batch is a little more colorful where it begins brighter."""
+        """Return ab that depends on the first picture of the batch."""
         return super().predict(grey) * np.float32(1 + grey[0].mean() + len(grey) / 10)
 
 
 @pytest.fixture(autouse=True)
 def short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that a short film has many."""
-    monkeypatch.setattr(segments, "MIN_SEGMENT_FRAMES", LEAST)
-    monkeypatch.setattr(segments, "MAX_SEGMENT_FRAMES", MOST)
+    """Make segments short, so that a short film has many."""
+    monkeypatch.setattr(segments, "MIN_SEGMENT_FRAMES", MIN_SEGMENT)
+    monkeypatch.setattr(segments, "MAX_SEGMENT_FRAMES", MAX_SEGMENT)
 
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The film, which nobody changes."""
+    """The film, read-only."""
     return make_clip(tmp_path_factory.mktemp("film") / "in.mkv", FILM)
 
 
 @pytest.fixture
 def source(film: Path, tmp_path: Path) -> Path:
-    """The film, to be changed."""
+    """A copy of the film that may be changed."""
     (tmp_path / "work").mkdir()
     return Path(shutil.copy2(film, tmp_path / "work" / "in.mkv"))
 
 
 def color(source: Path, dest: Path, options: ColorizeOptions = OPTIONS, *, stop_at: int = 0, **how: Any) -> Report:
-    """Color the film, or be interrupted when so many frames are written."""
+    """Color the film, or interrupt after ``at`` frames."""
 
     def on_progress(progress: Progress) -> None:
         if progress.frames == stop_at:
@@ -116,14 +116,14 @@ def color(source: Path, dest: Path, options: ColorizeOptions = OPTIONS, *, stop_
 
 
 def interrupt(source: Path, dest: Path, options: ColorizeOptions = OPTIONS, *, at: int = 70, **how: Any) -> str:
-    """Begin the film; gives back what the exception says."""
+    """Interrupt the film and return the message of the exception."""
     with pytest.raises(InterruptedHereError) as caught:
         color(source, dest, options, stop_at=at, **how)
     return message_with_notes(caught.value)
 
 
 def refusal(source: Path, dest: Path, options: ColorizeOptions = OPTIONS, **how: Any) -> str:
-    """The one line that the work is refused with; what was there is still there."""
+    """Return the message of the refusal, after checking that the segments are unchanged."""
     before = sorted(segment_paths(folder_of(dest)))
     with pytest.raises((OutputError, InputError, OptionError)) as caught:
         color(source, dest, options, **how)
@@ -133,33 +133,33 @@ def refusal(source: Path, dest: Path, options: ColorizeOptions = OPTIONS, **how:
 
 
 def finished_frames(dest: Path) -> int:
-    """How many frames are in the finished segments."""
+    """Return the number of frames in the finished segments."""
     count = len(segment_paths(folder_of(dest)))
     return OPENINGS[count] if count < len(OPENINGS) else FILM.frames
 
 
 class TestGoingOn:
-    """The result is that of an uninterrupted run, to the byte."""
+    """A resumed film equals that of an uninterrupted run, byte for byte."""
 
     @pytest.fixture(scope="class")
     @staticmethod
     def whole(film: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-        """What an uninterrupted run makes of the film."""
+        """The films of uninterrupted runs."""
         folder = tmp_path_factory.mktemp("whole")
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(segments, "MIN_SEGMENT_FRAMES", LEAST)
-            patch.setattr(segments, "MAX_SEGMENT_FRAMES", MOST)
+            patch.setattr(segments, "MIN_SEGMENT_FRAMES", MIN_SEGMENT)
+            patch.setattr(segments, "MAX_SEGMENT_FRAMES", MAX_SEGMENT)
             for suffix in (".mkv", ".mp4"):
                 color(film, folder / f"out{suffix}")
         return {path.suffix: path.read_bytes() for path in folder.iterdir()}
 
     @pytest.mark.parametrize(("suffix", "at"), [(".mkv", 13), (".mp4", 14), (".mkv", 64), (".mp4", 96)])
     def test_after_an_interruption(self, source: Path, whole: dict[str, bytes], suffix: str, at: int) -> None:
-        """Wherever it was: at a cut, inside a shot that is divided, before the end; and once more on the way."""
+        """A film can be interrupted anywhere: at a cut, in a divided shot, before the end, and repeatedly."""
         dest = source.with_name(f"out{suffix}")
         interrupt(source, dest, at=at)
         done = finished_frames(dest)
-        assert at - MOST <= done <= at
+        assert at - MAX_SEGMENT <= done <= at
         if at == 64:
             interrupt(source, dest, at=85, resume=True)
             assert finished_frames(dest) == 80
@@ -169,7 +169,7 @@ class TestGoingOn:
         assert names(source.parent) == {"in.mkv", dest.name}
 
     def test_only_what_is_needed_is_colored_again(self, source: Path) -> None:
-        """From the last segment that begins with a shot on; progress counts the frames that were there."""
+        """Coloring resumes at the last segment that starts with a shot; progress includes finished frames."""
         dest = source.with_name("out.mkv")
         interrupt(source, dest, at=70)  # 64 are finished, the shot began at 40 with a segment
         painter, steps = Faithful(), list[Progress]()
@@ -182,7 +182,7 @@ class TestGoingOn:
         assert steps[-1].fps == pytest.approx(32 / steps[-1].seconds)
 
     def test_when_only_the_joining_is_left(self, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A film that failed in its last moment is joined without coloring a frame."""
+        """A film with all segments finished is joined without coloring a frame."""
         dest = source.with_name("out.mkv")
         color(source, dest)
         expected = dest.read_bytes()
@@ -206,7 +206,7 @@ class TestGoingOn:
     def test_when_only_the_clearing_up_is_left(
         self, source: Path, monkeypatch: pytest.MonkeyPatch, removed: str
     ) -> None:
-        """A process that ended when the film had its name already: nothing is left to do, and that is done."""
+        """After an interrupted cleanup of a finished film only the cleanup is done."""
         dest = source.with_name("out.mkv")
         with monkeypatch.context() as patch:
             patch.setattr("vidcolor.resume.work_folder.WorkFolder.remove", _interrupted)
@@ -221,7 +221,7 @@ class TestGoingOn:
         assert names(source.parent) == {"in.mkv", "out.mkv"}
 
     def test_shots_and_times_are_known_from_before(self, source: Path) -> None:
-        """The list of shots is that of the whole film; and a list that is given is obeyed from the middle on."""
+        """The written list has the shots of the whole film, and a given list is used after resuming."""
         cuts, dest = source.with_name("cuts.txt"), source.with_name("out.mkv")
         interrupt(source, dest, at=70, scenes=cuts)
         assert not cuts.exists()
@@ -234,7 +234,7 @@ class TestGoingOn:
         assert dest.read_bytes() == given
 
     def test_on_another_number_of_devices(self, source: Path, whole: dict[str, bytes]) -> None:
-        """Begun by one, gone on with by three, ended by two: nobody can tell."""
+        """A film can be resumed with another number of devices."""
         dest = source.with_name("out.mkv")
         interrupt(source, dest, at=30)
         interrupt(source, dest, at=70, resume=True, painter=MultiDevice([Faithful(), Faithful(), Faithful()]))
@@ -242,7 +242,7 @@ class TestGoingOn:
         assert dest.read_bytes() == whole[".mkv"]
 
     def test_numbered_pictures(self, tmp_path: Path) -> None:
-        """A film from scans goes on as one from a file does; a container that counts goes on counting."""
+        """A film from numbered pictures can be resumed."""
         from vidcolor.cli.arguments import resolve_arguments
 
         grey = np.random.default_rng(0).integers(0, 255, (40, 48, 64), np.uint8)
@@ -259,7 +259,7 @@ class TestGoingOn:
 
 
 def refusal_at_the_end(source: Path, dest: Path) -> str:
-    """What the work ends with after all frames."""
+    """Fail after all frames."""
     with pytest.raises(OutputError) as caught:
         color(source, dest)
     return message_with_notes(caught.value)
@@ -270,16 +270,16 @@ def _interrupted(*args: object, **kwargs: object) -> None:
 
 
 class TestTheJoinedFilm:
-    """What is in it, by the judgement of others."""
+    """The content of a film of segments, as independent readers see it."""
 
     @pytest.fixture(scope="class")
     @staticmethod
     def lossless(film: Path, tmp_path_factory: pytest.TempPathFactory) -> list[np.ndarray[Any, Any]]:
-        """All pictures as the encoder gets them, by way of FFV1 in one segment."""
+        """All pictures as the encoder gets them, from a film in FFV1 of one segment."""
         dest = tmp_path_factory.mktemp("lossless") / "ffv1.mkv"
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(segments, "MIN_SEGMENT_FRAMES", LEAST)
-            patch.setattr(segments, "MAX_SEGMENT_FRAMES", MOST)
+            patch.setattr(segments, "MIN_SEGMENT_FRAMES", MIN_SEGMENT)
+            patch.setattr(segments, "MAX_SEGMENT_FRAMES", MAX_SEGMENT)
             color(film, dest, replace(OPTIONS, encode=EncodeOptions(codec="ffv1")))
         return planes_of(dest)
 
@@ -287,7 +287,7 @@ class TestTheJoinedFilm:
     def test_every_frame_is_the_one_that_was_encoded(
         self, film: Path, tmp_path: Path, suffix: str, lossless: list[np.ndarray[Any, Any]]
     ) -> None:
-        """Lossless H.264 in segments decodes to what another lossless encoder was given."""
+        """Lossless H.264 in segments decodes to the pictures of another lossless encoder."""
         dest = tmp_path / f"out{suffix}"
         color(film, dest, replace(OPTIONS, encode=EncodeOptions(crf=0, preset="veryfast")))
         found = planes_of(dest)
@@ -297,7 +297,7 @@ class TestTheJoinedFilm:
 
     @pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".ts"])
     def test_packets(self, film: Path, tmp_path: Path, suffix: str) -> None:
-        """With B-frames: the source's times, decoding times that rise over the seams, a key at every segment."""
+        """With B-frames, pts are those of the source, dts ascend across segments, and each starts with a keyframe."""
         dest = tmp_path / f"out{suffix}"
         color(film, dest)
         with av.open(dest) as container:
@@ -317,7 +317,7 @@ class TestTheJoinedFilm:
     @pytest.mark.skipif(shutil.which("ffprobe") is None, reason="needs ffprobe")
     @pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
     def test_ffprobe_finds_nothing_wrong(self, film: Path, tmp_path: Path, suffix: str) -> None:
-        """An independent reader decodes it without a complaint, and counts as many frames and packets as there were."""
+        """The program ffprobe decodes the film without errors and counts all frames and packets."""
         dest = tmp_path / f"out{suffix}"
         color(film, dest)
         arguments = ["-v", "error", "-count_frames", "-count_packets", "-show_streams", "-of", "json"]
@@ -330,7 +330,7 @@ class TestTheJoinedFilm:
 
     @pytest.mark.parametrize("codec", ["libx265", "ffv1", "libsvtav1", "libvpx-vp9", "mpeg4"])
     def test_other_encoders(self, tmp_path: Path, codec: str) -> None:
-        """Their segments join as well: every picture at its time."""
+        """Segments of other encoders are joined too, with every picture at its pts."""
         source = make_clip(tmp_path / "in.mkv", Clip(size=(160, 120), frames=40, cuts=(12, 25)))
         extra = {"libx265": {"preset": "ultrafast"}, "libsvtav1": {"preset": "12"}}.get(codec, {})
         if codec == "libvpx-vp9":
@@ -347,7 +347,7 @@ class TestTheJoinedFilm:
         self, source: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """With a bit rate there is one segment; that it cannot be taken up is said before, for a film of any length."""
-        monkeypatch.setattr("vidcolor.resume.segment_writer.MAX_SEGMENT_FRAMES", MOST)
+        monkeypatch.setattr("vidcolor.resume.segment_writer.MAX_SEGMENT_FRAMES", MAX_SEGMENT)
         dest = source.with_name("out.mkv")
         limited = replace(OPTIONS, encode=replace(ENCODE, encoder_options={"b": "100k"}))
         assert interrupt(source, dest, limited, at=90) == "stopped"
@@ -363,24 +363,24 @@ def planes_of(path: Path) -> list[np.ndarray[Any, Any]]:
 
 
 class TestWhatHasChanged:
-    """Work goes on only where it is of the same film with the same settings."""
+    """Work is resumed only for the same film with the same options."""
 
     @pytest.fixture
     def dest(self, source: Path) -> Path:
-        """A film that is half made."""
+        """An interrupted film."""
         dest = source.with_name("out.mkv")
         assert interrupt(source, dest).startswith("stopped; what is finished is kept in")
         return dest
 
     def test_a_plain_run_is_refused(self, source: Path, dest: Path) -> None:
-        """Nothing is given up, or gone on with, without being asked."""
+        """Without options, finished segments are neither removed nor used."""
         line = refusal(source, dest)
         assert ".out.mkv.vidcolor" in line
         assert "`resume`" in line
         assert "`overwrite`" in line
 
     def test_starting_anew(self, source: Path, dest: Path) -> None:
-        """``--overwrite`` gives the finished segments up."""
+        """``--overwrite`` removes finished segments."""
         painter = Faithful("other")
         color(source, dest, overwrite=True, painter=painter)
         whole = Faithful("other")
@@ -389,7 +389,7 @@ class TestWhatHasChanged:
         assert not folder_of(dest).exists()
 
     def test_a_wrong_option_costs_nothing(self, source: Path, dest: Path) -> None:
-        """Even with ``--overwrite`` segments are only given up when the new work can begin."""
+        """Even with ``--overwrite``, segments are removed only when the new work can start."""
         assert "no such encoder" in refusal(source, dest, overwrite=True, encode=EncodeOptions(codec="nonsense"))
 
     @pytest.mark.parametrize(
@@ -403,14 +403,14 @@ class TestWhatHasChanged:
         ],
     )
     def test_settings_and_weights(self, source: Path, dest: Path, change: dict[str, Any], words: str) -> None:
-        """The line says what was, what is, and what to do."""
+        """The message names the old and the new value, and what to do."""
         line = refusal(source, dest, resume=True, **change)
         assert words in line
         assert "start anew with `overwrite`" in line
 
     @pytest.mark.parametrize("how", ["longer", "other bytes", "touched", "another film"])
     def test_the_input(self, source: Path, dest: Path, how: str) -> None:
-        """Another size, other contents, another time."""
+        """An input of another size, content or time is refused."""
         status, content = source.stat(), source.read_bytes()
         if how == "longer":
             source.write_bytes(content + b"more")
@@ -422,7 +422,7 @@ class TestWhatHasChanged:
         assert "the input has changed" in refusal(source, dest, resume=True)
 
     def test_versions_are_told(self, source: Path, dest: Path) -> None:
-        """Another device or library differs by rounding: the work goes on, and a line says so."""
+        """Another device or version of a library gives a warning."""
         identity = folder_of(dest) / "film.json"
         content = json.loads(identity.read_text())
         content["surroundings"]["PyTorch"] = "0.1"
@@ -431,7 +431,7 @@ class TestWhatHasChanged:
         assert "PyTorch 0.1 (now" in report.warnings[0]
 
     def test_other_headers(self, source: Path, dest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """An encoder that begins its films otherwise is noticed before it has done any work."""
+        """Other extradata of the encoder is refused before any work."""
         import vidcolor.resume.work_folder as module
 
         monkeypatch.setattr(module, "read_facts", lambda path: replace(read_facts(path), headers="00"))
@@ -453,13 +453,13 @@ class TestWhatHasChanged:
         assert all("another process" in line for line in refused)
 
     def test_an_unreadable_record(self, source: Path, dest: Path) -> None:
-        """Segments of which nobody can say what they are of are not used, and not thrown away."""
+        """Segments without a readable identity are neither used nor removed."""
         (folder_of(dest) / "film.json").write_text("{")
         assert "cannot be read" in refusal(source, dest, resume=True)
 
     @pytest.mark.parametrize("how", ["cut off", "flipped", "gone"])
     def test_damaged_segments(self, source: Path, dest: Path, how: str) -> None:
-        """They are noticed and made again, and what follows too; a draft that was left is not taken for one."""
+        """Damaged segments and those after them are made again; temporary files are ignored."""
         color(source, dest.with_name("whole.mkv"))
         second = segment_paths(folder_of(dest))[1]
         content = bytearray(second.read_bytes())
@@ -476,7 +476,7 @@ class TestWhatHasChanged:
         assert ["made again" in warning for warning in report.warnings] == ([] if how == "gone" else [True])
 
     def test_segments_of_others(self, source: Path, dest: Path) -> None:
-        """Whole ones that are of another film, or not in their place, are not joined into this one."""
+        """Segments of another film, or at another index, are made again."""
         color(source, dest.with_name("whole.mkv"))
         other = dest.with_name("other.mkv")
         interrupt(source, other, saturation=1.5)
@@ -497,7 +497,7 @@ class TestWhatHasChanged:
         ids=["input", "list", "deep", "settings", "time"],
     )
     def test_garbled_records(self, source: Path, dest: Path, record: str) -> None:
-        """What is JSON and no identity is refused likewise; what is said of a finished film is not believed."""
+        """Records of other JSON are refused or ignored."""
         (folder_of(dest) / "published.json").write_text(record)
         (folder_of(dest) / "film.json").write_text(record)
         assert "film.json, which says what the unfinished work is of, cannot be read" in refusal(
@@ -518,11 +518,11 @@ class TestWhatHasChanged:
 
 
 class TestTrouble:
-    """What goes wrong on the way is one line; what is finished is kept, and goes on when it is put right."""
+    """Failures give a message of one line; finished segments are kept and can be resumed from."""
 
     @pytest.fixture
     def dest(self, source: Path) -> Path:
-        """Where the film goes: to a folder of its own."""
+        """The path of the film, in its own folder."""
         (source.parent / "there").mkdir()
         return source.parent / "there" / "out.mkv"
 
@@ -539,7 +539,7 @@ class TestTrouble:
         return message_with_notes(caught.value)
 
     def test_the_disk_is_full(self, source: Path, dest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The line names the film, and the segments that fit are there."""
+        """The message names the film, and the segments so far are kept."""
         color(source, dest.with_name("whole.mkv"))
 
         def fill() -> None:
@@ -552,14 +552,14 @@ class TestTrouble:
         assert line.startswith(f"{dest}: the disk is full; free some space")
         assert "`resume` goes on" in line
         monkeypatch.undo()
-        monkeypatch.setattr(segments, "MIN_SEGMENT_FRAMES", LEAST)
-        monkeypatch.setattr(segments, "MAX_SEGMENT_FRAMES", MOST)
+        monkeypatch.setattr(segments, "MIN_SEGMENT_FRAMES", MIN_SEGMENT)
+        monkeypatch.setattr(segments, "MAX_SEGMENT_FRAMES", MAX_SEGMENT)
         assert finished_frames(dest) == 40
         color(source, dest, resume=True)
         assert dest.read_bytes() == dest.with_name("whole.mkv").read_bytes()
 
     def test_files_may_not_grow(self, source: Path, dest: Path) -> None:
-        """The same where the system refuses to write, here from a size that the joined film exceeds."""
+        """If the joined film exceeds the largest file size, the segments are kept."""
         with max_file_size(40_000):
             line = self.trouble(source, dest, 0, None)
         assert line.startswith(f"{dest}: writing failed")
@@ -569,7 +569,7 @@ class TestTrouble:
         assert names(dest.parent) == {"out.mkv"}
 
     def test_the_folder_is_removed(self, source: Path, dest: Path) -> None:
-        """There is nothing left to go on from, and the line does not promise it."""
+        """If the work folder disappears, the message does not offer to resume."""
         line = self.trouble(source, dest, 60, lambda: shutil.rmtree(dest.parent))
         assert line.startswith(f"{dest}: the folder")
         assert "is gone" in line
@@ -578,7 +578,7 @@ class TestTrouble:
 
     @pytest.mark.parametrize("how", ["grows", "is cut off"])
     def test_the_input_changes(self, source: Path, dest: Path, how: str) -> None:
-        """Noticed at the next segment; when it is as it was, the work goes on."""
+        """A change of the input is detected at the next segment; with the old input the work can be resumed."""
         content, status = source.read_bytes(), source.stat()
         changed = content + b"more" if how == "grows" else content[:-1000]
         line = self.trouble(source, dest, 60, lambda: source.write_bytes(changed))
@@ -591,19 +591,19 @@ class TestTrouble:
         assert dest.read_bytes() == dest.with_name("whole.mkv").read_bytes()
 
     def test_nothing_finished_nothing_left(self, source: Path, dest: Path) -> None:
-        """Before the first segment is finished an exception leaves the folder as it was, and says no more."""
+        """An exception before the first segment is finished leaves nothing, and has no note."""
         assert interrupt(source, dest, at=8) == "stopped"
         assert names(dest.parent) == set()
 
     def test_a_name_as_long_as_can_be(self, source: Path) -> None:
-        """The hidden folder's name has to fit, too."""
+        """A film with the longest possible name has a work folder."""
         dest = source.with_name("o" * 251 + ".mkv")
         interrupt(source, dest)
         color(source, dest, resume=True)
         assert names(source.parent) == {"in.mkv", dest.name}
 
     def test_pipes_and_pictures_are_refused(self, source: Path) -> None:
-        """What cannot go on is not begun."""
+        """``resume`` with pipes or numbered pictures is refused before any work."""
         with source.open("rb") as stream, pytest.raises(OptionError, match="`resume`: what came through a pipe"):
             colorize_video(
                 PipeInput(stream),
@@ -617,7 +617,7 @@ class TestTrouble:
 
 
 def test_a_folder_goes_on(film: Path, tmp_path: Path) -> None:
-    """Finished files stay untouched, the film that was interrupted goes on, the others follow."""
+    """In a folder, finished files stay, an interrupted film is resumed, and the others are colored."""
     (tmp_path / "in").mkdir()
     for name in ("a.mkv", "b.mkv", "c.mkv"):
         shutil.copy2(film, tmp_path / "in" / name)
@@ -672,16 +672,16 @@ def ticking(function):
         return function(*arguments)
     return tick
 
-segments.MIN_SEGMENT_FRAMES, segments.MAX_SEGMENT_FRAMES = {LEAST}, {MOST}
+segments.MIN_SEGMENT_FRAMES, segments.MAX_SEGMENT_FRAMES = {MIN_SEGMENT}, {MAX_SEGMENT}
 SegmentWriter.write = ticking(SegmentWriter.write)
 Muxer._own = ticking(Muxer._own)
 cli.main(sys.argv[1:])
 """
-"""The command, with short segments. A tick for each frame that is encoded, and for each that is joined."""
+"""The command with short segments; it prints a line per encoded frame and per joined one."""
 
 
 def test_an_empty_folder_behind_a_finished_film_is_removed(tmp_path: Path) -> None:
-    """Of a process that was killed just before its very last step; what somebody has put there stays."""
+    """An empty work folder of a finished film is removed; one with other files stays."""
     dest = tmp_path / "out.mkv"
     folder_of(dest).mkdir()
     assert not is_finished(dest)
@@ -698,7 +698,7 @@ def test_an_empty_folder_behind_a_finished_film_is_removed(tmp_path: Path) -> No
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
 def test_kill_minus_nine(film: Path, tiny_weights: Path, tmp_path: Path) -> None:
-    """Killed at random moments, again and again, the film comes out as if nothing had been."""
+    """A film that is killed repeatedly at random moments equals that of an uninterrupted run."""
     colorizer = Colorizer(load_generator(tiny_weights), device="cpu")
     options = ColorizeOptions(render_size=48, encode=ENCODE)
     colorize_video(film, tmp_path / "whole.mkv", colorizer=colorizer, options=options)

@@ -1,4 +1,4 @@
-"""Segments as files: what is read is what was written, or it is told that it is not."""
+"""Segment files are read as they were written, and damage is detected."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from vidcolor.resume.segment_file import (
 )
 
 TIMES = [100, 108, 104, 102, 106, 110]
-"""In the order of decoding, as with two levels of B-frames."""
+"""Times (pts) in decoding order, with two levels of B-frames."""
 
 
 def packet(pts: int | None, payload: bytes) -> Packet[Any]:
-    """A packet as an encoder makes it."""
+    """A packet as from an encoder."""
     made: Packet[Any] = Packet(payload)
     made.pts, made.duration, made.is_keyframe = pts, 2, pts == TIMES[0]
     return made
 
 
 def write(path: Path) -> SegmentFacts:
-    """A segment of six packets."""
+    """Write a segment of six packets."""
     draft = SegmentDraft(path)
     for number, pts in enumerate(TIMES):
         draft.add(packet(pts, bytes([number]) * (number + 1)))
@@ -73,7 +73,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 
 
 def test_it_has_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
-    """Until it is finished there is a draft, and discarding leaves nothing."""
+    """Until it is finished there is a temporary file, and discarding removes it."""
     draft = SegmentDraft(tmp_path / "000000.segment")
     draft.add(packet(0, b"payload"))
     assert [file.suffix for file in tmp_path.iterdir()] == [".part"]
@@ -82,7 +82,7 @@ def test_it_has_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
 
 
 def test_every_cut_and_every_flipped_bit_is_noticed(tmp_path: Path) -> None:
-    """A file that ends early, anywhere, or differs in one bit, anywhere, is damaged."""
+    """Truncation at any byte and a flipped bit in any byte are detected."""
     path = tmp_path / "000000.segment"
     write(path)
     content = path.read_bytes()
@@ -102,12 +102,12 @@ def test_every_cut_and_every_flipped_bit_is_noticed(tmp_path: Path) -> None:
         ({"starts": [0, None]}, r"expected int, found NoneType @ \$\.starts"),
         ({"number": 10**30}, r"up to 63 bits, found 100 bits @ \$\.number"),
         ({"more": 1}, "expected the fields"),
-        ({"delay": 5}, "its packets are not those"),
-        ({"packets_bytes": 1}, "its packets are not those"),
+        ({"delay": 5}, "its packets do not match"),
+        ({"packets_bytes": 1}, "its packets do not match"),
     ],
 )
 def test_what_another_version_wrote(tmp_path: Path, change: dict[str, Any], words: str) -> None:
-    """A file with its checksum that says anything else, or less, or more, is no segment."""
+    """Metadata with other fields or types is refused, even with a valid checksum."""
     path = tmp_path / "000000.segment"
     facts = write(path)
     path.write_bytes(with_facts(path.read_bytes()[: facts.packets_bytes], {**asdict(facts), **change}))
@@ -116,7 +116,7 @@ def test_what_another_version_wrote(tmp_path: Path, change: dict[str, Any], word
 
 
 def test_what_is_no_file(tmp_path: Path) -> None:
-    """A folder, or a pipe, for whose writer one would wait for ever."""
+    """A folder and a named pipe are refused without reading."""
     (tmp_path / "000000.segment").mkdir()
     os.mkfifo(tmp_path / "000001.segment")
     for path in tmp_path.iterdir():
@@ -125,7 +125,7 @@ def test_what_is_no_file(tmp_path: Path) -> None:
 
 
 def test_packets_without_a_time_are_refused(tmp_path: Path) -> None:
-    """They could not be put in their place."""
+    """A packet without pts raises OutputError."""
     draft = SegmentDraft(tmp_path / "000000.segment")
     with pytest.raises(OutputError, match="without times"):
         draft.add(packet(None, b"payload"))
@@ -137,7 +137,7 @@ def test_packets_without_a_time_are_refused(tmp_path: Path) -> None:
     [([], 0), ([5], 0), ([0, 1, 2, 3], 0), ([0, 2, 1, 3], 1), (TIMES, 2), ([0, 8, 4, 2, 1, 3, 6, 5, 7], 3)],
 )
 def test_decoding_times(times: list[int], delay: int) -> None:
-    """They rise, and none is later than the packet is shown; the delay is the least that allows this."""
+    """Decoding times ascend and are never later than pts; the delay is the smallest that allows this."""
     assert reordering(times) == delay
     if not times:
         return

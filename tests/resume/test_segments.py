@@ -1,4 +1,4 @@
-"""Where segments begin."""
+"""The division of a film into segments."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def openings(length: int, cuts: tuple[int, ...]) -> list[int]:
     ],
 )
 def test_openings(length: int, cuts: tuple[int, ...], expected: list[int]) -> None:
-    """Short shots are joined, segments begin with shots where they can, and a long shot is divided."""
+    """Short shots share a segment, segments start with shots where possible, and a long shot is divided."""
     assert openings(length, cuts) == expected
 
 
 def test_a_film_that_begins_with_a_segment_is_marked_alike() -> None:
-    """What comes before a segment does not say where the next ones begin."""
+    """The division depends only on the frames from the start of a segment on."""
     cuts = tuple(np.random.default_rng(3).integers(1, 4000, 25).tolist())
     whole = openings(4000, cuts)
     for opening in whole[1:]:

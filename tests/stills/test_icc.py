@@ -1,4 +1,4 @@
-"""Profiles: LittleCMS is the oracle for what is computed in floating point."""
+"""ICC profiles, compared with LittleCMS."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CURVES = {
 
 
 def lcms(levels: np.ndarray, mode: str, profile: bytes) -> np.ndarray:
-    """8-bit levels through LittleCMS, relative colorimetric, to sRGB in [0, 1]."""
+    """Convert 8-bit levels by LittleCMS, relative colorimetric, to sRGB in [0, 1]."""
     source = ImageCms.ImageCmsProfile(BytesIO(profile))
     transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB", RELATIVE)
     return np.asarray(ImageCms.applyTransform(Image.fromarray(levels), transform)) / 255
@@ -32,7 +32,7 @@ def lcms(levels: np.ndarray, mode: str, profile: bytes) -> np.ndarray:
 
 @pytest.mark.parametrize("name", CURVES)
 def test_deep_grey_agrees_with_littlecms(name: str) -> None:
-    """A grey ramp through each kind of tone curve comes out as LittleCMS has it."""
+    """A grey ramp is converted like by LittleCMS for each type of tone curve."""
     ramp = np.arange(256, dtype=np.uint8)[None]
     profile = icc_profiles.grey_profile(CURVES[name])
     ours = icc.deep_to_srgb(ramp.astype(np.float32) / 255, profile)
@@ -41,7 +41,7 @@ def test_deep_grey_agrees_with_littlecms(name: str) -> None:
 
 @pytest.mark.parametrize("name", CURVES)
 def test_deep_color_agrees_with_littlecms(name: str) -> None:
-    """Random colors of a wide gamut come out as LittleCMS has them, clipped where sRGB ends."""
+    """Random colors of a wide gamut are converted like by LittleCMS, clipped to sRGB."""
     colors = np.random.default_rng(1).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     profile = icc_profiles.rgb_profile(CURVES[name])
     ours = icc.deep_to_srgb(colors.astype(np.float32) / 255, profile)
@@ -49,7 +49,7 @@ def test_deep_color_agrees_with_littlecms(name: str) -> None:
 
 
 def test_own_profile_is_srgb_and_always_the_same() -> None:
-    """The profile that is written is recognised as sRGB and holds no clock time."""
+    """The embedded profile is recognized as sRGB and has no current date."""
     assert icc.is_srgb(icc.srgb_profile())
     assert icc.srgb_profile()[24:36] == icc.PROFILE_DATE
 

@@ -52,7 +52,7 @@ def test_grey_levels_are_those_stored(tmp_path: Path, suffix: str) -> None:
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".webp", ".bmp"])
 def test_color_counts_as_its_bt601_luma(tmp_path: Path, suffix: str) -> None:
-    """Of a picture with color only the BT.601 luma is left."""
+    """A color picture is reduced to its BT.601 luma."""
     options = {"lossless": True} if suffix == ".webp" else {}
     picture = read_picture(saved(tmp_path / f"a{suffix}", Image.fromarray(COLORS), **options))
     np.testing.assert_allclose(picture.grey, COLORS @ LUMA / 255, atol=1e-5)
@@ -114,7 +114,7 @@ def test_deep_transparent_level(tmp_path: Path) -> None:
 
 
 def test_deep_negative(tmp_path: Path) -> None:
-    """A TIFF of 16 bits where white is zero is turned over."""
+    """A TIFF of 16 bits where 0 is white is inverted."""
     path = saved(tmp_path / "a.tif", Image.fromarray(DEEP_LEVELS), tiffinfo={262: 0})
     data = bytearray(path.read_bytes())
     entry = data.index(struct.pack("<HHI", 262, 3, 1))  # Pillow writes its own value of the tag
@@ -151,7 +151,7 @@ def test_cmyk(tmp_path: Path) -> None:
 
 
 def test_cmyk_profile(tmp_path: Path) -> None:
-    """A CMYK profile decides how dark the inks are."""
+    """A CMYK profile is applied."""
     ink = Image.fromarray(np.dstack([np.zeros((1, 3, 3), np.uint8), np.array([[0, 128, 255]], np.uint8)]), "CMYK")
     white, middle, black = read_picture(saved(tmp_path / "a.tif", ink, icc_profile=icc_profiles.cmyk_profile())).grey[0]
     assert (round(float(white), 2), round(float(black), 2)) == (1, 0)
@@ -193,7 +193,7 @@ def test_rgb_profile_on_grey_picture(tmp_path: Path) -> None:
 
 
 def test_deep_color_with_table_profile(tmp_path: Path) -> None:
-    """A profile that cannot be followed at 16 bits is an InputError that says what to do."""
+    """An unsupported profile at 16 bits raises InputError that says what to do."""
     path = saved(tmp_path / "a.png", Image.fromarray(DEEP_LEVELS), icc_profile=icc_profiles.cmyk_profile())
     with pytest.raises(InputError, match="convert it to sRGB"):
         read_picture(path)
@@ -202,7 +202,7 @@ def test_deep_color_with_table_profile(tmp_path: Path) -> None:
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["jpeg", "png", "webp", "tiff", "deep png", "deep tiff"])
 def test_orientation(tmp_path: Path, orientation: int, kind: str) -> None:
-    """However the camera was held, the brightest corner ends up top left."""
+    """Every EXIF orientation is applied."""
     upright = np.full((16, 32), 60, np.uint8)
     upright[:8, :8], upright[:8, 24:] = 250, 150
     turned = undo(orientation, upright)
@@ -252,7 +252,7 @@ def deep_picture(path: Path, levels: np.ndarray, orientation: int, exif: Image.E
 
 
 def test_exif_is_kept_and_corrected(tmp_path: Path) -> None:
-    """What was photographed, when and where is kept; size and color space are those of the upright sRGB picture."""
+    """EXIF data is kept; size and color space are those of the upright sRGB picture."""
     exif = exif_with(Orientation=6, ImageDescription="Grandmother", Artist="A. Nonymous")
     exif[IFD.Exif] = {Base.DateTimeOriginal: "1938:07:02 10:00:00", Base.ColorSpace: 65535, Base.ExifImageWidth: WIDTH}
     exif[IFD.GPSInfo] = {1: "N", 2: (52.0, 30.0, 0.0)}
@@ -267,7 +267,7 @@ def test_exif_is_kept_and_corrected(tmp_path: Path) -> None:
 
 
 def test_garbled_exif_does_not_matter(tmp_path: Path) -> None:
-    """A picture whose EXIF is nonsense is read as upright, without EXIF."""
+    """A picture with invalid EXIF data is read as upright, without EXIF."""
     nonsense = b"Exif\0\0MM\0*\0\0\0\x08\0\x09nonsense"
     picture = read_picture(saved(tmp_path / "a.jpg", Image.fromarray(LEVELS), exif=nonsense))
     assert picture.grey.shape == (HEIGHT, WIDTH)
@@ -290,7 +290,7 @@ def test_several_pictures_are_refused(tmp_path: Path, suffix: str) -> None:
 
 
 def test_jpeg_with_preview(tmp_path: Path) -> None:
-    """The preview that a camera puts behind a JPEG (MPO) does not count as a second picture."""
+    """The preview in a JPEG (MPO) does not count as a second picture."""
     path = tmp_path / "a.jpg"
     Image.fromarray(LEVELS).save(path, "MPO", save_all=True, append_images=[Image.fromarray(LEVELS[::2, ::2])])
     with Image.open(path) as stored:
@@ -312,14 +312,14 @@ def test_too_many_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_large_scan_is_below_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pillow's own limit, which warns and refuses far below, is out of the way, and back afterwards."""
+    """Pillow's own limit is disabled while a picture is read, and restored."""
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
     assert read_picture(saved(tmp_path / "a.png", Image.fromarray(LEVELS))).grey.shape == (HEIGHT, WIDTH)
     assert Image.MAX_IMAGE_PIXELS == 10
 
 
 def test_missing_and_empty(tmp_path: Path) -> None:
-    """A file that is not there, and one that holds nothing."""
+    """A missing file and an empty file raise InputError."""
     with pytest.raises(InputError, match=r"nowhere\.png: cannot be read \(No such file or directory\)"):
         read_picture(tmp_path / "nowhere.png")
     (tmp_path / "empty.png").touch()
@@ -328,7 +328,7 @@ def test_missing_and_empty(tmp_path: Path) -> None:
 
 
 def test_no_picture(tmp_path: Path) -> None:
-    """Text under a picture's name."""
+    """A text file with the suffix of a picture raises InputError."""
     path = tmp_path / "a.png"
     path.write_text("hello")
     with pytest.raises(InputError, match="is not a picture that can be read"):
@@ -338,7 +338,7 @@ def test_no_picture(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["jpg", "png", "webp", "tif", "bmp", "gif", "deep png", "deep tif"])
 @pytest.mark.parametrize("part", [0.3, 0.6, 0.9])
 def test_truncated(tmp_path: Path, kind: str, part: float) -> None:
-    """A file that is cut short is an InputError of one line, whatever the format and the place."""
+    """A truncated file of any format raises InputError with a message of one line."""
     *deep, suffix = kind.split()
     noise = np.random.default_rng(3).integers(0, 65536, (64, 64, 3), dtype=np.uint16)
     whole = tmp_path / f"whole.{suffix}"
@@ -356,7 +356,7 @@ def test_truncated(tmp_path: Path, kind: str, part: float) -> None:
 
 @pytest.mark.skipif(not features.check("avif"), reason="this Pillow is built without AVIF")
 def test_damaged_avif(tmp_path: Path) -> None:
-    """However the coded picture of an AVIF is garbled, it is reported as damaged or still read, never a crash."""
+    """A damaged AVIF is read or raises InputError, and never crashes."""
     path = saved(tmp_path / "a.avif", Image.fromarray(COLORS))
     whole = path.read_bytes()
     start = whole.index(b"mdat") + 4
@@ -419,7 +419,7 @@ def test_colors_are_those_stored(tmp_path: Path) -> None:
 
 
 def test_colors_of_what_is_no_picture(tmp_path: Path) -> None:
-    """Other data and pictures that are cut short are refused by their names."""
+    """Other data and truncated pictures raise InputError with their names."""
     whole = saved(tmp_path / "a.png", Image.effect_noise((150, 150), 80).convert("RGB")).read_bytes()
     with pytest.raises(InputError, match=r"x\.png: is not a picture"):
         read_rgb(b"nothing", "x.png")

@@ -1,4 +1,4 @@
-"""Writing photographs. Oracles: Pillow, OpenCV and tifffile read what was written."""
+"""Writing pictures; Pillow, OpenCV and tifffile read them back."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ SMOOTH = np.dstack((SMOOTH, SMOOTH.mean(axis=-1)))
 
 
 def source(path: Path, **known: object) -> SourcePicture:
-    """A picture of 8 bits that was read from ``path``, with nothing but its grey."""
+    """A grey picture of 8 bits without metadata."""
     plain = SourcePicture(path=path, grey=RGB[..., 0], bit_depth=8, alpha=None, exif=None, dpi=None)
     return replace(plain, **known)
 
 
 def exif_of_a_scan() -> bytes:
-    """EXIF as the reader gives it."""
+    """EXIF data as the reader returns it."""
     exif = Image.Exif()
     exif[Base.ImageDescription] = "The harbour"
     exif[IFD.Exif] = {Base.DateTimeOriginal: "1921:05:01 12:00:00"}
@@ -62,7 +62,7 @@ def test_lossy_formats_stay_close(tmp_path: Path, suffix: str, tolerance: float)
 
 
 def test_jpeg_keeps_chroma_at_full_size(tmp_path: Path) -> None:
-    """4:4:4: one component's sampling is the other's."""
+    """JPEG is written as 4:4:4."""
     write_picture(tmp_path / "b.jpg", SMOOTH, source(tmp_path / "a.png"))
     with Image.open(tmp_path / "b.jpg") as image:
         assert {(h, v) for _, h, v, _ in image.layer} == {(1, 1)}
@@ -114,7 +114,7 @@ def test_tiff_is_sound(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".jpg", ".bmp"])
 def test_transparency_is_not_dropped_in_silence(tmp_path: Path, suffix: str) -> None:
-    """A format without alpha refuses a picture that has some, and leaves nothing behind."""
+    """A format without alpha refuses a transparent picture and leaves no file."""
     alpha = np.full((HEIGHT, WIDTH), 255, np.uint8)
     write_picture(tmp_path / f"opaque{suffix}", RGB, source(tmp_path / "a.png", alpha=alpha))
     alpha[3, 4] = 254
@@ -125,7 +125,7 @@ def test_transparency_is_not_dropped_in_silence(tmp_path: Path, suffix: str) -> 
 
 @pytest.mark.parametrize("kind", ["jpg", "png", "webp", "tif", "avif", "deep png", "deep tif"])
 def test_metadata_and_profile(tmp_path: Path, kind: str) -> None:
-    """Every format that can carries the sRGB profile, EXIF and resolution."""
+    """The sRGB profile, EXIF data and resolution are written in every format that supports them."""
     *deep, suffix = kind.split()
     if f".{suffix}" not in picture_writer.PICTURE_ENCODERS:
         pytest.skip("this Pillow has no AVIF")
@@ -146,7 +146,7 @@ def test_metadata_and_profile(tmp_path: Path, kind: str) -> None:
 
 
 def test_equal_pictures_are_equal_files(tmp_path: Path) -> None:
-    """No clock and no name goes into the file."""
+    """Equal pictures give equal files."""
     for name in ("b.png", "c.png"):
         write_picture(tmp_path / name, RGB, source(tmp_path / "a.png", bit_depth=16))
     assert (tmp_path / "b.png").read_bytes() == (tmp_path / "c.png").read_bytes()
@@ -154,7 +154,7 @@ def test_equal_pictures_are_equal_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["b.gif", "b.pdf", "b"])
 def test_unknown_format(tmp_path: Path, name: str) -> None:
-    """The message names the suffix and the ones there are."""
+    """The message names the suffix and the supported ones."""
     with pytest.raises(OutputError, match=r"cannot be written as '.*'; choose one of \.jpg, "):
         write_picture(tmp_path / name, RGB, source(tmp_path / "a.png"))
 
@@ -172,7 +172,7 @@ def test_existing_output(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("way", ["same name", "symbolic link", "hard link"])
 def test_output_is_never_the_input(tmp_path: Path, way: str) -> None:
-    """Not by its name and not by a link, even with overwrite."""
+    """The input is not overwritten, by its name or a link, even with overwrite."""
     original, path = tmp_path / "a.png", tmp_path / "b.png"
     original.write_text("original")
     if way == "same name":
@@ -187,7 +187,7 @@ def test_output_is_never_the_input(tmp_path: Path, way: str) -> None:
 
 
 def test_folders(tmp_path: Path) -> None:
-    """A missing folder, and a folder under the output's name."""
+    """A missing folder and a folder as destination are refused."""
     with pytest.raises(OutputError, match="its folder does not exist"):
         write_picture(tmp_path / "nowhere" / "b.png", RGB, source(tmp_path / "a.png"))
     (tmp_path / "b.png").mkdir()

@@ -190,7 +190,7 @@ def _check_packets(path: Path, file: BinaryIO, facts: SegmentFacts, packets_byte
         place += _HEADER.size + size
     found = (place, place, reordering(times))
     if found != (packets_bytes, facts.packets_bytes, facts.delay):
-        raise DamagedSegmentError(f"{path}: its packets are not those that it tells of")
+        raise DamagedSegmentError(f"{path}: its packets do not match its metadata")
 
 
 def read_packets(path: Path, facts: SegmentFacts) -> Iterator[StoredPacket]:
