@@ -278,6 +278,7 @@ class _EnoughError(Exception):
 def _film_reader() -> Callable[[Path, Random], None]:
     import numpy as np
 
+    from vidcolor.media.destinations import FileDestination
     from vidcolor.media.reader import VideoReader
     from vidcolor.media.writer import VideoWriter
     from vidcolor.options import ColorizeOptions, EncodeOptions
@@ -321,7 +322,7 @@ def _film_reader() -> Callable[[Path, Random], None]:
                     if pixels > MAX_PIXELS:  # a long film, not an endless one
                         return
                 return
-            with VideoWriter(dest, like=reader, options=options, overwrite=True) as writer:
+            with VideoWriter(FileDestination(dest, overwrite=True), like=reader, options=options) as writer:
                 shape, middle = (writer.chroma.height, writer.chroma.width), 1 << (writer.chroma.bit_depth - 1)
                 neutral = np.full(shape, middle, np.uint16)
                 for picture in reader.pictures():

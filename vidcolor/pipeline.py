@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 
 from vidcolor.color.luma import shrink, stored_render_size
 from vidcolor.film_run import FilmRun, film_sizes
@@ -14,11 +13,10 @@ from vidcolor.generator import colorize_anchors
 from vidcolor.inference.colorizer import Predictor, largest_render_size
 from vidcolor.inference.multi_device import predictors_of
 from vidcolor.inference.threads import limit_threads
-from vidcolor.media.destinations import FilmOutput
-from vidcolor.media.image_sequence import PicturePattern
+from vidcolor.media.destinations import Destination, FilmOutput, NumberedDestination, PipeDestination, find_destination
 from vidcolor.media.image_sequence_writer import SequenceWriter
 from vidcolor.media.opening import open_reader
-from vidcolor.media.pipes import PipeInput, PipeOutput
+from vidcolor.media.pipes import PipeInput
 from vidcolor.media.reader import VideoReader
 from vidcolor.media.sources import FilmInput
 from vidcolor.media.writer import VideoWriter
@@ -33,7 +31,6 @@ from vidcolor.render import render
 from vidcolor.resume.identity import Identity
 from vidcolor.resume.segment_writer import SegmentWriter
 from vidcolor.resume.segments import NOTHING, Finished, mark_segments
-from vidcolor.resume.unfinished import check_resumable
 from vidcolor.stages import Stages
 
 Writer = VideoWriter | SegmentWriter | SequenceWriter
@@ -42,7 +39,7 @@ QUEUE_DEPTH = 4  # frames between two stages: evens out steps of different lengt
 
 
 def colorize_video(
-    source: FilmInput | VideoReader,
+    source: FilmInput,
     dest: FilmOutput,
     *,
     colorizer: Predictor,
@@ -54,9 +51,8 @@ def colorize_video(
     Memory depends on the picture's size and on the options, not on the film's length.
 
     Args:
-        source: a file, a pipe (:mod:`vidcolor.media.pipes`), numbered pictures (:mod:`vidcolor.media.image_sequence`),
-            or a film that is open already, which is closed at the end.
-        dest: a file, a pipe or numbered pictures.
+        source: a file, a pipe (:mod:`vidcolor.media.pipes`), numbered pictures (:mod:`vidcolor.media.image_sequence`).
+        dest: likewise.
         colorizer: the network, or anything that predicts colors.
         options: how the film is colored and encoded.
         on_progress: called after every written frame.
@@ -65,11 +61,27 @@ def colorize_video(
         VidcolorError: see :mod:`vidcolor.errors`. What is finished of a file ``dest`` is kept then, as after any other
             exception, and a note on the exception says so; where nothing is finished, nothing is left.
     """
+    destination = find_destination(dest, source, overwrite=options.overwrite, resume=options.resume)
+    return color_film(source, destination, colorizer=colorizer, options=options, on_progress=on_progress)
+
+
+def color_film(
+    source: FilmInput | VideoReader,
+    destination: Destination,
+    *,
+    colorizer: Predictor,
+    options: ColorizeOptions,
+    on_progress: OnProgress | None = None,
+) -> Report:
+    """Color a film as :func:`colorize_video` does, to a destination that has been checked.
+
+    A ``source`` that is open already is closed at the end.
+    """
     run = FilmRun(on_progress)
     scenes = SceneFile(options.scenes)
     with opened(source, options) as reader:
         options, fitted = fit_render_size(options, colorizer, reader.spec)
-        with open_writer(dest, like=reader, colorizer=colorizer, options=options, scenes=scenes) as writer:
+        with open_writer(destination, like=reader, colorizer=colorizer, options=options, scenes=scenes) as writer:
             color_pictures(reader, writer, colorizer=colorizer, options=options, scenes=scenes, run=run)
     notes = scenes.finish([(pts - reader.first.pts) * reader.spec.time_base for pts in run.shot_starts])
     return run.report(
@@ -179,7 +191,7 @@ def opened(source: FilmInput | VideoReader, options: ColorizeOptions) -> VideoRe
 
 
 def open_writer(
-    dest: FilmOutput,
+    destination: Destination,
     *,
     like: VideoReader,
     colorizer: Predictor,
@@ -187,18 +199,9 @@ def open_writer(
     scenes: SceneFile,
 ) -> Writer:
     """Open the output. A film that goes from file to file is written in segments, so that it can be resumed."""
-    if options.resume:
-        check_resumable(like.film, dest)
-    if isinstance(dest, PicturePattern):
-        return SequenceWriter(dest, like=like, options=options.encode, overwrite=options.overwrite)
-    if isinstance(dest, PipeOutput) or isinstance(like.film, PipeInput):
-        return VideoWriter(dest, like=like, options=options.encode, overwrite=options.overwrite)
+    if isinstance(destination, NumberedDestination):
+        return SequenceWriter(destination, like=like, options=options.encode)
+    if isinstance(destination, PipeDestination) or isinstance(like.film, PipeInput):
+        return VideoWriter(destination, like=like, options=options.encode)
     identity = Identity.of(like.source.files, options, scenes=scenes.given, predictor=colorizer)
-    return SegmentWriter(
-        Path(dest),
-        like=like,
-        identity=identity,
-        options=options.encode,
-        resume=options.resume,
-        overwrite=options.overwrite,
-    )
+    return SegmentWriter(destination, like=like, identity=identity, options=options.encode, resume=options.resume)

@@ -9,9 +9,10 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from vidcolor.cli.arguments import Arguments, check_arguments, name_of, resolve_arguments
+from vidcolor.cli.arguments import check_arguments, name_of, resolve_arguments
 from vidcolor.cli.commands import main
 from vidcolor.errors import InputError, OptionError, OutputError
+from vidcolor.media.destinations import Destination, FileDestination
 from vidcolor.media.image_sequence import PicturePattern, PictureSequence
 
 
@@ -27,11 +28,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def checked(source: str, dest: str, rate: Fraction | None = None, *, resume: bool = False) -> Arguments:
-    """The arguments, resolved and checked without ``--overwrite``."""
+def checked(source: str, dest: str, rate: Fraction | None = None, *, resume: bool = False) -> Destination | None:
+    """Resolve the arguments and check them without ``--overwrite``."""
     arguments = resolve_arguments(Path(source), dest if dest == "-" else Path(dest), rate)
-    check_arguments(arguments, overwrite=False, resume=resume)
-    return arguments
+    return check_arguments(arguments, overwrite=False, resume=resume)
 
 
 def test_numbered_pictures() -> None:
@@ -81,7 +81,10 @@ def test_refusals(source: str, dest: str, rate: Fraction | None, error: type[Exc
 
 @pytest.mark.parametrize(
     ("source", "dest", "words"),
-    [("film_%d.mkv", "-", "what went to a pipe"), ("film_%d.mkv", "out_%d.png", "every picture is finished by itself")],
+    [
+        ("film_%d.mkv", "-", "output through a pipe is not kept"),
+        ("film_%d.mkv", "out_%d.png", "pictures are complete one by one"),
+    ],
 )
 def test_what_cannot_be_resumed(source: str, dest: str, words: str) -> None:
     """``--resume`` is for films in files."""
@@ -93,7 +96,7 @@ def test_what_is_finished_may_be_there(tmp_path: Path) -> None:
     """With ``--resume`` an output may exist, but it may not be the input."""
     (tmp_path / "in.mkv").touch()
     (tmp_path / "out.mkv").touch()
-    assert checked("in.mkv", "out.mkv", resume=True).dest == Path("out.mkv")
+    assert checked("in.mkv", "out.mkv", resume=True) == FileDestination(Path("out.mkv"), overwrite=False)
     with pytest.raises(OutputError, match="is the input itself"):
         checked("in.mkv", "in.mkv", resume=True)
 

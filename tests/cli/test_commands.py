@@ -29,6 +29,7 @@ from vidcolor._version import __version__
 from vidcolor.cli.commands import main
 from vidcolor.cli.options import debug_option
 from vidcolor.errors import InputError, OptionError, OutputError, VidcolorError, WeightsError
+from vidcolor.media.destinations import FileDestination
 from vidcolor.options import ColorizeOptions, EncodeOptions
 from vidcolor.progress import Progress, Report
 
@@ -81,9 +82,11 @@ class Library:
     def make_colorizer(self, generator: str, **settings: Any) -> dict[str, Any]:
         return {"generator": generator, **settings}
 
-    def colorize_video(self, source: Path | FakeReader, dest: Path, *, on_progress: Any, **settings: Any) -> Report:
+    def color_film(
+        self, source: Path | FakeReader, destination: FileDestination, *, on_progress: Any, **settings: Any
+    ) -> Report:
         path = source.film if isinstance(source, FakeReader) else source
-        self._record("film", source=path, dest=dest, **settings)
+        self._record("film", source=path, dest=destination.path, **settings)
         for number in range(1, self.frames + 1):
             on_progress(Progress(frames=number, total_frames=48, shots=1, seconds=number / 20, bottleneck="generator"))
         return film_report(frames=48, shots=2, seconds=2.0, output_bytes=1_500_000, warnings=("the cover was dropped",))
@@ -128,7 +131,7 @@ def library(monkeypatch: pytest.MonkeyPatch) -> Library:
         describe=lambda path: {"network": "unet", "recipe": "name = 1\nsteps = 2", "bytes": path.stat().st_size},
     )
     fake_module(monkeypatch, "vidcolor.inference.colorizer", Colorizer=fake.make_colorizer)
-    fake_module(monkeypatch, "vidcolor.pipeline", colorize_video=fake.colorize_video)
+    fake_module(monkeypatch, "vidcolor.pipeline", color_film=fake.color_film)
     fake_module(
         monkeypatch,
         "vidcolor.photograph",
@@ -507,7 +510,7 @@ def test_debug_shows_the_traceback(library: Library, error: Exception) -> None:
     result = run("film.mp4", "-o", "out.mp4", "--debug")
     assert result.exit_code == 1
     assert "Traceback (most recent call last)" in result.stderr
-    assert "in colorize_video" in result.stderr
+    assert "in color_film" in result.stderr
     assert result.stderr.splitlines()[-1].startswith("error: ")
 
 
@@ -685,7 +688,7 @@ from io import StringIO
 from types import ModuleType
 from pathlib import Path
 
-def colorize_video(source, dest, **settings):
+def color_film(source, destination, **settings):
     part = Path("part")
     try:
         part.touch()
@@ -699,7 +702,7 @@ for name, contents in {
     "inference.colorizer": {"Colorizer": lambda generator, **settings: None},
     "photograph": {"is_picture": lambda path: False, "colorize_image": None},
     "media.opening": {"open_reader": lambda path, *settings: StringIO()},
-    "pipeline": {"colorize_video": colorize_video},
+    "pipeline": {"color_film": color_film},
 }.items():
     module = ModuleType("vidcolor." + name)
     vars(module).update(contents)

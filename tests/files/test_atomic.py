@@ -81,8 +81,8 @@ def test_refusals_come_at_once(tmp_path: Path) -> None:
         (tmp_path, "is a folder"),
         (tmp_path / "no" / "film.mp4", "does not exist"),
     ]:
-        with pytest.raises(OutputError, match=words):
-            AtomicFile(destination, overwrite=False)
+        with pytest.raises(OutputError, match=words), atomic_file(destination, overwrite=False):
+            pytest.fail("the block is not entered")
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may write everywhere")

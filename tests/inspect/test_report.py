@@ -195,7 +195,7 @@ class TestRehearsal:
         ("name", "options", "words"),
         [
             ("out.webm", EncodeOptions(), "webm cannot hold what libx264 makes"),
-            ("out.xyz", EncodeOptions(), "names no kind of film"),
+            ("out.xyz", EncodeOptions(), "is not that of a film"),
             ("out.mkv", EncodeOptions(codec="libx999"), "no such encoder"),
             ("in.mp4", EncodeOptions(), "is the input itself"),
             ("there.mp4", EncodeOptions(), "exists already"),
@@ -379,7 +379,7 @@ class TestCommand:
         result = run(source.name, "--no-trial", "-o", "out.avi")
         assert (result.exit_code, result.stderr) == (0, "")
         assert max(map(len, result.stdout.splitlines())) <= 80
-        for words in ("stream 1", "kept", "changed", "dropped", "12 (counted)", "avi cannot carry the 2 chapters"):
+        for words in ("stream 1", "kept", "changed", "dropped", "12 (counted)", "avi cannot store the 2 chapters"):
             assert words in result.stdout
 
     @pytest.mark.parametrize("kind", ["film", "picture"])

@@ -14,6 +14,7 @@ import pytest
 from tests.media.test_video import copy_film
 from tests.support.clips import Clip, make_clip
 from vidcolor.inspect.rehearsal import rehearse_film
+from vidcolor.media.destinations import NumberedDestination
 from vidcolor.media.hdr_metadata import HdrMetadata, parse_hdr_metadata
 from vidcolor.media.image_sequence import PicturePattern
 from vidcolor.media.image_sequence_writer import SequenceWriter
@@ -86,7 +87,8 @@ def probed(path: Path) -> list[dict[str, Any]]:
 def test_an_encoder_without_words_for_it(film: Path, tmp_path: Path) -> None:
     """One line names all of it, says what does carry it, and `vidcolor info` has the same."""
     (line,) = copy_film(film, tmp_path / "out.mkv", EncodeOptions(codec="ffv1"))
-    assert line.startswith("HDR metadata (mastered on 0.005 to 1000 cd/m², light levels 1000 and 400 cd/m²): ffv1 has")
+    said = "HDR metadata (mastered on 0.005 to 1000 cd/m², light levels 1000 and 400 cd/m²): ffv1 cannot store it"
+    assert line.startswith(said)
     assert "libx265" in line
     with VideoReader(film) as reader:
         for codec, outcome in (("ffv1", "dropped"), ("libx265", "kept")):
@@ -99,9 +101,9 @@ def test_numbered_pictures_are_named(film: Path, tmp_path: Path) -> None:
     pattern = PicturePattern.parse(tmp_path / "%d.png")
     assert pattern is not None
     with VideoReader(film) as reader:
-        writer = SequenceWriter(pattern, like=reader, options=EncodeOptions(), overwrite=False)
+        writer = SequenceWriter(NumberedDestination(pattern, 1, overwrite=False), like=reader, options=EncodeOptions())
     assert [line for line in writer.warnings if line.startswith("HDR metadata")] == [
-        f"HDR metadata ({HDR}): numbered pictures cannot carry it, left out"
+        f"HDR metadata ({HDR}): numbered pictures cannot store it, left out"
     ]
 
 

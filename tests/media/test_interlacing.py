@@ -219,7 +219,7 @@ def test_order_that_changes(tmp_path: Path) -> None:
     assert copy_film(tmp_path / "in.mkv", tmp_path / "out.mkv", LOSSLESS) == []
     assert field_orders(tmp_path / "out.mkv") == expected
     (line,) = copy_film(tmp_path / "in.mkv", tmp_path / "out.mp4", FAST)
-    assert "the order of the fields changes, libx264" in line
+    assert "the field order changes, libx264" in line
 
 
 @pytest.mark.parametrize(("mode", "pictures"), [("frame", 1), ("field", 2)])

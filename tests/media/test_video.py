@@ -17,6 +17,7 @@ from av.stream import Disposition
 from tests.support.clips import Clip, decoded, make_clip, timeline
 from tests.support.limits import max_file_size
 from vidcolor.errors import InputError, OptionError, OutputError, VidcolorError
+from vidcolor.media.destinations import FileDestination, find_destination
 from vidcolor.media.frame_encoder import at_depth
 from vidcolor.media.reader import VideoReader
 from vidcolor.media.timestamps import Clock
@@ -33,7 +34,7 @@ def copy_film(source: Path, output: Path, options: EncodeOptions = FAST, *, over
     """Through reader and writer with chroma that is not neutral; returns all warnings."""
     with (
         VideoReader(source) as reader,
-        VideoWriter(output, like=reader, options=options, overwrite=overwrite) as writer,
+        VideoWriter(find_destination(output, source, overwrite=overwrite), like=reader, options=options) as writer,
     ):
         chroma = writer.chroma
         dtype = np.uint16 if chroma.bit_depth > 8 else np.uint8
@@ -255,7 +256,9 @@ class TestPictures:
         source = make_clip(tmp_path / "in.mkv", Clip(codec="ffv1", options={}, frames=2))
         with (
             VideoReader(source) as reader,
-            VideoWriter(tmp_path / "out.mkv", like=reader, options=LOSSLESS, overwrite=False) as writer,
+            VideoWriter(
+                FileDestination(tmp_path / "out.mkv", overwrite=False), like=reader, options=LOSSLESS
+            ) as writer,
         ):
             chroma = writer.chroma
             cb = np.arange(chroma.height * chroma.width, dtype=np.uint8).reshape(chroma.height, chroma.width)
@@ -333,7 +336,7 @@ class TestPictures:
         """Fewer bits than the film has, as asked for: one line says so."""
         source = make_clip(tmp_path / "in.mkv", Clip(codec="ffv1", pix_fmt="yuv420p10le", options={}))
         warnings = copy_film(source, tmp_path / "out.mp4", EncodeOptions(preset="ultrafast", pix_fmt="yuv420p"))
-        assert warnings == ["the luma's 10 bits are rounded to 8 (yuv420p), as asked"]
+        assert warnings == ["the luma's 10 bits are rounded to 8 (yuv420p), as requested"]
 
 
 def _plain_encode(source: Path, output: Path, settings: dict[str, str]) -> None:
@@ -396,7 +399,7 @@ class TestEverythingElse:
 
     @pytest.mark.parametrize(
         ("suffix", "named"),
-        [(".mp4", ["metadata ARCHIVE_NUMBER, REEL: mp4 has no place for it, left out"]), (".mkv", [])],
+        [(".mp4", ["metadata ARCHIVE_NUMBER, REEL: mp4 cannot store it, left out"]), (".mkv", [])],
     )
     def test_metadata_without_a_place_is_named(self, tmp_path: Path, suffix: str, named: list[str]) -> None:
         """MP4 drops keys that it does not know: one line names them all."""
@@ -440,7 +443,7 @@ class TestEverythingElse:
             attachment = container.streams.attachments[0]
             assert (attachment.name, attachment.mimetype, attachment.data) == ("notes.txt", "text/plain", b"reel 3")
         assert copy_film(source, tmp_path / "out.mp4") == [
-            "stream 1 (attachment, notes.txt): mp4 cannot carry it, left out"
+            "stream 1 (attachment, notes.txt): mp4 cannot store it, left out"
         ]
 
     @pytest.mark.parametrize("chosen", [0, 1])
@@ -471,7 +474,7 @@ class TestEverythingElse:
         source = make_clip(tmp_path / "in.mp4", Clip(audio=("eng",)))
         options = EncodeOptions(codec="libvpx-vp9", encoder_options={"deadline": "realtime", "cpu-used": "8"})
         assert copy_film(source, tmp_path / "out.webm", options) == [
-            "stream 1 (audio, aac, eng): webm cannot carry it, left out"
+            "stream 1 (audio, aac, eng): webm cannot store it, left out"
         ]
         assert len(times_of(tmp_path / "out.webm")) == 12
 
@@ -526,7 +529,7 @@ class TestOutput:
         ("name", "options", "words"),
         [
             ("no/out.mp4", FAST, "does not exist"),
-            ("out.xyz", FAST, "the ending .xyz names no kind of film"),
+            ("out.xyz", FAST, "the ending .xyz is not that of a film"),
             ("out", FAST, "no ending"),
             ("out.webm", FAST, "webm cannot hold what libx264 makes"),
             ("out.mp4", EncodeOptions(codec="nonsense"), "no such encoder"),
@@ -553,7 +556,7 @@ class TestOutput:
         source = make_clip(tmp_path / "in.mp4")
         with (
             VideoReader(source) as reader,
-            VideoWriter(tmp_path / "out.mp4", like=reader, options=FAST, overwrite=False),
+            VideoWriter(FileDestination(tmp_path / "out.mp4", overwrite=False), like=reader, options=FAST),
         ):
             names = [path.name for path in tmp_path.iterdir()]
             assert "out.mp4" not in names
@@ -569,7 +572,10 @@ class TestOutput:
 
 @contextmanager
 def _broken_off(source: Path, output: Path, error: BaseException) -> Iterator[None]:
-    with VideoReader(source) as reader, VideoWriter(output, like=reader, options=FAST, overwrite=False) as writer:
+    with (
+        VideoReader(source) as reader,
+        VideoWriter(FileDestination(output, overwrite=False), like=reader, options=FAST) as writer,
+    ):
         neutral = np.full((writer.chroma.height, writer.chroma.width), 128, np.uint8)
         for picture in reader.pictures():
             writer.write(picture, neutral, neutral)

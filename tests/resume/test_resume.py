@@ -353,7 +353,7 @@ class TestTheJoinedFilm:
         assert interrupt(source, dest, limited, at=90) == "stopped"
         assert names(source.parent) == {"in.mkv"}
         report = color(source, dest, limited)
-        assert "libx264 shares bits out over the whole film" in report.warnings[0]
+        assert "libx264 distributes bits over the whole film" in report.warnings[0]
 
 
 def planes_of(path: Path) -> list[np.ndarray[Any, Any]]:
@@ -435,7 +435,7 @@ class TestWhatHasChanged:
         import vidcolor.resume.work_folder as module
 
         monkeypatch.setattr(module, "read_facts", lambda path: replace(read_facts(path), headers="00"))
-        assert "not the same encoder" in refusal(source, dest, resume=True)
+        assert "other headers" in refusal(source, dest, resume=True)
 
     def test_two_at_once(self, source: Path, dest: Path) -> None:
         """While a film is being colored, a second run is refused."""
@@ -604,7 +604,7 @@ class TestTrouble:
 
     def test_pipes_and_pictures_are_refused(self, source: Path) -> None:
         """``resume`` with pipes or numbered pictures is refused before any work."""
-        with source.open("rb") as stream, pytest.raises(OptionError, match="`resume`: what came through a pipe"):
+        with source.open("rb") as stream, pytest.raises(OptionError, match="`resume`: a pipe cannot be read again"):
             colorize_video(
                 PipeInput(stream),
                 source.with_name("out.mkv"),
@@ -612,7 +612,7 @@ class TestTrouble:
                 options=replace(OPTIONS, resume=True),
             )
         pattern = PicturePattern.parse(source.with_name("%d.png"))
-        with pytest.raises(OptionError, match="every picture is finished by itself"):
+        with pytest.raises(OptionError, match="pictures are complete one by one"):
             color(source, pattern, resume=True)  # type: ignore[arg-type]
 
 

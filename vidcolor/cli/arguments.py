@@ -9,15 +9,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidcolor.errors import InputError, OptionError
-from vidcolor.files.paths import check_destination, is_folder
+from vidcolor.files.paths import is_folder
 from vidcolor.files.suffixes import is_picture
 from vidcolor.media import pipes
-from vidcolor.media.image_sequence import DEFAULT_RATE, PicturePattern, PictureSequence, check_numbered, given_pattern
+from vidcolor.media.destinations import (
+    Destination,
+    FileDestination,
+    FilmOutput,
+    NumberedDestination,
+    PipeDestination,
+    find_destination,
+)
+from vidcolor.media.image_sequence import DEFAULT_RATE, PicturePattern, PictureSequence, given_pattern
 from vidcolor.media.pipes import PipeInput, PipeOutput
-from vidcolor.resume.unfinished import check_resumable
 
 if TYPE_CHECKING:
-    from vidcolor.media.destinations import FilmOutput
     from vidcolor.media.sources import FilmInput
 
 
@@ -51,7 +57,7 @@ def resolve_arguments(source: str | Path, dest: str | Path, rate: Fraction | Non
     return Arguments(found, find_output(dest, found))
 
 
-def check_arguments(arguments: Arguments, *, overwrite: bool, resume: bool) -> None:
+def check_arguments(arguments: Arguments, *, overwrite: bool, resume: bool) -> Destination | None:
     """Check whether the output can be written, before the network is loaded.
 
     Args:
@@ -59,18 +65,18 @@ def check_arguments(arguments: Arguments, *, overwrite: bool, resume: bool) -> N
         overwrite: replace an output that exists.
         resume: go on with unfinished work; an output that exists is then finished already.
 
+    Returns:
+        the checked destination of a film; None for a folder or a picture.
+
     Raises:
         OutputError: the output cannot be written there, or exists already.
         OptionError: with ``resume``, the source or the output is a pipe, or the output is numbered pictures.
     """
-    source, dest = arguments.source, arguments.dest
-    if resume:
-        check_resumable(source, dest)
-    if isinstance(dest, PicturePattern):
-        first = source.numbers[0] if isinstance(source, PictureSequence) else 1
-        check_numbered(dest, first=first, overwrite=overwrite)
-    elif isinstance(dest, Path) and not (isinstance(source, Path) and is_folder(source)):
-        check_destination(dest, source=source if isinstance(source, Path) else None, overwrite=overwrite or resume)
+    source = arguments.source
+    if isinstance(source, Path) and is_folder(source):
+        return None
+    destination = find_destination(arguments.dest, source, overwrite=overwrite, resume=resume)
+    return None if isinstance(source, Path) and is_picture(source) else destination
 
 
 def find_source(source: str | Path, rate: Fraction | None) -> Path | PipeInput | PictureSequence:
@@ -109,10 +115,10 @@ def find_output(dest: str | Path, source: Path | PipeInput | PictureSequence) ->
     return pattern or PipeOutput(sys.stdout.buffer)
 
 
-def name_of(film: FilmInput | FilmOutput) -> Path:
+def name_of(film: FilmInput | FilmOutput | Destination) -> Path:
     """Return the name of a source or an output for messages."""
-    if isinstance(film, PipeInput | PipeOutput):
+    if isinstance(film, PipeInput | PipeOutput | PipeDestination):
         return pipes.NAME
-    if isinstance(film, PictureSequence):
+    if isinstance(film, PictureSequence | NumberedDestination):
         return film.pattern.path
-    return film.path if isinstance(film, PicturePattern) else Path(film)
+    return film.path if isinstance(film, PicturePattern | FileDestination) else Path(film)

@@ -42,11 +42,12 @@ from vidcolor.cli.options import (
 from vidcolor.cli.session import FAILED, Session, exit_codes, signals_raise
 from vidcolor.files.paths import check_destination, is_file, is_folder, path_exists
 from vidcolor.files.suffixes import is_picture
+from vidcolor.media.destinations import find_destination
 from vidcolor.resume.unfinished import is_finished, remove_empty_folder
 
 if TYPE_CHECKING:
     from vidcolor.inference.colorizer import Predictor
-    from vidcolor.media.destinations import FilmOutput
+    from vidcolor.media.destinations import Destination
     from vidcolor.media.reader import VideoReader
     from vidcolor.media.sources import FilmInput
     from vidcolor.options import ColorizeOptions
@@ -147,7 +148,7 @@ def colorize(
 ) -> None:
     """Color a film, a picture or a folder (the default)."""
     arguments = resolve_arguments(source, dest, rate)
-    check_arguments(arguments, overwrite=options.overwrite, resume=options.resume)
+    destination = check_arguments(arguments, overwrite=options.overwrite, resume=options.resume)
     if options.resume and not options.overwrite and isinstance(arguments.dest, Path) and is_finished(arguments.dest):
         remove_empty_folder(arguments.dest)
         return session.display.finished_before(arguments.dest)
@@ -157,11 +158,11 @@ def colorize(
             if isinstance(arguments.source, Path) and is_film(arguments.source):
                 film = opened.enter_context(open_film(session, arguments.source, options))
         colorizer, name = loading.result(), name_of(arguments.source).name
-        if arguments.paths is not None and film is None:
-            source, dest = arguments.paths
-            return colorize_path(session, source, dest, colorizer=colorizer, options=options)
-        source_film = film or arguments.source
-        return colorize_film(session, source_film, arguments.dest, name=name, colorizer=colorizer, options=options)
+        if destination is not None:
+            source_film = film or arguments.source
+            return colorize_film(session, source_film, destination, name=name, colorizer=colorizer, options=options)
+        assert arguments.paths is not None  # a folder or a picture
+        return colorize_path(session, *arguments.paths, colorizer=colorizer, options=options)
 
 
 @main.command(cls=SectionCommand)
@@ -180,8 +181,8 @@ def colorize(
 @click.pass_obj
 def demo(session: Session, dest: Path, *, options: ColorizeOptions, network: NetworkChoice) -> None:
     """Render a short grey film with sound, and color it."""
-    check_destination(dest, overwrite=options.overwrite)
     grey = dest.with_name(f"{dest.stem}-grey.mp4")
+    destination = find_destination(dest, grey, overwrite=options.overwrite)
     check_destination(grey, overwrite=options.overwrite)
     with loading_beside(session, network) as loading:
         pass
@@ -190,7 +191,7 @@ def demo(session: Session, dest: Path, *, options: ColorizeOptions, network: Net
         from vidcolor.demo import render_demo
 
         render_demo(grey)
-    colorize_film(session, grey, dest, name=grey.name, colorizer=colorizer, options=options)
+    colorize_film(session, grey, destination, name=grey.name, colorizer=colorizer, options=options)
 
 
 @main.command(cls=SectionCommand)
@@ -281,11 +282,9 @@ def _without_garbage_collection() -> Iterator[None]:
 def colorize_path(
     session: Session, source: Path, dest: Path, *, colorizer: Predictor, options: ColorizeOptions
 ) -> None:
-    """Color a folder, or a picture or film, whichever the name says it is."""
+    """Color a folder or a picture."""
     if is_folder(source):
         return colorize_tree(session, source, dest, colorizer=colorizer, options=options)
-    if not is_picture(source):
-        return colorize_film(session, source, dest, name=source.name, colorizer=colorizer, options=options)
     from vidcolor.photograph import colorize_image
 
     started = time.perf_counter()
@@ -297,24 +296,24 @@ def colorize_path(
 def colorize_film(
     session: Session,
     source: FilmInput | VideoReader,
-    dest: FilmOutput,
+    destination: Destination,
     *,
     name: str,
     colorizer: Predictor,
     options: ColorizeOptions,
 ) -> None:
     """Color a film and show the result; the command ends with exit code 1 if damage in the film was skipped."""
-    from vidcolor.pipeline import colorize_video
+    from vidcolor.pipeline import color_film
 
     with session.display.film(name) as on_progress:
-        report = colorize_video(source, dest, colorizer=colorizer, options=options, on_progress=on_progress)
+        report = color_film(source, destination, colorizer=colorizer, options=options, on_progress=on_progress)
     profile = None
     if session.profile:
         from vidcolor.inspect.profile import profile_film
 
         with session.display.loading("Measuring this machine"):
             profile = profile_film(report, colorizer)
-    session.display.film_done(name_of(dest), with_flags(report), profile)
+    session.display.film_done(name_of(destination), with_flags(report), profile)
     if report.errors:
         raise click.exceptions.Exit(FAILED)
 

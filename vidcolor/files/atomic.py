@@ -17,7 +17,7 @@ class AtomicFile:
     """A hidden temporary file, until :meth:`publish` gives it its name or :meth:`discard` removes it.
 
     Args:
-        destination: the final path.
+        destination: the final path, checked (:func:`vidcolor.files.paths.check_destination`).
         overwrite: whether an existing file is replaced.
         folder: of the temporary file, on the same disk as the destination; None: the folder of the destination.
 
@@ -25,13 +25,12 @@ class AtomicFile:
         path: of the temporary file.
 
     Raises:
-        OutputError: the destination cannot be written; raised before any work is done.
+        OutputError: the folder takes no files; raised before any work is done.
     """
 
     def __init__(self, destination: Path, *, overwrite: bool, folder: Path | None = None) -> None:
         self.destination = destination
         self.overwrite = overwrite
-        check_destination(destination, overwrite=overwrite)
         # A short name, because a prefix could make a long one exceed the file system's limit.
         self.path = (folder or destination.parent) / f".vidcolor-{secrets.token_hex(6)}.part"
         try:
@@ -91,6 +90,7 @@ def atomic_file(destination: Path, *, overwrite: bool) -> Iterator[Path]:
     Raises:
         OutputError: the destination cannot be written, or the block raised an OSError.
     """
+    check_destination(destination, overwrite=overwrite)
     file = AtomicFile(destination, overwrite=overwrite)
     try:
         yield file.path

@@ -39,6 +39,7 @@ from vidcolor.inference.colorizer import Predictor
 from vidcolor.inference.multi_device import predictors_of
 from vidcolor.inspect.film import Timing
 from vidcolor.media.demuxing import end_of
+from vidcolor.media.destinations import FileDestination
 from vidcolor.media.hwaccel import open_on_device
 from vidcolor.media.items import Jump
 from vidcolor.media.probe import choose_video, open_film
@@ -194,7 +195,7 @@ def estimate_film(
         output = Path(folder) / f"pieces{suffix}"
         with (
             open_on_device(read, options.hwaccel) as reader,
-            VideoWriter(output, like=reader, options=options.encode, overwrite=False) as writer,
+            VideoWriter(FileDestination(output, overwrite=False), like=reader, options=options.encode) as writer,
         ):
             excerpts = reader.source
             assert isinstance(excerpts, Excerpts)

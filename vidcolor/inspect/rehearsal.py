@@ -1,8 +1,7 @@
-"""What will become of a film: kept, changed or dropped, and why. Found out by doing it, with one picture.
+"""Find out what becomes of a film, by writing its first picture.
 
-The film's first picture is written, by the very :class:`~vidcolor.media.writer.VideoWriter` that would write the whole,
-to a file in the user's temporary folder, and that file is read back. So nothing is said here that was not tried: what
-the encoder and the muxer refuse, what they lose in silence, and what arrives.
+The picture is encoded and muxed as the whole film would be, to a file in the user's temporary folder, and that file is
+read back. So the outcomes include what the encoder and the muxer refuse, and what they drop without an error.
 """
 
 from __future__ import annotations
@@ -20,24 +19,27 @@ from vidcolor.files.paths import check_destination
 from vidcolor.files.suffixes import output_name
 from vidcolor.frames import ChromaFormat, Plane
 from vidcolor.inspect.film import is_rgb
+from vidcolor.media.destinations import FileDestination
 from vidcolor.media.encoder import EncoderChoice
+from vidcolor.media.metadata import container_metadata, kept_metadata
 from vidcolor.media.outcomes import Outcome, Rehearsal
-from vidcolor.media.passthrough import container_metadata, describe, kept_metadata
+from vidcolor.media.passthrough import describe
 from vidcolor.media.reader import VideoReader
 from vidcolor.media.writer import VideoWriter
 from vidcolor.options import EncodeOptions
 
 
 def default_output(source: Path) -> Path:
-    """``film-colored.mp4`` for ``film.mp4``; a kind of file that the default encoder does not fit into becomes one
-    that it does, as in a folder.
+    """Return the name of the output if none is given, such as ``film-colored.mp4`` for ``film.mp4``.
+
+    A container that cannot hold what the default encoder makes is replaced by one that can.
     """
     named = output_name(source)
     return named.with_name(f"{source.stem}-colored{named.suffix}")
 
 
 def rehearse_film(reader: VideoReader, dest: Path, options: EncodeOptions, *, overwrite: bool) -> Rehearsal:
-    """Try the output with the film's first picture. A refusal is part of the answer, not an error."""
+    """Write the first picture of a film, and return the outcomes; a refused output is a result, not an error."""
     with tempfile.TemporaryDirectory(prefix="vidcolor-") as folder:
         stage = Path(folder) / f"rehearsal{dest.suffix}"
         try:
@@ -49,7 +51,7 @@ def rehearse_film(reader: VideoReader, dest: Path, options: EncodeOptions, *, ov
 
 
 def _rehearse(reader: VideoReader, dest: Path, stage: Path, options: EncodeOptions) -> Rehearsal:
-    with VideoWriter(stage, like=reader, options=options, overwrite=False) as writer:
+    with VideoWriter(FileDestination(stage, overwrite=False), like=reader, options=options) as writer:
         neutral = neutral_chroma(writer.chroma)
         writer.write(reader.first, neutral, neutral)
     known = (*_picture_outcomes(reader, writer.encoder.choice), *reader.outcomes, *writer.outcomes)
@@ -65,13 +67,13 @@ def _rehearse(reader: VideoReader, dest: Path, stage: Path, options: EncodeOptio
 
 
 def neutral_chroma(chroma: ChromaFormat) -> Plane:
-    """A plane without color."""
+    """Return a plane without color: (height, width), the middle code value."""
     shape, middle = (chroma.height, chroma.width), 1 << (chroma.bit_depth - 1)
     return np.full(shape, middle, np.uint16) if chroma.bit_depth > 8 else np.full(shape, middle, np.uint8)
 
 
 def _picture_outcomes(reader: VideoReader, choice: EncoderChoice) -> Iterator[Outcome]:
-    """What coloring itself does: the same for every kind of file."""
+    """Yield the outcomes for the picture itself, which are the same for every container."""
     spec, name = reader.spec, choice.pixel_format.name
     settings = " ".join(f"{key}={value}" for key, value in choice.settings.items())
     encoded = f"encoded anew by {choice.codec.name}" + (f" ({settings})" if settings else "")
@@ -87,7 +89,7 @@ def _picture_outcomes(reader: VideoReader, choice: EncoderChoice) -> Iterator[Ou
 
 
 def compared(source: VideoReader, copy: VideoReader) -> Iterator[Outcome]:
-    """What the copy has of all that can be read back from it; nothing about what the source does not say."""
+    """Yield an outcome for each property of the source, found by comparing it with the copy."""
     before, after = _properties(source), _properties(copy)
     target = copy.container.format.name.partition(",")[0]
     for what, value in before.items():
@@ -102,7 +104,7 @@ def compared(source: VideoReader, copy: VideoReader) -> Iterator[Outcome]:
 
 
 def _properties(film: VideoReader) -> dict[str, str | None]:
-    """What a film says of itself in a word or two; None where it says nothing."""
+    """Return the properties of a film by name; None for what the film does not specify."""
     spec = film.spec
     shape = spec.sample_aspect_ratio
     chapters = len(film.container.chapters())

@@ -1,4 +1,4 @@
-"""Which encoder, which pixel format, which settings: everything checked before the first picture is touched."""
+"""Choose, configure and open an encoder: codec, pixel format and settings, checked before the first frame."""
 
 from __future__ import annotations
 
@@ -23,52 +23,52 @@ from vidcolor.media.interlacing import FIELD_CODECS, ORDER_CODES
 from vidcolor.media.pixel_formats import PLANAR_FORMS, RANGE_FULL, RANGE_LIMITED, RAW_PIXEL_FORMATS, PlanarFormat
 from vidcolor.options import EncodeOptions
 
-DEFAULT_CRF = 18.0  # visually lossless for x264; the other encoders with a crf are at least as careful there
-FALLBACK_RATE = Fraction(25)  # for rate control only, where the source names no rate: times come from the pictures
+DEFAULT_CRF = 18.0  # visually lossless with x264; other encoders with a crf lose no more at this value
+FALLBACK_RATE = Fraction(25)  # for rate control, if the source has no frame rate; times come from the pictures
 RATE_CONTROL = frozenset({"b", "qp", "cqp", "cq", "qscale", "global_quality", "lossless", "rc"})
-"""Options that say themselves how many bits to spend, so that the default crf must not."""
+"""Options that control the bit rate or the quality, so that the default crf is not set."""
 CONSTANT_QUALITY = frozenset({"crf", "qp", "cqp", "cq", "qscale", "global_quality", "lossless"})
-"""Options that make every picture as good as the last, whatever that takes."""
+"""Options for constant quality, whatever the bit rate."""
 SHARED_BITS = frozenset({"b", "bitrate", "maxrate", "minrate", "bufsize", "vbv-maxrate", "vbv-bufsize", "tbr", "pass"})
-"""Options, also in the words of x264, x265 and SVT-AV1, that give bits to a film and not to a picture."""
+"""Options that distribute bits over the film, by the names of libav, x264, x265 and SVT-AV1."""
 STATELESS = frozenset({"prores", "prores_aw", "prores_ks", "jpeg2000", "cfhd"})
-"""Encoders with losses that take every picture by itself, at a quality that does not depend on others."""
-OWN_WORDS = {
+"""Lossy encoders whose pictures and qualities do not depend on each other."""
+PARAMETER_OPTIONS = {
     "libx264": "x264-params",
     "libx264rgb": "x264-params",
     "libx265": "x265-params",
     "libsvtav1": "svtav1-params",
 }
-"""The options that take an encoder's own words."""
+"""The option with an encoder library's own parameters, by encoder."""
 AVX2 = 11  # CPU_AVX2 of OpenCV
 RAW_CODEC = "rawvideo"
 RAW_FORMATS = frozenset({"yuv4mpegpipe", "rawvideo"})
-"""Containers of pictures as they are: without a codec, and without times."""
+"""Containers for raw pictures, without times."""
 
-X265_MIN_SIDE = 64  # pixels a side: in smaller pictures x265 writes beyond its memory (48×32 with ultrafast, for one)
+X265_MIN_SIDE = 64  # pixels: in smaller pictures x265 writes out of bounds (48×32 with ultrafast, for example)
 
 SHAPE_CODECS = frozenset({"libx264", "libx264rgb", "libx265", "mpeg1video", "mpeg2video", "mpeg4"})
-"""Encoders that write the shape of the pixels into the pictures' own stream."""
+"""Encoders that store the sample aspect ratio in the packets themselves."""
 X265_DELAY = 2
-"""Pictures. Of films that are no longer x265 says decoding times that nobody has written; none of them is reordered."""
+"""Frames. In films no longer than this the decoding times of x265 are uninitialized; no frame is reordered there."""
 
 Siting = Literal["left", "center", "topleft"]
 
 
 @dataclass(frozen=True)
 class EncoderChoice:
-    """An encoder with everything it needs to know except the film."""
+    """An encoder with its pixel format and settings."""
 
     codec: Codec
     pixel_format: PlanarFormat
-    """What code values it takes."""
+    """The bit depth and chroma subsampling of the code values."""
     frame_format: str
-    """The format that it wants them in: the same, or its semi-planar kin."""
+    """libav's name of the frames' format: that of ``pixel_format``, or its semi-planar equivalent."""
     settings: dict[str, str]
     siting: Siting
 
     def chroma(self, spec: VideoSpec) -> ChromaFormat:
-        """The planes this encoder wants for pictures of ``spec``."""
+        """Return the format of the chroma planes for pictures of ``spec``."""
         planar = self.pixel_format
         return ChromaFormat(
             width=-(-spec.width // planar.subsampling_x),
@@ -81,10 +81,15 @@ class EncoderChoice:
 
 
 def fit_container(options: EncodeOptions, spec: VideoSpec, format_name: str) -> tuple[EncodeOptions, VideoSpec]:
-    """What the encoder is asked for in a container: raw pictures, counted in frames, in :data:`RAW_FORMATS`.
+    """Adapt options and pictures to the container: :data:`RAW_FORMATS` hold raw pictures, timed in whole frames.
+
+    Args:
+        options: the requested options.
+        spec: the pictures of the source.
+        format_name: libav's name of the container.
 
     Raises:
-        OptionError: another codec than raw pictures was asked for there.
+        OptionError: another codec than raw pictures is requested for such a container.
     """
     if format_name not in RAW_FORMATS:
         return options, spec
@@ -94,12 +99,15 @@ def fit_container(options: EncodeOptions, spec: VideoSpec, format_name: str) -> 
 
 
 def choose_encoder(options: EncodeOptions, spec: VideoSpec, *, may_round: bool = False) -> EncoderChoice:
-    """Check ``options`` against the encoder and the film.
+    """Find the encoder that is requested, and a pixel format and settings for the pictures.
 
-    ``may_round``: where the film has more bits than any encoder of films takes, fewer will do.
+    Args:
+        options: the requested options.
+        spec: the pictures of the source.
+        may_round: whether fewer bits are acceptable if the encoder does not take as many as the source has.
 
     Raises:
-        OptionError: no such encoder, not a video encoder, an option it does not have, or no pixel format that fits.
+        OptionError: there is no such video encoder, it does not have an option, or none of its pixel formats fits.
     """
     codec = _find_codec(options.codec)
     settings = _settings(codec, options)
@@ -139,7 +147,7 @@ def _settings(codec: Codec, options: EncodeOptions) -> dict[str, str]:
         settings["preset"] = options.preset
     for key in ("crf", "preset"):
         if key in settings and key not in private:
-            raise OptionError(f"--{key} {settings[key]}: the encoder {codec.name} has no {key}; leave it out")
+            raise OptionError(f"`{key}` {settings[key]}: the encoder {codec.name} has no {key}; leave it out")
     for key in options.encoder_options:
         if key not in known:
             close = difflib.get_close_matches(key, known, n=3)
@@ -147,16 +155,16 @@ def _settings(codec: Codec, options: EncodeOptions) -> dict[str, str]:
             raise OptionError(f"`encoder_options` {key}: the encoder {codec.name} has no such option{hint}")
     settings.update(options.encoder_options)
     if "x265-params" in private:
-        # x265 writes to the terminal past libav's log, and later values win.
+        # x265 writes to the terminal, not to libav's log. Later values win.
         settings["x265-params"] = ":".join(filter(None, ("log-level=none", settings.get("x265-params"))))
     return settings
 
 
 def shares_bits(choice: EncoderChoice) -> bool:
-    """Whether what is spent on a picture depends on all pictures before it, so that none may be missing."""
+    """Return whether rate control depends on all earlier pictures, so that segments cannot be encoded by themselves."""
     settings = choice.settings
-    own = [pair.partition("=")[0] for key, value in settings.items() if key.endswith(("-params", "opts"))
-           for pair in value.split(":")]  # fmt: skip
+    parameters = [value for key, value in settings.items() if key.endswith(("-params", "opts"))]
+    own = [pair.partition("=")[0] for value in parameters for pair in value.split(":")]
     if SHARED_BITS & {*settings, *own} or "pass" in settings.get("flags", ""):
         return True
     is_lossless = choice.codec.lossless and not choice.codec.lossy
@@ -164,7 +172,7 @@ def shares_bits(choice: EncoderChoice) -> bool:
 
 
 def _siting(codec: Codec, settings: dict[str, str]) -> Siting:
-    # MPEG-1 and JPEG have no field for it: there the chroma lies in the middle.
+    # MPEG-1 and JPEG do not store it: their chroma samples lie in the center.
     default = "center" if codec.name in {"mpeg1video", "mjpeg"} else "left"
     siting = settings.get("chroma_sample_location", default)
     if siting not in get_args(Siting):
@@ -174,14 +182,14 @@ def _siting(codec: Codec, settings: dict[str, str]) -> Siting:
 
 
 def _frame_formats(codec: Codec) -> dict[PlanarFormat, str]:
-    """What code values an encoder takes, and the format that it wants each in: planar where it can be had."""
+    """Return the planar formats of an encoder, each with the name of the frames' format: planar if there is one."""
     listed, hardware = codec.video_formats, hardware_encoder(codec.name)
     names = RAW_PIXEL_FORMATS if listed is None else [pixel_format.name for pixel_format in listed]
     planar = {PlanarFormat.parse(name): name for name in names}
-    kin = {PlanarFormat.parse(PLANAR_FORMS[name]): name for name in names if name in PLANAR_FORMS}
-    deepest = inf if hardware is None else hardware.deepest
-    both = {**planar, **{found: name for found, name in kin.items() if found not in planar}}
-    return {found: name for found, name in both.items() if found is not None and found.bit_depth <= deepest}
+    semi_planar = {PlanarFormat.parse(PLANAR_FORMS[name]): name for name in names if name in PLANAR_FORMS}
+    max_bit_depth = inf if hardware is None else hardware.max_bit_depth
+    both = {**planar, **{found: name for found, name in semi_planar.items() if found not in planar}}
+    return {found: name for found, name in both.items() if found is not None and found.bit_depth <= max_bit_depth}
 
 
 def _requested_format(codec: Codec, name: str) -> PlanarFormat:
@@ -196,21 +204,21 @@ def _requested_format(codec: Codec, name: str) -> PlanarFormat:
 
 
 def _default_format(codec: Codec, settings: dict[str, str], spec: VideoSpec, *, may_round: bool) -> PlanarFormat:
-    """The least depth that holds the source's, and at that depth the first there is of 4:2:0, 4:2:2 and 4:4:4.
+    """Return the format with the lowest sufficient bit depth, and of those 4:2:0, 4:2:2 or 4:4:4, in this order.
 
-    4:2:0 is what players expect. Where width or height is odd and the encoder insists on even ones, a row would be lost
-    in 4:2:0, so 4:4:4 is taken.
+    4:2:0 is what players expect. If width or height is odd and the encoder requires even ones, 4:2:0 would lose a row,
+    so 4:4:4 is chosen.
     """
     known = _frame_formats(codec)
     deepest = max((planar.bit_depth for planar in known), default=0)
     enough = min(spec.bit_depth, deepest) if may_round else spec.bit_depth
-    # The yuvj names are old spellings of full range; an encoder that lists only those takes nothing else.
+    # The yuvj names are old names for full range; some encoders list no others.
     usable = [
         planar
         for planar in known
         if planar.bit_depth >= enough and (spec.full_range or not planar.name.startswith("yuvj"))
     ]
-    rows = 4 if spec.first_field is not None else 2  # each field has chroma lines of its own
+    rows = 4 if spec.first_field is not None else 2  # each field has chroma rows of its own
     even = spec.width % 2 == 0 and spec.height % rows == 0
     order = [(2, 2), (2, 1), (1, 1)] if even else [(2, 2), (1, 1), (2, 1)]
     usable.sort(key=lambda planar: (planar.bit_depth, _rank(planar, order), planar.name.startswith("yuvj")))
@@ -245,7 +253,7 @@ def _is_too_small(codec: Codec, spec: VideoSpec) -> bool:
 
 
 def configure(context: VideoCodecContext, choice: EncoderChoice, spec: VideoSpec) -> None:
-    """Tell an encoder, not yet open, about the film: size, time, color tags, settings."""
+    """Set size, time base, color tags and settings of an encoder that is not yet open."""
     context.width = spec.width
     context.height = spec.height
     context.pix_fmt = choice.frame_format
@@ -260,32 +268,32 @@ def configure(context: VideoCodecContext, choice: EncoderChoice, spec: VideoSpec
     if spec.first_field is not None and choice.codec.name in FIELD_CODECS:
         context.flags |= Flags.interlaced_dct | Flags.interlaced_me
         context.field_order = ORDER_CODES[spec.first_field]
-    context.flags |= Flags.frame_duration  # a packet lasts as long as its picture, also with a variable rate
+    context.flags |= Flags.frame_duration  # packets get the durations of their frames
     hardware = hardware_encoder(choice.codec.name)
     if hardware is not None and hardware.is_by_qscale and "global_quality" in choice.settings:
         context.flags |= Flags.qscale
-    # PyAV asks for slice threads only, and x264 would cut every picture into slices for them.
+    # PyAV requests slice threads only, for which x264 would cut every picture into slices.
     context.thread_type = "AUTO"
-    context.options = {**choice.settings, **_own_parameters(choice, spec)}
+    context.options = {**choice.settings, **_library_parameters(choice, spec)}
 
 
-def _own_parameters(choice: EncoderChoice, spec: VideoSpec) -> dict[str, str]:
-    """The option that takes an encoder's own words, with ours ahead of the user's: later values win."""
+def _library_parameters(choice: EncoderChoice, spec: VideoSpec) -> dict[str, str]:
+    """Return the option with the encoder library's parameters: ours, then the user's, because later values win."""
     name = choice.codec.name
-    told = None if spec.hdr is None else encoder_parameters(name, spec.hdr)
-    words = {**_for_equal_bytes(name), **(told or {})}
-    option = OWN_WORDS.get(name)
-    if not words or option is None:
+    hdr = None if spec.hdr is None else encoder_parameters(name, spec.hdr)
+    parameters = {**_reproducible(name), **(hdr or {})}
+    option = PARAMETER_OPTIONS.get(name)
+    if not parameters or option is None:
         return {}
-    return {option: ":".join([*map("=".join, words.items()), *filter(None, [choice.settings.get(option)])])}
+    return {option: ":".join([*map("=".join, parameters.items()), *filter(None, [choice.settings.get(option)])])}
 
 
-def _for_equal_bytes(name: str) -> dict[str, str]:
-    """What makes an encoder give the same bytes for the same pictures.
+def _reproducible(name: str) -> dict[str, str]:
+    """Return the parameters with which an encoder gives equal bytes for equal pictures.
 
-    x264 (core 165) looks at memory that nobody has written when it weighs blocks over time with AVX-512: what it makes
-    then depends on what was there before. With AVX2 it does not. OpenCV is asked for AVX2, not for AVX-512, which it
-    can be told to do without while x264 does not.
+    With AVX-512, x264 (core 165) reads uninitialized memory when it weights blocks over time, so that its output
+    varies; with AVX2 it does not. The processor is checked with OpenCV, for AVX2 and not for AVX-512, because OpenCV
+    can be configured to ignore AVX-512 while x264 still uses it.
     """
     return {"asm": "avx2"} if name.startswith("libx264") and cv2.checkHardwareSupport(AVX2) else {}
 
@@ -294,14 +302,14 @@ def open_encoder(context: VideoCodecContext, choice: EncoderChoice, spec: VideoS
     """Open a configured encoder.
 
     Raises:
-        OptionError: it refuses the size, the time base or a setting, or does not know one.
+        OptionError: the encoder refuses the size, the time base or a setting, or does not have a setting.
     """
     if _is_too_small(choice.codec, spec):
         least = f"expected at least {X265_MIN_SIDE}×{X265_MIN_SIDE} pixels, found {spec.width}×{spec.height}"
         raise OptionError(f"`codec` libx265: {least}; leave it out (libx264 takes any size)")
     try:
-        # What it logs on a refusal would be the better reason. But while libav's log is listened to, a decoder's thread
-        # that logs waits for the interpreter's lock, and whoever frees that decoder holds it and waits for the thread.
+        # The encoder's log has a better reason, but capturing libav's log can deadlock: a decoder thread that logs
+        # waits for the interpreter's lock, while the code that frees the decoder holds it and waits for the thread.
         context.open()
     except av.FFmpegError as exc:
         film = f"{choice.pixel_format.name} of {spec.width}×{spec.height}, time base {spec.time_base}"

@@ -14,6 +14,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
 from vidcolor.frames import ChromaFormat, FirstField, Picture, Plane, VideoSpec
+from vidcolor.media.containers import SHAPE_FORMATS
 from vidcolor.media.encoder import (
     RAW_FORMATS,
     SHAPE_CODECS,
@@ -28,7 +29,6 @@ from vidcolor.media.encoder import (
 from vidcolor.media.hdr_metadata import encoder_parameters
 from vidcolor.media.interlacing import FIELD_CODECS, ORDERING_CODECS, SWITCHING_CODECS, FieldMarks
 from vidcolor.media.outcomes import Outcome
-from vidcolor.media.passthrough import SHAPE_FORMATS
 from vidcolor.media.pixel_formats import RANGE_FULL, RANGE_LIMITED, fill
 from vidcolor.media.timestamps import CountedTimes, OwnTimes, Times
 from vidcolor.options import EncodeOptions
@@ -52,6 +52,7 @@ class FrameEncoder:
         OptionError: the encoder or one of its options does not exist, or does not fit the pictures or the container.
     """
 
+    format_name: str
     choice: EncoderChoice
     chroma: ChromaFormat
     """The planes that :meth:`encode` takes."""
@@ -61,6 +62,7 @@ class FrameEncoder:
     """The headers of the current codec context, such as parameter sets (``extradata``); empty for many codecs."""
 
     def __init__(self, options: EncodeOptions, spec: VideoSpec, *, format_name: str, may_round: bool = False) -> None:
+        self.format_name = format_name
         fitted, self._spec = fit_container(options, spec, format_name)
         self.choice = choose_encoder(fitted, spec, may_round=may_round)
         self.chroma = self.choice.chroma(spec)
@@ -170,16 +172,16 @@ class FrameEncoder:
 def _field_warning(begun: FirstField | None, found: FirstField | None, codec: str) -> str | None:
     """Return the warning for a picture whose field order differs from the film's; None if the codec can store it."""
     if begun is None:
-        what = f"pictures of the film turn interlaced, {codec} cannot say so: players will show combs"
+        what = f"pictures of the film turn interlaced, {codec} cannot signal it: players will show combs"
         return f"{what}; `deinterlace` makes whole pictures of them"
     if codec not in FIELD_CODECS:
         return None
     if found is None:
-        what = f"some pictures of the interlaced film are progressive, {codec} says that all are interlaced"
-        return f"{what}; `codec` ffv1 tells them apart, `deinterlace` makes all whole"
+        what = f"some pictures of the interlaced film are progressive, {codec} marks all as interlaced"
+        return f"{what}; `codec` ffv1 marks each, `deinterlace` makes all whole"
     if codec not in ORDERING_CODECS:
-        what = f"the order of the fields changes, {codec} cannot say from which picture on"
-        return f"{what}; `codec` ffv1 does, `deinterlace` makes whole pictures"
+        what = f"the field order changes, {codec} cannot signal where"
+        return f"{what}; `codec` ffv1 can, `deinterlace` makes whole pictures"
     return None
 
 
@@ -192,20 +194,21 @@ def _losses(
     if target > source:
         yield Outcome("bit depth", "changed", f"the luma's {source} bits are written as {target} ({name}), exactly")
     if target < source:
-        why = "as asked" if is_format_requested else "the encoder takes no more; `codec` ffv1 does"
+        why = "as requested" if is_format_requested else "the encoder takes no more; `codec` ffv1 does"
         yield Outcome("bit depth", "changed", f"the luma's {source} bits are rounded to {target} ({name}), {why}")
     if spec.first_field is not None and codec not in FIELD_CODECS:
-        hint = "`codec` libx264 does, `deinterlace` makes whole pictures"
-        why = f"the film is interlaced, {codec} cannot say so: players will show combs; {hint}"
+        hint = "`codec` libx264 can, `deinterlace` makes whole pictures"
+        why = f"the film is interlaced, {codec} cannot signal it: players will show combs; {hint}"
         yield Outcome("interlacing", "changed", why)
     if spec.hdr is not None and encoder_parameters(codec, spec.hdr) is None:
-        hint = "libx264, libx265 and libsvtav1 have"
-        why = f"HDR metadata ({spec.hdr}): {codec} has no words for it, left out; {hint}"
+        hint = "libx264, libx265 and libsvtav1 can"
+        why = f"HDR metadata ({spec.hdr}): {codec} cannot store it, left out; {hint}"
         yield Outcome("HDR metadata", "dropped", why)
     shape = spec.sample_aspect_ratio
     if shape not in (None, 1) and codec not in SHAPE_CODECS and format_name not in SHAPE_FORMATS:
-        hint = "MP4, MOV and MXF say it with every encoder, libx264 and libx265 in every kind of file"
-        yield Outcome("pixel shape", "dropped", f"pixel shape {shape}: {codec} cannot say it in {format_name}; {hint}")
+        hint = "MP4, MOV and MXF store it for every encoder, libx264 and libx265 in every container"
+        why = f"pixel shape {shape}: {codec} cannot store it in {format_name}; {hint}"
+        yield Outcome("pixel shape", "dropped", why)
 
 
 def at_depth(luma: Plane, source_bits: int, target_bits: int) -> Plane:

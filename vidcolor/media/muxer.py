@@ -17,19 +17,12 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from vidcolor.errors import OptionError, OutputError
-from vidcolor.media.destinations import Destination
+from vidcolor.media.containers import TS_CODECS, container_options, lost_by_container
+from vidcolor.media.destinations import ContainerDestination
 from vidcolor.media.frame_encoder import FrameEncoder
+from vidcolor.media.metadata import container_metadata, kept_metadata, timecode_of
 from vidcolor.media.outcomes import Outcome
-from vidcolor.media.passthrough import (
-    TS_CODECS,
-    Passthrough,
-    container_metadata,
-    container_options,
-    copy_chapters,
-    kept_metadata,
-    lost_by_container,
-    timecode_of,
-)
+from vidcolor.media.passthrough import Passthrough, copy_chapters
 from vidcolor.media.reader import VideoReader
 
 
@@ -57,24 +50,24 @@ class Muxer:
     outcomes: tuple[Outcome, ...]
     """One for each of the other streams, and for what the container cannot hold."""
 
-    def __init__(self, destination: Destination, *, like: VideoReader, encoder: FrameEncoder) -> None:
-        self._destination = destination
-        destination.begin()
-        start = like.first.pts * like.spec.time_base
+    def __init__(self, destination: ContainerDestination, *, like: VideoReader, encoder: FrameEncoder) -> None:
+        self._name = destination.name
+        self._output = destination.begin()
+        format_name, start = encoder.format_name, like.first.pts * like.spec.time_base
         try:
-            options = container_options(destination.format_name, like.container, start)
-            self._container = destination.open(options)
-            self._passthrough = Passthrough(self._container, destination.name, keep_going=like.keep_going)
+            options = container_options(format_name, like.container, start)
+            self._container = av.open(self._output.target, "w", format=format_name, container_options=options)
+            self._passthrough = Passthrough(self._container, self._name, keep_going=like.keep_going)
             self._add_streams(like, encoder)
-            self._container.metadata.update(container_metadata(like.container.metadata, destination.format_name))
+            self._container.metadata.update(container_metadata(like.container.metadata, format_name))
             copy_chapters(like.container, self._container)
-            lost = lost_by_container(like.container, like.spec, destination.format_name)
+            lost = lost_by_container(like.container, like.spec, format_name)
             self.outcomes = (*self._passthrough.outcomes, *lost)
-            with naming_errors(destination.name):
+            with naming_errors(self._name):
                 self._container.start_encoding()
-            destination.flush()
+            self._output.flush()
         except BaseException:
-            destination.discard()
+            self._output.discard()
             raise
 
     def __enter__(self) -> Self:
@@ -104,12 +97,12 @@ class Muxer:
         Raises:
             OutputError: the disk is full, or the container refuses a packet.
         """
-        with naming_errors(self._destination.name):
+        with naming_errors(self._name):
             for packet in others:
                 self._passthrough.mux(packet)
             for packet in pictures:
                 self._container.mux_one(self._own(packet))
-        self._destination.flush()
+        self._output.flush()
 
     def join(self, pictures: Iterable[Packet[Any]], others: Iterable[Packet[Any]]) -> None:
         """Write all packets of a film, ordered by decoding time.
@@ -121,13 +114,13 @@ class Muxer:
         Raises:
             OutputError: the disk is full, or the container refuses a packet.
         """
-        with naming_errors(self._destination.name):
+        with naming_errors(self._name):
             for packet in heapq.merge(map(self._own, pictures), others, key=_decoded_at):
                 if packet.stream is self._stream:
                     self._container.mux_one(packet)
                 else:
                     self._passthrough.mux(packet)
-        self._destination.flush()
+        self._output.flush()
 
     def publish(self) -> None:
         """Complete the container, and let a file appear under its name.
@@ -136,10 +129,10 @@ class Muxer:
             OutputError: the disk is full, or the file cannot get its name.
         """
         try:
-            with naming_errors(self._destination.name):
+            with naming_errors(self._name):
                 self._container.close()
-            self._destination.flush()
-            self._destination.publish()
+            self._output.flush()
+            self._output.publish()
         except BaseException:
             self.discard()
             raise
@@ -151,7 +144,7 @@ class Muxer:
             with contextlib.suppress(av.FFmpegError):
                 self._container.close()
         finally:
-            self._destination.discard()
+            self._output.discard()
 
     def _own(self, packet: Packet[Any]) -> Packet[Any]:
         packet.stream = self._stream
@@ -165,9 +158,9 @@ class Muxer:
                 self._passthrough.add(stream, like.first.packets)
 
     def _add_picture_stream(self, like: VideoReader, encoder: FrameEncoder) -> VideoStream:
-        codec, format_name = encoder.choice.codec, self._destination.format_name
+        codec, format_name = encoder.choice.codec, encoder.format_name
         hint = "choose another `codec`, or another ending (.mkv takes nearly everything)"
-        refusal = f"{self._destination.name}: {format_name} cannot hold what {codec.name} makes; {hint}"
+        refusal = f"{self._name}: {format_name} cannot hold what {codec.name} makes; {hint}"
         if format_name == "mpegts" and codec.canonical_name not in TS_CODECS:
             raise OptionError(refusal)
         try:
@@ -186,7 +179,9 @@ class Muxer:
         return stream
 
 
-def rehearse_muxing(destination: Destination, *, like: VideoReader, encoder: FrameEncoder) -> tuple[Outcome, ...]:
+def rehearse_muxing(
+    destination: ContainerDestination, *, like: VideoReader, encoder: FrameEncoder
+) -> tuple[Outcome, ...]:
     """Write the beginning of a container, remove it, and return its :attr:`Muxer.outcomes`.
 
     Args:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from vidcolor.frames import Picture, Plane
-from vidcolor.media.destinations import destination_of
+from vidcolor.media.containers import choose_container
+from vidcolor.media.destinations import ContainerDestination
 from vidcolor.media.frame_encoder import FrameEncoder
 from vidcolor.media.muxer import Muxer, naming_errors
 from vidcolor.media.outcomes import Outcome, warnings_of
-from vidcolor.media.pipes import PipeOutput
 from vidcolor.media.reader import VideoReader
 from vidcolor.options import EncodeOptions
 
@@ -23,28 +22,22 @@ class VideoWriter:
     film as it is made. All checks are made when the object is made.
 
     Args:
-        film: the output.
+        destination: where the film goes.
         like: the source.
         options: how the pictures are encoded.
-        overwrite: whether an existing file is replaced.
 
     Raises:
-        OutputError: the file cannot be written, exists already, or is the source itself.
+        OutputError: the file cannot be created, or the container refuses what it is given.
         OptionError: the container, the encoder or one of its options does not exist or does not fit.
     """
 
-    def __init__(
-        self, film: str | Path | PipeOutput, *, like: VideoReader, options: EncodeOptions, overwrite: bool
-    ) -> None:
+    def __init__(self, destination: ContainerDestination, *, like: VideoReader, options: EncodeOptions) -> None:
         self._like = like
-        self._destination = destination_of(
-            film, source=like.source.path, format_name=options.format, overwrite=overwrite
-        )
-        self.encoder = FrameEncoder(
-            options, like.spec, format_name=self._destination.format_name, may_round=like.source.is_scan
-        )
+        self._destination = destination
+        format_name = choose_container(destination, options.format)
+        self.encoder = FrameEncoder(options, like.spec, format_name=format_name, may_round=like.source.is_scan)
         self.chroma = self.encoder.chroma
-        self._muxer = Muxer(self._destination, like=like, encoder=self.encoder)
+        self._muxer = Muxer(destination, like=like, encoder=self.encoder)
 
     def __enter__(self) -> Self:
         return self

@@ -6,15 +6,8 @@ import hashlib
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from vidcolor.errors import OptionError
 from vidcolor.files.paths import is_file, is_folder
-from vidcolor.media.image_sequence import PicturePattern
-from vidcolor.media.pipes import PipeInput, PipeOutput
-
-if TYPE_CHECKING:
-    from vidcolor.media.sources import FilmInput, Source
 
 PUBLISHED = "published.json"
 """File in a work folder that exists from just before its film gets its name until the folder is removed."""
@@ -51,18 +44,3 @@ def remove_empty_folder(dest: Path) -> None:
     """Remove the empty work folder of a finished film, left by a process that was killed during cleanup."""
     with suppress(OSError):  # it does not exist, or is not empty
         folder_of(dest).rmdir()
-
-
-def check_resumable(source: FilmInput | Source, dest: str | Path | PipeOutput | PicturePattern) -> None:
-    """Check that work on a film can be resumed at all.
-
-    Raises:
-        OptionError: the source or the destination is a pipe, or the destination is an image sequence.
-    """
-    if isinstance(source, PipeInput):
-        raise OptionError("`resume`: what came through a pipe is gone; give the film as a file, or leave it out")
-    if isinstance(dest, PipeOutput):
-        raise OptionError("`resume`: what went to a pipe is gone; name a file with `dest`, or leave it out")
-    if isinstance(dest, PicturePattern):
-        what = f"{dest.path}: every picture is finished by itself"
-        raise OptionError(f"`resume`: {what}; name a film with `dest`, or replace the pictures with `overwrite`")
