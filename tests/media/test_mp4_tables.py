@@ -11,7 +11,7 @@ import pytest
 from tests.support.clips import Clip, make_clip
 from tools.fuzz_seeds import remuxed
 from vidcolor.errors import InputError
-from vidcolor.media.mp4_tables import SAMPLES_PER_BYTE, check_announced_samples
+from vidcolor.media.mp4_tables import MAX_SAMPLES_PER_BYTE, check_announced_samples
 
 MANY = 10**9
 
@@ -107,7 +107,7 @@ def test_the_limit_counts_from_the_size(tmp_path: Path) -> None:
     """A file of holes may announce what its size could hold, and no sample more."""
     path = tmp_path / "a.mp4"
     for excess in (0, 1):
-        path.write_bytes(START + box("moov", track(one_size(SAMPLES_PER_BYTE * 10**6 + excess))))
+        path.write_bytes(START + box("moov", track(one_size(MAX_SAMPLES_PER_BYTE * 10**6 + excess))))
         os.truncate(path, 10**6)
         if excess:
             with pytest.raises(InputError, match="announces 64,000,001 samples in 1,000,000 bytes"):

@@ -1,6 +1,6 @@
-"""What a photograph holds, and what of it will be kept. Found out by doing it, with one corner of the picture.
+"""Describe a photograph, and find out what of it will be kept, by writing one corner of it.
 
-The corner is written, by the code that would write the whole, to the user's temporary folder, and read back.
+The corner is written as the whole picture would be, to the user's temporary folder, and read back.
 """
 
 from __future__ import annotations
@@ -24,31 +24,32 @@ CORNER = 16  # pixels
 
 @dataclass(frozen=True, kw_only=True)
 class PictureFileInfo:
-    """What a photograph holds."""
+    """The properties of a photograph."""
 
     path: Path
     bytes: int
     format: str
     mode: str
-    """Pillow's name for what the channels are."""
+    """Pillow's name of the channels, such as ``RGB`` or ``I;16``."""
     width: int
-    """As shown, once it is turned upright."""
+    """Of the upright picture, as is the height."""
     height: int
     bit_depth: int
     orientation: int
-    """1 to 8, EXIF 2.32; 1 is upright as stored."""
+    """1 to 8 (EXIF 2.32); 1 is stored upright."""
     alpha: bool
     profile: str | None
-    """What the color profile calls itself."""
+    """The description of the color profile."""
     exif_tags: int
-    """How many tags describe the picture, and not how this file stores it."""
+    """The number of tags that describe the picture rather than how this file stores it."""
     dpi: tuple[float, float] | None
 
 
 def inspect_picture(path: Path, dest: Path, *, overwrite: bool) -> tuple[PictureFileInfo, Rehearsal]:
-    """Describe a photograph, and try what would become of it. A refused output is part of the answer, not an error.
+    """Describe a photograph, and write a corner of it; a refused output is a result, not an error.
 
-    Raises :class:`~vidcolor.errors.InputError` where the picture cannot be read.
+    Raises:
+        InputError: the picture cannot be read.
     """
     header, picture = read_header(path), read_picture(path)
     return _describe(header, picture), _rehearse(header, picture, dest, overwrite=overwrite)
@@ -104,7 +105,7 @@ def _color_outcomes(header: PictureHeader) -> Iterator[Outcome]:
 def _compared(
     header: PictureHeader, picture: SourcePicture, copy_header: PictureHeader, copy: SourcePicture
 ) -> Iterator[Outcome]:
-    """What arrives in the copy of all that can be read back from it."""
+    """Yield an outcome for each property of the picture, found by comparing it with the copy."""
     target = copy_header.format
     if copy.bit_depth == picture.bit_depth:
         yield Outcome("bit depth", "kept", f"{picture.bit_depth}")

@@ -1,14 +1,14 @@
-"""Encoders in hardware: what they need, what they really take, and how a quality is said to each kind.
+"""Hardware encoders: their requirements, bit depths and quality settings.
 
-None of them has a ``crf``. The scales that stand for it here are those of FFmpeg's wrappers (``libavcodec/nvenc.c``,
+None of them has a ``crf``. It is mapped to the quality scales of FFmpeg's wrappers (``libavcodec/nvenc.c``,
 ``qsvenc.c``, ``videotoolboxenc.c``):
 
 ==============  ========================================================================================================
 NVENC           ``rc=vbr`` with ``cq``, 1 to 51 (AV1: 63), less is better; 0 would be automatic. Bit rates are ignored
-                then. What is deeper than 10 bits is cut off to 10 without a word.
+                then. More than 10 bits are truncated to 10 without a warning.
 Quick Sync      ``global_quality``, 1 to 51, less is better: "intelligent constant quality", without a largest bit rate
 VideoToolbox    ``global_quality`` in units of ``FF_QP2LAMBDA`` with the flag ``qscale``, 1 to 100, more is better; on
-                Apple silicon only. The whole of one scale is laid on the whole of the other.
+                Apple silicon only. The crf range 0 to 51 is mapped linearly to the full scale.
 ==============  ========================================================================================================
 """
 
@@ -26,32 +26,32 @@ _NAME = re.compile(rf"(?P<codec>{'|'.join(STAND_INS)})_(?P<kind>nvenc|qsv|videot
 
 @dataclass(frozen=True)
 class HardwareEncoder:
-    """What there is to know of one encoder in hardware."""
+    """One hardware encoder."""
 
     needs: str
-    """What a machine must have."""
+    """The hardware that it requires, for messages."""
     stand_in: str
-    """The encoder in software for the same codec."""
+    """A software encoder for the same codec."""
     quality: Callable[[float], dict[str, str]]
-    """The settings that stand for a constant rate factor."""
-    deepest: int
-    """Bits that it encodes, however many a format has that it takes."""
+    """Returns the settings for a constant rate factor."""
+    max_bit_depth: int
+    """The bit depth that is encoded, even if deeper pixel formats are accepted."""
     is_by_qscale: bool = False
-    """Whether the flag ``qscale`` goes with ``global_quality``."""
+    """Whether ``global_quality`` requires the flag ``qscale``."""
 
 
 def hardware_encoder(codec_name: str) -> HardwareEncoder | None:
-    """None for encoders in software, and for hardware of which nothing is known here."""
+    """Return the facts about a hardware encoder; None for software encoders and for unknown hardware."""
     match = _NAME.fullmatch(codec_name)
     if match is None:
         return None
     stand_in = STAND_INS[match["codec"]]
     if match["kind"] == "nvenc":
-        return HardwareEncoder("an NVIDIA card with its driver", stand_in, _nvenc_quality, deepest=10)
+        return HardwareEncoder("an NVIDIA card with its driver", stand_in, _nvenc_quality, max_bit_depth=10)
     if match["kind"] == "qsv":
-        return HardwareEncoder("Intel graphics with its driver", stand_in, _quick_sync_quality, deepest=12)
+        return HardwareEncoder("Intel graphics with its driver", stand_in, _quick_sync_quality, max_bit_depth=12)
     apple = "Apple silicon, or on other Apple computers a bit rate (`encoder_options` b=8M)"
-    return HardwareEncoder(apple, stand_in, _videotoolbox_quality, deepest=10, is_by_qscale=True)
+    return HardwareEncoder(apple, stand_in, _videotoolbox_quality, max_bit_depth=10, is_by_qscale=True)
 
 
 def _nvenc_quality(crf: float) -> dict[str, str]:

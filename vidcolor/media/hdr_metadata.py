@@ -1,7 +1,7 @@
-"""What an HDR film says of the display it was mastered on and of its brightest light, and how encoders are told.
+"""HDR metadata: the mastering display and the light levels, read from libav and written to encoder parameters.
 
-Sources: SMPTE ST 2086 (the display), CTA-861.3 (light levels); ``AVMasteringDisplayMetadata`` and
-``AVContentLightMetadata`` of libavutil, whose bytes are all that PyAV hands over.
+Sources: SMPTE ST 2086 (display), CTA-861.3 (light levels). PyAV gives the raw bytes of libavutil's
+``AVMasteringDisplayMetadata`` and ``AVContentLightMetadata``.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from vidcolor.frames import LIGHT_STEPS, HdrMetadata
 
 T = TypeVar("T")
 
-_DISPLAY = struct.Struct("=20i2i")  # R, G, B, white: x and y each; least and most light; whether either is there
+_DISPLAY = struct.Struct("=20i2i")  # R, G, B, white: x and y each; min and max luminance; has_primaries, has_luminance
 _LEVELS = struct.Struct("=2I")
 CHROMATICITY_STEPS = 50_000
 
 
 def parse_hdr_metadata(display: bytes | None, light_levels: bytes | None) -> HdrMetadata | None:
-    """What libav's two records say; None where nothing that is whole and possible is among it."""
+    """Parse libav's two records, each possibly missing; return None if neither is complete and valid."""
     found = HdrMetadata(_display(display), _light_levels(light_levels))
     return None if found == HdrMetadata(None, None) else found
 
@@ -50,20 +50,20 @@ def _light_levels(record: bytes | None) -> tuple[int, int] | None:
 
 
 def encoder_parameters(codec: str, metadata: HdrMetadata) -> dict[str, str] | None:
-    """What goes into the parameters that an encoder has of its own; None where it has no words for it."""
+    """Return the encoder library's parameters for HDR metadata; None if the encoder cannot store it."""
     names = _NAMES.get(codec)
     if names is None:
         return None
     of_display, of_levels = names
-    told = {}
+    parameters = {}
     if metadata.display is not None:
         steps = [1] * 10 if codec != "libsvtav1" else [CHROMATICITY_STEPS] * 8 + [LIGHT_STEPS] * 2
         numbers = [f"{value / step:.10g}" for value, step in zip(metadata.display, steps, strict=True)]
         red, green, blue, white = (",".join(pair) for pair in _pairs(numbers[:8]))
-        told[of_display] = f"G({green})B({blue})R({red})WP({white})L({numbers[9]},{numbers[8]})"
+        parameters[of_display] = f"G({green})B({blue})R({red})WP({white})L({numbers[9]},{numbers[8]})"
     if metadata.light_levels is not None:
-        told[of_levels] = "{},{}".format(*metadata.light_levels)
-    return told
+        parameters[of_levels] = "{},{}".format(*metadata.light_levels)
+    return parameters
 
 
 _NAMES = {

@@ -1,7 +1,7 @@
-"""How many samples an MP4 or MOV file announces, asked before libav makes an index of them.
+"""Check how many samples an MP4 or MOV file announces, before libav builds an index of them.
 
-A table may say in twenty bytes that a track has a thousand million samples of one size (``stsz`` of ISO/IEC 14496-12,
-8.7.3), and so may a fragment whose samples have nothing of their own (``trun``, 8.8.8). libav then fills gigabytes.
+Twenty bytes can announce a billion samples: a table of samples of one size (``stsz`` of ISO/IEC 14496-12, 8.7.3), or a
+fragment whose samples have no fields of their own (``trun``, 8.8.8). libav would allocate gigabytes for them.
 """
 
 from __future__ import annotations
@@ -14,32 +14,32 @@ from typing import BinaryIO
 
 from vidcolor.errors import InputError
 
-HOLDERS = frozenset((b"moov", b"trak", b"mdia", b"minf", b"stbl", b"moof", b"traf"))
-"""Boxes that lead down to the tables."""
-SAMPLES_PER_BYTE = 64
-"""More than any file holds: the sound of old QuickTime files has up to six samples in a byte."""
+PARENT_BOXES = frozenset((b"moov", b"trak", b"mdia", b"minf", b"stbl", b"moof", b"traf"))
+"""Boxes that contain the tables, directly or not."""
+MAX_SAMPLES_PER_BYTE = 64
+"""More than valid files have: audio in old QuickTime files has up to six samples in a byte."""
 
 
 def check_announced_samples(path: Path) -> None:
     """Refuse a file that announces more samples than its bytes could hold.
 
-    A file of another kind passes: read as a box, its beginning leads nowhere.
+    Files of other kinds pass, because their first bytes are not a known box.
 
     Raises:
-        InputError: it does.
+        InputError: too many samples are announced, or the file cannot be read.
     """
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             samples = sum(_samples_of(file, name, start) for name, start in _tables(file, size))
     except OSError as exc:
-        raise InputError(f"{path}: may not be read ({exc.strerror}); change its permissions") from exc
-    if samples > size * SAMPLES_PER_BYTE:
+        raise InputError(f"{path}: cannot be read ({exc.strerror}); change its permissions") from exc
+    if samples > size * MAX_SAMPLES_PER_BYTE:
         raise InputError(f"{path}: announces {samples:,} samples in {size:,} bytes; it is damaged, use a whole copy")
 
 
 def _tables(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int]]:
-    """The tables of samples, by name and where their contents start."""
+    """Yield the name and the offset of the contents of each table of samples."""
     levels = [(0, size)]
     while levels:
         place, end = levels.pop()
@@ -48,14 +48,14 @@ def _tables(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int]]:
         name, start, stop = _box(file, place, end)
         if stop > place:
             levels.append((stop, end))
-        if name in HOLDERS:
+        if name in PARENT_BOXES:
             levels.append((start, stop))
         elif name in (b"stsz", b"trun"):
             yield name, start
 
 
 def _box(file: BinaryIO, place: int, end: int) -> tuple[bytes, int, int]:
-    """Name, start and end of the contents of the box at ``place``; no further than ``end``."""
+    """Return name, start and end of the contents of the box at ``place``, truncated at ``end``."""
     file.seek(place)
     length, name, large = struct.unpack(">I4sQ", file.read(16).ljust(16, b"\0"))
     start = place + 8
@@ -70,4 +70,4 @@ def _samples_of(file: BinaryIO, name: bytes, start: int) -> int:
     _, second, third = struct.unpack(">III", file.read(12).ljust(12, b"\0"))
     if name == b"trun":
         return int(second)
-    return int(third) if second else 0  # without one size for all, the table holds four bytes for each
+    return int(third) if second else 0  # without a common size, the table has four bytes per sample
