@@ -232,7 +232,9 @@ def models(session: Session) -> None:
     with session.display.loading("Looking for networks and weights"):
         from vidcolor.networks import NETWORKS
 
-        networks = {name: {"summary": first_line(network.__doc__)} for name, network in NETWORKS.items()}
+        networks = {
+            name: {"summary": first_line(network.__doc__).replace("``", "")} for name, network in NETWORKS.items()
+        }
         weights = {path.name: weights_facts(path) for path in files_in("vidcolor_weights", ".safetensors")}
         recipes = {path.stem: recipe_facts(path) for path in files_in("vidcolor_training", ".toml")}
     session.display.models({"networks": networks, "weights": weights, "recipes": recipes})
