@@ -22,8 +22,18 @@ def test_two_processes_stay_equal(photographs: Path, tmp_path: Path) -> None:
     """Two gloo processes end with the same parameters, one run folder, and count the pictures of both."""
     recipe = tmp_path / "tiny.toml"
     recipe.write_text(TINY.replace("batch_size = 2", "batch_size = 1").replace("pictures = 40", "pictures = 8"))
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-               str(WORKER), str(recipe), str(photographs), str(tmp_path)]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        str(WORKER),
+        str(recipe),
+        str(photographs),
+        str(tmp_path),
+    ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -56,8 +56,18 @@ def test_table(runs: Path, tmp_path: Path) -> None:
     assert text.endswith("After.\n")
     assert "old" not in text
     rows = [line.split(" | ")[0] for line in text.splitlines() if line.startswith("| ")]
-    assert rows == ["| recipe", "| ---", "| *grey*", "| cnn4-hsl", "| cnn4-rgb", "| *truth*",
-                    "| recipe", "| ---", "| cnn4-hsl", "| cnn4-rgb"]  # fmt: skip
+    assert rows == [
+        "| recipe",
+        "| ---",
+        "| *grey*",
+        "| cnn4-hsl",
+        "| cnn4-rgb",
+        "| *truth*",
+        "| recipe",
+        "| ---",
+        "| cnn4-hsl",
+        "| cnn4-rgb",
+    ]
     widths = {line.count("|") for line in text.splitlines() if line.startswith("| ")}
     assert len(widths) == 2, "every row of a table has as many cells as its head"
     assert "Trained on 4 pictures" in text

@@ -85,8 +85,10 @@ def test_each_shot_once(tmp_path: Path) -> None:
     for (_, rgb), expected in zip(found, (scenes[0], scenes[1], scenes[4]), strict=True):
         np.testing.assert_allclose(rgb.astype(int), expected, atol=3)
     assert [name for name, _ in found] == [
-        "film.mkv@00:00:00.000", "film.mkv@00:00:01.000", "film.mkv@00:00:04.000",
-    ]  # fmt: skip
+        "film.mkv@00:00:00.000",
+        "film.mkv@00:00:01.000",
+        "film.mkv@00:00:04.000",
+    ]
 
 
 def test_a_long_shot_gives_one_for_each_stretch(tmp_path: Path) -> None:

@@ -134,8 +134,14 @@ def test_films_and_pictures_mix(photographs: Path, tmp_path: Path) -> None:
     (photographs / "broken.avi").write_bytes(b"RIFF" + bytes(1000))
     pictures = load_pictures([photographs, made], size=48, cache=tmp_path / "cache")
     assert [name.partition("@")[0] for name in pictures.names] == [
-        "0.png", "1.png", "2.png", "3.png", "in_folder.mp4", "in_folder.mp4", "by_name.film",
-    ]  # fmt: skip
+        "0.png",
+        "1.png",
+        "2.png",
+        "3.png",
+        "in_folder.mp4",
+        "in_folder.mp4",
+        "by_name.film",
+    ]
     assert pictures.grey.shape == (7, 48, 48)
     assert len(pictures.skipped) == 1
     assert "broken.avi" in pictures.skipped[0]

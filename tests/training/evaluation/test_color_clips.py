@@ -37,7 +37,7 @@ CLIPS = {
     "yuvj420p": Clip(size=(128, 96), color=True, frames=6, pix_fmt="yuvj420p", codec="mjpeg", options={}),
     "10 bits": Clip(size=(128, 96), color=True, frames=6, pix_fmt="yuv420p10le", tags={"colorspace": 1}),
     "grey": Clip(size=(128, 96), frames=6, pix_fmt="gray", codec="ffv1", options={}),
-}  # fmt: skip
+}
 EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 
 

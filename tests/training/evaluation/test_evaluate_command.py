@@ -55,8 +55,17 @@ def test_conditions(photographs: Path, weights: Path, tmp_path: Path) -> None:
     """With --conditions there is a row for each, also in the file; hints of no confidence change nothing."""
     folder = tmp_path / "report"
     output = run_evaluate(
-        photographs, "--weights", weights, "-o", folder, "--size", 64, "--limit", 2, "--conditions",
-    )  # fmt: skip
+        photographs,
+        "--weights",
+        weights,
+        "-o",
+        folder,
+        "--size",
+        64,
+        "--limit",
+        2,
+        "--conditions",
+    )
     rows = json.loads((folder / "report.json").read_text())["rows"]
     assert list(rows) == ["grey", "small.safetensors", *(f"small.safetensors: {name}" for name in CONDITIONS), "truth"]
     assert rows["small.safetensors: wrong hints, confidence 0"]["largest_change"] == 0

@@ -27,10 +27,24 @@ def figures(pred: np.ndarray, true: np.ndarray) -> dict[str, float]:
 def test_hues_begin_at_their_angles() -> None:
     """Every angle has one hue, the bounds belong to the hue that begins there, and pink goes around zero."""
     expected = {
-        19.9: "pink", 20.1: "red", 59.9: "red", 60.1: "orange", 84.9: "orange", 85.1: "yellow", 104.9: "yellow",
-        105.1: "green", 169.9: "green", 170.1: "cyan", 229.9: "cyan", 230.1: "blue", 299.9: "blue", 300.1: "purple",
-        339.9: "purple", 340.1: "pink", 0.0: "pink",
-    }  # fmt: skip
+        19.9: "pink",
+        20.1: "red",
+        59.9: "red",
+        60.1: "orange",
+        84.9: "orange",
+        85.1: "yellow",
+        104.9: "yellow",
+        105.1: "green",
+        169.9: "green",
+        170.1: "cyan",
+        229.9: "cyan",
+        230.1: "blue",
+        299.9: "blue",
+        300.1: "purple",
+        339.9: "purple",
+        340.1: "pink",
+        0.0: "pink",
+    }
     found = hue_of(np.array([at(degrees) for degrees in expected]))
     assert [HUES[index] for index in found] == list(expected.values())
 

@@ -37,10 +37,14 @@ def report(tmp_path: Path) -> EvaluationReport:
     figures = {"mse": 0.5, "psnr": math.inf, "ciede2000": 7.0, "colorfulness": 30.0}
     items = {name: {EVIL: figures, "2.png": figures} for name in rows}
     return EvaluationReport(
-        kind="stills", rows=rows, items=items, about={"size": 64, EVIL: [EVIL, 0.25, {"seed": 1}]},
-        not_measured={"fid": "not at hand <b>"}, pictures=[(tmp_path / "a sheet.jpg", EVIL)],
+        kind="stills",
+        rows=rows,
+        items=items,
+        about={"size": 64, EVIL: [EVIL, 0.25, {"seed": 1}]},
+        not_measured={"fid": "not at hand <b>"},
+        pictures=[(tmp_path / "a sheet.jpg", EVIL)],
         players=[(tmp_path / "clip.mp4", "grey | ours | truth")],
-    )  # fmt: skip
+    )
 
 
 class Page(HTMLParser):
@@ -180,8 +184,19 @@ def test_the_command_writes_a_report(photographs: Path, tmp_path: Path) -> None:
     """The default weights on four pictures: all three parts of the report, and no second one in its place."""
     folder = tmp_path / "deep" / "report"
     (tmp_path / "none").mkdir()
-    arguments = [str(photographs), "-o", str(folder), "--size", "64", "--limit", "3", "--device", "cpu",
-                 "--pretrained", str(tmp_path / "none")]  # fmt: skip
+    arguments = [
+        str(photographs),
+        "-o",
+        str(folder),
+        "--size",
+        "64",
+        "--limit",
+        "3",
+        "--device",
+        "cpu",
+        "--pretrained",
+        str(tmp_path / "none"),
+    ]
     result = CliRunner().invoke(evaluate, arguments, catch_exceptions=False)
     assert result.exit_code == 0
     assert "not measured: lpips" in result.output

@@ -37,9 +37,25 @@ def test_rows_and_items(report: EvaluationReport) -> None:
     """Grey, ours under both settings, truth; for each clip and on the whole, the same figures."""
     assert list(report.rows) == ["grey", "painter", "painter raw", "truth"]
     assert all(list(clips) == ["square.mkv", "still.mkv"] for clips in report.items.values())
-    figures = {"psnr", "ssim", "mse", "ciede2000", "colorfulness", "cdc", "warp_rgb", "warp_ab", "warp_ab_8",
-               "warp_ab_24", "drift", "flicker_over_truth", "warp_ab_8_over_truth", "warp_ab_24_over_truth",
-               "cdc_over_truth", "drift_over_truth", "colorfulness_absolute"}  # fmt: skip
+    figures = {
+        "psnr",
+        "ssim",
+        "mse",
+        "ciede2000",
+        "colorfulness",
+        "cdc",
+        "warp_rgb",
+        "warp_ab",
+        "warp_ab_8",
+        "warp_ab_24",
+        "drift",
+        "flicker_over_truth",
+        "warp_ab_8_over_truth",
+        "warp_ab_24_over_truth",
+        "cdc_over_truth",
+        "drift_over_truth",
+        "colorfulness_absolute",
+    }
     assert set(report.items["truth"]["square.mkv"]) == figures
     figures |= {"mse_over_grey", "worse_than_grey", "delta_cf", "mean_delta_cf", "cf_correlation", "ab_overlap"}
     hues = {f"{figure}_{hue}" for figure in ("share", "recall", "precision") for hue in HUES}

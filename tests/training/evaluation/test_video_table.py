@@ -8,20 +8,42 @@ from vidcolor_training.evaluation.video_table import gaps_in, table
 
 TRUTH = {"a": {"warp_ab": 1.0, "psnr": math.inf, "cdc": 2.0}, "b": {"warp_ab": 3.0, "psnr": math.inf}}
 OURS = {
-    "a": {"warp_ab": 4.0, "psnr": 20.0, "cdc": 1.0, "flicker_over_truth": 4.0,
-          "network_ms": 30.0, "temporal_ms": 2.0, "network_share": 1.0, "frames_per_second": 31.25},
-    "b": {"warp_ab": 2.0, "psnr": 24.0, "flicker_over_truth": 2 / 3,
-          "network_ms": 10.0, "temporal_ms": 2.0, "network_share": 0.2, "frames_per_second": 83.3},
-}  # fmt: skip
+    "a": {
+        "warp_ab": 4.0,
+        "psnr": 20.0,
+        "cdc": 1.0,
+        "flicker_over_truth": 4.0,
+        "network_ms": 30.0,
+        "temporal_ms": 2.0,
+        "network_share": 1.0,
+        "frames_per_second": 31.25,
+    },
+    "b": {
+        "warp_ab": 2.0,
+        "psnr": 24.0,
+        "flicker_over_truth": 2 / 3,
+        "network_ms": 10.0,
+        "temporal_ms": 2.0,
+        "network_share": 0.2,
+        "frames_per_second": 83.3,
+    },
+}
 
 
 def test_means_and_ratios() -> None:
     """Means over the clips that have a figure; ratios of means; speeds over all frames; infinity is None."""
     rows = table({"ours": OURS, "truth": TRUTH}, {"a": 100, "b": 300})
     assert rows["ours"] == {
-        "warp_ab": 3.0, "psnr": 22.0, "cdc": 1.0, "flicker_over_truth": 1.5, "cdc_over_truth": 0.5,
-        "network_ms": 15.0, "temporal_ms": 2.0, "network_share": 0.4, "frames_per_second": 1000 / 17,
-    }  # fmt: skip
+        "warp_ab": 3.0,
+        "psnr": 22.0,
+        "cdc": 1.0,
+        "flicker_over_truth": 1.5,
+        "cdc_over_truth": 0.5,
+        "network_ms": 15.0,
+        "temporal_ms": 2.0,
+        "network_share": 0.4,
+        "frames_per_second": 1000 / 17,
+    }
     assert rows["truth"]["psnr"] is None
 
 

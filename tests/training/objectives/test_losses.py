@@ -334,9 +334,12 @@ def test_every_loss_of_the_recipes_is_there() -> None:
     network = Painter(lambda grey, hints: prediction.ab)
     prediction = guess(batch, 2, logits=torch.zeros(3, len(bins()), 8, 8, requires_grad=True))
     losses = build_losses(
-        names, predict=network.predict, features=RandomFeatures(), class_weights=torch.ones(len(bins())),
+        names,
+        predict=network.predict,
+        features=RandomFeatures(),
+        class_weights=torch.ones(len(bins())),
         random=torch.Generator(),
-    )  # fmt: skip
+    )
     assert set(losses) == names
     for name, loss in losses.items():
         value = loss(prediction, batch)

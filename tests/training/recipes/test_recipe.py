@@ -10,10 +10,22 @@ from vidcolor.errors import OptionError
 from vidcolor_training.recipes.toml import load_recipe, parse_recipe, recipe_names, resolved_text
 
 PUBLISHED = (
-    "unet-patchgan", "multiscale-attention", "unet-l1", "unet-perceptual", "unet-perceptual-l1", "residual",
-    "residual-unet", "residual-unet-upsampling", "pretrained-unet", "cnn4-rgb", "cnn4-hsl", "cwgan", "eccv16",
-    "siggraph17", "autoencoder",
-)  # fmt: skip
+    "unet-patchgan",
+    "multiscale-attention",
+    "unet-l1",
+    "unet-perceptual",
+    "unet-perceptual-l1",
+    "residual",
+    "residual-unet",
+    "residual-unet-upsampling",
+    "pretrained-unet",
+    "cnn4-rgb",
+    "cnn4-hsl",
+    "cwgan",
+    "eccv16",
+    "siggraph17",
+    "autoencoder",
+)
 
 
 def test_recipes_that_ship_are_understood() -> None:
@@ -144,8 +156,12 @@ def test_changes_are_checked(change: str, message: str) -> None:
 def test_what_cannot_be_frozen() -> None:
     """A network without an encoder has nothing to freeze."""
     text = TINY.replace('name = "multiscale_unet"\nencoder = "efficientnet_lite0"', 'name = "cnn4"')
-    for line in ("width = 40\n", "attention_layers = 1\n", "decoder_channels = [32, 16, 16, 8]\n",
-                 "detail_channels = [8, 8, 8, 8, 8]\n"):  # fmt: skip
+    for line in (
+        "width = 40\n",
+        "attention_layers = 1\n",
+        "decoder_channels = [32, 16, 16, 8]\n",
+        "detail_channels = [8, 8, 8, 8, 8]\n",
+    ):
         text = text.replace(line, "")
     with pytest.raises(OptionError, match="frozen_encoder: expected false, cnn4 has no encoder, found true"):
         parse_recipe(text, where="tiny")
