@@ -50,7 +50,7 @@ MAX_EXIT_CODE = 2  # of a refusal; a higher one means that the command was inter
 
 
 @dataclass(frozen=True)
-class Case:
+class FilmCase:
     """One row: a film, the container it is written to, and the reasons for what is not kept."""
 
     name: str
@@ -74,62 +74,64 @@ B_FRAMES = {"crf": "12", "preset": "veryfast"}
 MILLISECOND = Fraction(1, 1000)
 VARIABLE = [0, 40, 80, 200, 240, 900, 940]
 CASES = (
-    Case("constant rate, MP4 to MP4", EVERYTHING, ".mp4", ".mp4", X264),
-    Case("constant rate, MKV to MKV", EVERYTHING),
-    Case("MP4 to MOV", EVERYTHING, ".mp4", ".mov", X264),
-    Case("MP4 to MKV", replace(SOUND, chapters=True), ".mp4", ".mkv", X264),
-    Case("MKV to MP4", replace(SOUND, chapters=True), ".mkv", ".mp4", X264),
-    Case("variable rate", Clip(frames=7, time_base=MILLISECOND, pts=VARIABLE, audio=("eng",)), ".mp4", ".mp4", X264),
-    Case("start offset of 480 ms", Clip(time_base=Fraction(1, 1000), start=480, audio=("eng",))),
-    Case("start at 1.07501 s, MP4", Clip(time_base=Fraction(1, 90000), start=96751), ".mp4", ".mp4", X264),
-    Case("gap of 2 s", Clip(frames=6, time_base=Fraction(1, 1000), pts=[0, 40, 80, 2080, 2120, 2160])),
-    Case("B-frames and negative dts", Clip(frames=20, options=B_FRAMES, audio=("eng",)), ".mp4", ".mp4", X264),
-    Case("30000/1001 fps", Clip(rate=Fraction(30000, 1001), options=B_FRAMES), ".mp4", ".mp4", X264),
-    Case("10 bits", Clip(pix_fmt="yuv420p10le")),
-    Case("12 bits", Clip(pix_fmt="yuv420p12le", codec="ffv1", options={})),
-    Case("4:2:2", Clip(pix_fmt="yuv422p")),
-    Case("4:4:4", Clip(pix_fmt="yuv444p")),
-    Case("grey, 8 bits", Clip(pix_fmt="gray")),
-    Case("grey, 10 bits", Clip(pix_fmt="gray10le")),
-    Case("R'G'B' (FFV1)", Clip(pix_fmt="bgr0", codec="ffv1", options={}), reasons={"luma exact": RGB}),
-    Case("full range", Clip(tags={"color_range": 2})),
-    Case("BT.601", Clip(tags=tagged(6, 6, 6))),
-    Case("BT.709", Clip(tags=tagged(1, 1, 1))),
-    Case("BT.2020, 10 bits", Clip(pix_fmt="yuv420p10le", tags=tagged(9, 9, 14))),
-    Case("HDR, PQ", Clip(pix_fmt="yuv420p10le", tags=tagged(9, 9, 16))),
-    Case("HDR, HLG", Clip(pix_fmt="yuv420p10le", tags=tagged(9, 9, 18))),
-    Case("interlaced, top field first", Clip(size=(96, 64), interlaced=True, top_first=True), ".mkv", ".mp4", X264),
-    Case("interlaced, bottom field first", Clip(size=(96, 64), interlaced=True), ".mkv", ".mkv", X264),
-    Case(
+    FilmCase("constant rate, MP4 to MP4", EVERYTHING, ".mp4", ".mp4", X264),
+    FilmCase("constant rate, MKV to MKV", EVERYTHING),
+    FilmCase("MP4 to MOV", EVERYTHING, ".mp4", ".mov", X264),
+    FilmCase("MP4 to MKV", replace(SOUND, chapters=True), ".mp4", ".mkv", X264),
+    FilmCase("MKV to MP4", replace(SOUND, chapters=True), ".mkv", ".mp4", X264),
+    FilmCase(
+        "variable rate", Clip(frames=7, time_base=MILLISECOND, pts=VARIABLE, audio=("eng",)), ".mp4", ".mp4", X264
+    ),
+    FilmCase("start offset of 480 ms", Clip(time_base=Fraction(1, 1000), start=480, audio=("eng",))),
+    FilmCase("start at 1.07501 s, MP4", Clip(time_base=Fraction(1, 90000), start=96751), ".mp4", ".mp4", X264),
+    FilmCase("gap of 2 s", Clip(frames=6, time_base=Fraction(1, 1000), pts=[0, 40, 80, 2080, 2120, 2160])),
+    FilmCase("B-frames and negative dts", Clip(frames=20, options=B_FRAMES, audio=("eng",)), ".mp4", ".mp4", X264),
+    FilmCase("30000/1001 fps", Clip(rate=Fraction(30000, 1001), options=B_FRAMES), ".mp4", ".mp4", X264),
+    FilmCase("10 bits", Clip(pix_fmt="yuv420p10le")),
+    FilmCase("12 bits", Clip(pix_fmt="yuv420p12le", codec="ffv1", options={})),
+    FilmCase("4:2:2", Clip(pix_fmt="yuv422p")),
+    FilmCase("4:4:4", Clip(pix_fmt="yuv444p")),
+    FilmCase("grey, 8 bits", Clip(pix_fmt="gray")),
+    FilmCase("grey, 10 bits", Clip(pix_fmt="gray10le")),
+    FilmCase("R'G'B' (FFV1)", Clip(pix_fmt="bgr0", codec="ffv1", options={}), reasons={"luma exact": RGB}),
+    FilmCase("full range", Clip(tags={"color_range": 2})),
+    FilmCase("BT.601", Clip(tags=tagged(6, 6, 6))),
+    FilmCase("BT.709", Clip(tags=tagged(1, 1, 1))),
+    FilmCase("BT.2020, 10 bits", Clip(pix_fmt="yuv420p10le", tags=tagged(9, 9, 14))),
+    FilmCase("HDR, PQ", Clip(pix_fmt="yuv420p10le", tags=tagged(9, 9, 16))),
+    FilmCase("HDR, HLG", Clip(pix_fmt="yuv420p10le", tags=tagged(9, 9, 18))),
+    FilmCase("interlaced, top field first", Clip(size=(96, 64), interlaced=True, top_first=True), ".mkv", ".mp4", X264),
+    FilmCase("interlaced, bottom field first", Clip(size=(96, 64), interlaced=True), ".mkv", ".mkv", X264),
+    FilmCase(
         "interlaced, --deinterlace frame",
         Clip(size=(96, 64), interlaced=True, top_first=True),
         reasons={"luma exact": "lines of one field, the others made", "tags": "no longer interlaced, as asked"},
         deinterlace="frame",
     ),
-    Case("rotation by 90°", Clip(rotation=90), ".mp4", ".mp4", X264),
-    Case("pixel shape 16:15", Clip(sample_aspect_ratio=Fraction(16, 15)), ".mkv", ".mkv", X264),
-    Case("pixel shape 16:15, FFV1 in MP4", Clip(sample_aspect_ratio=Fraction(16, 15)), ".mkv", ".mp4"),
-    Case(
+    FilmCase("rotation by 90°", Clip(rotation=90), ".mp4", ".mp4", X264),
+    FilmCase("pixel shape 16:15", Clip(sample_aspect_ratio=Fraction(16, 15)), ".mkv", ".mkv", X264),
+    FilmCase("pixel shape 16:15, FFV1 in MP4", Clip(sample_aspect_ratio=Fraction(16, 15)), ".mkv", ".mp4"),
+    FilmCase(
         "pixel shape 16:15, FFV1 in MKV",
         Clip(sample_aspect_ratio=Fraction(16, 15)),
         reasons={"tags": "not said by this encoder there: warned"},
     ),
-    Case("odd size, 51×37", Clip(size=(51, 37), pix_fmt="yuv444p")),
-    Case("1×1", Clip(size=(1, 1), codec="ffv1", options={})),
-    Case("8192 wide", Clip(size=(8192, 16), frames=2, codec="ffv1", options={})),
-    Case("one frame", Clip(frames=1)),
-    Case("no times at all (H.264 alone)", Clip(), ".h264"),
-    Case(
+    FilmCase("odd size, 51×37", Clip(size=(51, 37), pix_fmt="yuv444p")),
+    FilmCase("1×1", Clip(size=(1, 1), codec="ffv1", options={})),
+    FilmCase("8192 wide", Clip(size=(8192, 16), frames=2, codec="ffv1", options={})),
+    FilmCase("one frame", Clip(frames=1)),
+    FilmCase("no times at all (H.264 alone)", Clip(), ".h264"),
+    FilmCase(
         "two pictures of one time",
         Clip(frames=6, time_base=MILLISECOND, pts=[0, 40, 80, 80, 120, 160], codec="ffv1", options={}),
         reasons={"timestamps": "the later one is moved on: warned"},
     ),
-    Case("GIF", Clip(codec="gif", pix_fmt="rgb8", options={}), ".gif", reasons={"luma exact": RGB}),
-    Case("numbered pictures", Clip(codec="png", pix_fmt="gray", options={}), "_%02d.png"),
-    Case("MXF to MKV", Clip(codec="mpeg2video", options={}, size=(96, 64)), ".mxf"),
-    Case("bitmap subtitles", Clip(bitmaps=True)),
-    Case("attached file", Clip(attachment=True)),
-    Case(
+    FilmCase("GIF", Clip(codec="gif", pix_fmt="rgb8", options={}), ".gif", reasons={"luma exact": RGB}),
+    FilmCase("numbered pictures", Clip(codec="png", pix_fmt="gray", options={}), "_%02d.png"),
+    FilmCase("MXF to MKV", Clip(codec="mpeg2video", options={}, size=(96, 64)), ".mxf"),
+    FilmCase("bitmap subtitles", Clip(bitmaps=True)),
+    FilmCase("attached file", Clip(attachment=True)),
+    FilmCase(
         "attached file, MKV to MP4",
         Clip(attachment=True),
         ".mkv",
@@ -137,19 +139,19 @@ CASES = (
         X264,
         reasons={"other streams": "no place for it: warned"},
     ),
-    Case("timecode, MOV to MOV", Clip(timecode="01:00:00:00"), ".mov", ".mov", X264),
-    Case("Windows Media sound", Clip(codec="wmv2", options={}, audio=("eng",), audio_codec="wmav2"), ".wmv"),
-    Case("cover picture", Clip(cover=True, audio=("eng",)), ".mp4", ".mp4", X264),
-    Case("MPEG-TS to MPEG-TS", Clip(audio=("eng",)), ".ts", ".ts", X264),
-    Case("AVI to AVI", Clip(codec="mpeg4", options={}), ".avi", ".avi", FFV1),
-    Case(
+    FilmCase("timecode, MOV to MOV", Clip(timecode="01:00:00:00"), ".mov", ".mov", X264),
+    FilmCase("Windows Media sound", Clip(codec="wmv2", options={}, audio=("eng",), audio_codec="wmav2"), ".wmv"),
+    FilmCase("cover picture", Clip(cover=True, audio=("eng",)), ".mp4", ".mp4", X264),
+    FilmCase("MPEG-TS to MPEG-TS", Clip(audio=("eng",)), ".ts", ".ts", X264),
+    FilmCase("AVI to AVI", Clip(codec="mpeg4", options={}), ".avi", ".avi", FFV1),
+    FilmCase(
         "to WebM",
         Clip(),
         ".mp4",
         ".webm",
         EncodeOptions(codec="libvpx-vp9", encoder_options={"lossless": "1", "deadline": "realtime", "cpu-used": "8"}),
     ),
-    Case(
+    FilmCase(
         "everything, MKV to MPEG-TS",
         replace(EVERYTHING, subtitles=False),
         ".mkv",
@@ -165,7 +167,7 @@ CASES = (
 )
 
 
-def run(case: Case, folder: Path) -> dict[str, str]:
+def run(case: FilmCase, folder: Path) -> dict[str, str]:
     """Color the film of a case, and return the text of each column."""
     source, dest = make_clip(folder / f"in{case.source}", case.clip), folder / f"out{case.dest}"
     pattern = PicturePattern.parse(source)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tools.formats import ABSENT, CASES, COLUMNS, KEPT, MILLISECONDS, PAGE, Case, page, rows_of, run
+from tools.formats import ABSENT, CASES, COLUMNS, KEPT, MILLISECONDS, PAGE, FilmCase, page, rows_of, run
 
 
 @pytest.mark.skipif(shutil.which("ffprobe") is None or shutil.which("ffmpeg") is None, reason="judged by ffmpeg")
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
-def test_nothing_is_lost_but_for_a_stated_reason(case: Case, tmp_path: Path) -> None:
+def test_nothing_is_lost_but_for_a_stated_reason(case: FilmCase, tmp_path: Path) -> None:
     """Every cell is kept, not there to be kept, or has the reason that the case states."""
     cells = run(case, tmp_path)
     allowed = {column: {KEPT, ABSENT, case.reasons.get(column, KEPT)} for column in COLUMNS}

@@ -1,4 +1,4 @@
-"""Small color films of known colors, and a painter whose answers are known."""
+"""Small color films of known colors."""
 
 from __future__ import annotations
 
@@ -49,13 +49,3 @@ def write_film(path: Path, frames: np.ndarray, *, rate: Fraction = Fraction(25),
             container.mux(stream.encode(frame.reformat(format=pix_fmt, dst_colorspace=1, dst_color_range=1)))
         container.mux(stream.encode(None))
     return path
-
-
-class Painter:
-    """Bright is yellow, dark is blue."""
-
-    batch_size = 4
-
-    def predict(self, grey: FloatArray) -> FloatArray:
-        """(N, h, w) to (N, 2, h, w)."""
-        return np.stack((10 * (grey - 0.5), 40 * (grey - 0.5)), axis=1)

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.color_films import Painter, moving_square, still_shot, write_film
+from tests.support.color_films import moving_square, still_shot, write_film
+from tests.support.painter import Painter
 from vidcolor.errors import OptionError
 from vidcolor.options import ColorizeOptions
 from vidcolor_training.evaluation.hues import HUES
