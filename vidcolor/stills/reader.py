@@ -118,7 +118,7 @@ def read_picture(path: Path) -> SourcePicture:
 
 
 def read_rgb(data: bytes, name: Path | str) -> Rgb:
-    """Read the colors of a photograph: what training and evaluation compare with.
+    """Read a picture in color, as training and evaluation need it.
 
     Formats, color profiles, orientation and limits are those of :func:`read_picture`. Alpha is dropped, 16 bits are
     rounded to 8, and a grey picture has three equal channels. Several threads may decode at the same time.
