@@ -136,14 +136,14 @@ def test_a_run_is_not_overwritten(photographs: Path, tmp_path: Path, monkeypatch
 
 @pytest.mark.slow
 def test_resume_what_was_begun(photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run of later stages alone is not resumed as one of all stages, and a refusal leaves its papers as they are."""
+    """A run of later stages alone is not resumed as one of all stages, and a refusal leaves its files unchanged."""
     run = tmp_path / "run"
     with monkeypatch.context() as patch:
         stop_at(patch, 1, signal.SIGINT)
         with pytest.raises(StoppedError):
             run_train(*arguments(photographs, run), "--from-stage", "gan")
     about = (run / "run.json").read_bytes()
-    with pytest.raises(InputError, match="belongs to another stage"):
+    with pytest.raises(InputError, match=r"its recipe is another one; resume with --recipe .*recipe\.toml"):
         run_train(*arguments(photographs, run), "--resume")
     assert (run / "run.json").read_bytes() == about
     assert run_train(*arguments(photographs, run), "--from-stage", "gan", "--resume").exit_code == 0

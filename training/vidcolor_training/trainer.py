@@ -98,7 +98,6 @@ class Trainer:
         self.checker = Checker(data.pictures if data.validation is None else data.validation, self.device)
         self.identity = {
             "recipe": recipe_sha256(recipe),
-            "stage": ",".join(stage.name for stage in recipe.stages),
             "data": self.pictures.sha256,
             "number of processes": str(world.size),
             "perceptual network": "" if self.features is None else parameters_sha256(self.features),

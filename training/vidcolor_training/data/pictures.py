@@ -170,7 +170,7 @@ def mean_chroma(ab: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
 def load_pictures(sources: Sequence[Path], *, size: int, cache: Path) -> PictureSet:
     """Decode ``sources`` into ``cache``, or find them there from an earlier run.
 
-    A picture or film that cannot be decoded, and pictures without color, are left out and told of in ``skipped``. One
+    A picture or film that cannot be decoded, and pictures without color, are left out and listed in ``skipped``. One
     process may decode into a cache at a time.
 
     Raises:

@@ -94,7 +94,7 @@ class Match:
 def match_frames(levels: Sequence[Levels], pairs: Sequence[tuple[int, int]]) -> Iterator[Match]:
     """Match pairs of frames of the true film by their grey levels, uint8 (h, w): dense inverse search, medium preset.
 
-    The temporal stage estimates its flow with another preset, so that it is not judged by its own.
+    The temporal stage estimates its flow with another preset: the metric must not use the flow that it measures.
     """
     estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     for earlier, later in pairs:

@@ -27,7 +27,7 @@ class Adversary(nn.Module):
     Args:
         recipe: the table [discriminator].
         condition: an encoder as :data:`vidcolor.networks.encoders.ENCODERS` has them, whose features of the undamaged
-            grey picture the discriminator sees too. It is frozen here, and stays in eval mode.
+            grey picture are inputs of the discriminator too. It is frozen here, and stays in eval mode.
 
     Raises:
         OptionError: the recipe names no known discriminator, or asks for what does not fit together.

@@ -17,10 +17,10 @@ LEAK = 0.2
 class PatchGAN(nn.Module):
     """Isola et al. 2017, §6.1.2: one logit for every patch of a picture, as a plain stack of 4×4 convolutions.
 
-    With 3 strided layers a logit sees 70 × 70 pixels; with 1, 2 and 4 it sees 16, 34 and 142.
+    With 3 strided layers a logit depends on 70 × 70 pixels; with 1, 2 and 4 on 16, 34 and 142.
 
-    With ``condition_channels`` it also sees maps of a frozen encoder, finest first: each strided layer's answer is
-    joined with one of them, the last one's with all that remain.
+    With ``condition_channels`` its inputs are also maps of a frozen encoder, finest first: the output of each strided
+    layer is joined with one of them, that of the last one with all remaining maps.
 
     Args:
         channels: after the first layer; they double with every layer, up to eightfold.

@@ -1,7 +1,7 @@
 """The losses of the generator; a recipe names them and gives each a weight.
 
 All of them are scalars, means over the batch, and are taken in fp32 under autocast too: bf16 has three digits, and the
-way from Lab to R'G'B' needs more. The losses ``adversarial`` and ``feature_matching`` need an opponent:
+way from Lab to R'G'B' needs more. The losses ``adversarial`` and ``feature_matching`` need a discriminator:
 :class:`vidcolor_training.objectives.adversary.Adversary`.
 """
 
