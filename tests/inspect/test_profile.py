@@ -31,9 +31,7 @@ from vidcolor.progress import FilmSizes
 
 NAMES = ["decode", "generator", "temporal", "render", "encode"]
 MACHINE = MachineRates(bytes_per_second=10e9, operations_per_second=200e9, operations_on="cpu in bfloat16")
-SMALL = FilmSizes(
-    picture_bytes=150, luma=(10, 10), luma_depth=8, chroma=(5, 5), encoded_depth=10, grey=(100, 80)
-)  # fmt: skip
+SMALL = FilmSizes(picture_bytes=150, luma=(10, 10), luma_depth=8, chroma=(5, 5), encoded_depth=10, grey=(100, 80))
 
 
 class Grey:

@@ -241,9 +241,13 @@ def test_a_film_that_lies_on_its_side_is_put_upright(tmp_path: Path) -> None:
 def test_what_pictures_cannot_carry_is_named(tmp_path: Path) -> None:
     """Sound, times, pixel shape and chapters: a line each."""
     clip = Clip(
-        frames=4, time_base=Fraction(1, 1000), pts=[0, 40, 400, 440], audio=("eng",), chapters=True,
+        frames=4,
+        time_base=Fraction(1, 1000),
+        pts=[0, 40, 400, 440],
+        audio=("eng",),
+        chapters=True,
         sample_aspect_ratio=Fraction(16, 15),
-    )  # fmt: skip
+    )
     report = color(make_clip(tmp_path / "in.mkv", clip), tmp_path / "%d.jpg")
     for words in ("aac, eng", "holds no times", "16/15", "2 chapters"):
         assert len([line for line in report.warnings if words in line]) == 1
@@ -287,16 +291,18 @@ def run(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str
     paths = [*filter(None, [os.environ.get("PYTHONPATH")]), str(Path(__file__).parents[2])]
     return subprocess.run(
         [sys.executable, "-P", "-m", "vidcolor", *map(str, arguments), "--device", "cpu"],
-        cwd=folder, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": ":".join(paths)},
-    )  # fmt: skip
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": ":".join(paths)},
+    )
 
 
 def test_the_command_line_end_to_end(tiny_weights: Path, tmp_path: Path) -> None:
     """Numbered pictures at 18 a second become a film of that rate."""
     scans = write_scans(tmp_path, "scan_%06d.png", [5, 6, 7])
-    done = run(
-        tmp_path, "scan_%06d.png", "-r", "18", "-o", "out.mkv", "--codec", "ffv1", "--weights", tiny_weights
-    )  # fmt: skip
+    done = run(tmp_path, "scan_%06d.png", "-r", "18", "-o", "out.mkv", "--codec", "ffv1", "--weights", tiny_weights)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("out.mkv: 3 frames")
     film = decoded(tmp_path / "out.mkv")
