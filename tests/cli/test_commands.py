@@ -380,7 +380,7 @@ def test_every_command_can_tell_the_whole_story(monkeypatch: pytest.MonkeyPatch)
         raise ZeroDivisionError("no pictures")
 
     fake_module(monkeypatch, "vidcolor_training", __path__=[])
-    fake_module(monkeypatch, "vidcolor_training.evaluation.evaluate_command", evaluate=evaluate)
+    fake_module(monkeypatch, "vidcolor_training.evaluate_command", evaluate=evaluate)
     fake_module(monkeypatch, "vidcolor.networks", NETWORKS=None)
     for command, error in (("evaluate", "ZeroDivisionError"), ("models", "AttributeError")):
         plain, whole = run(command), run(command, "--debug")

@@ -107,7 +107,7 @@ class VidcolorGroup(click.Group):
     default="colorize",
     lazy={
         "train": ("vidcolor_training.train_command:train", "Train a network."),
-        "evaluate": ("vidcolor_training.evaluation.evaluate_command:evaluate", "Measure weights on pictures."),
+        "evaluate": ("vidcolor_training.evaluate_command:evaluate", "Measure weights on pictures."),
     },
     subcommand_metavar="SOURCE -o OUTPUT | COMMAND ...",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from vidcolor.errors import InputError, OutputError
-from vidcolor_training.evaluation.evaluate_command import evaluate
+from vidcolor_training.evaluate_command import evaluate
 from vidcolor_training.evaluation.histogram import BINS, common_ceiling, histogram_svg
 from vidcolor_training.evaluation.metric_info import METRIC_INFO, by_group, format_figure
 from vidcolor_training.evaluation.provenance import row_names

@@ -12,8 +12,8 @@ from tests.support.clips import Clip, make_clip
 from tests.support.samples import SMALL_CONFIG, small_generator
 from vidcolor.errors import OutputError
 from vidcolor.inference.weights import save_generator
+from vidcolor_training.evaluate_command import evaluate
 from vidcolor_training.evaluation.conditions import CONDITIONS
-from vidcolor_training.evaluation.evaluate_command import evaluate
 
 
 @pytest.fixture
