@@ -14,6 +14,7 @@ import torch
 from vidcolor.networks import ColorNetwork
 from vidcolor_training.data.batch import join_rgb
 from vidcolor_training.data.pictures import PictureSet
+from vidcolor_training.evaluation.blotches import FlatSteps, blotch_figures, flat_steps
 from vidcolor_training.evaluation.contact_sheet import write_sheet
 from vidcolor_training.evaluation.hues import HueCounts, count_hues, hue_figures
 from vidcolor_training.evaluation.metrics import LabPicture, RgbFloat, colorfulness, colorfulness_absolute, mse
@@ -52,6 +53,7 @@ class Checker:
         self.grey_rgb = list(_as_pictures(self.grey.expand(-1, 3, -1, -1)))
         self.grey_mse = [mse(grey, true.rgb) for grey, true in zip(self.grey_rgb, self.true, strict=True)]
         self.true_hues = _hues(self.true, self.true)
+        self.true_steps = _steps(self.true, self.true)
 
     def check(self, network: ColorNetwork, autocast: Callable[[], AbstractContextManager[Any]], sheet: Path) -> Check:
         """Measure ``network``, which is in eval mode, and write a sheet of grey | ours | truth to ``sheet``."""
@@ -81,6 +83,7 @@ class Checker:
             "worse_than_grey": share_worse_than_grey(errors, self.grey_mse),
             **colorfulness_figures(pred_cf, true_cf),
             **hue_figures(_hues(ours, self.true), self.true_hues),
+            **blotch_figures(_steps(ours, self.true), self.true_steps),
         }
         return Check(figures, log)
 
@@ -88,6 +91,10 @@ class Checker:
 def _hues(ours: Sequence[LabPicture], true: Sequence[LabPicture]) -> HueCounts:
     pairs = zip(ours, true, strict=True)
     return sum((count_hues(o.lab[..., 1:], t.lab[..., 1:]) for o, t in pairs), HueCounts.empty())
+
+
+def _steps(ours: Sequence[LabPicture], true: Sequence[LabPicture]) -> FlatSteps:
+    return sum((flat_steps(o.lab, t.lab) for o, t in zip(ours, true, strict=True)), FlatSteps())
 
 
 def _as_pictures(rgb: torch.Tensor) -> list[RgbFloat]:

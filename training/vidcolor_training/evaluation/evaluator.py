@@ -19,6 +19,7 @@ from vidcolor.color.lab import grey_to_lightness, lab_to_rgb, lightness_to_grey,
 from vidcolor.errors import InputError
 from vidcolor.inference.colorizer import Predictor
 from vidcolor_training.data.pictures import decode_square, iterate_files
+from vidcolor_training.evaluation.blotches import FlatSteps, blotch_figures, flat_steps
 from vidcolor_training.evaluation.hues import HueCounts, count_hues, hue_figures
 from vidcolor_training.evaluation.metric_networks import LPIPS, MetricNetworks, PictureFeatures
 from vidcolor_training.evaluation.metrics import EPSILON, LabPicture, RgbFloat
@@ -56,6 +57,7 @@ class Gathered:
     figures: dict[str, Figures] = field(default_factory=dict)
     features: dict[str, list[npt.NDArray[np.float32]]] = field(default_factory=lambda: defaultdict(list))
     hues: HueCounts = field(default_factory=HueCounts.empty)
+    steps: FlatSteps = field(default_factory=FlatSteps)
     seconds: float = 0.0
 
     def column(self, metric: str) -> list[float]:
@@ -174,6 +176,7 @@ def _measure_picture(
 def _keep(row: Gathered, name: str, pred: PictureFeatures, true: PictureFeatures, networks: MetricNetworks) -> None:
     row.figures[name] = networks.compare(pred, true)
     row.hues += count_hues(pred.picture.lab[..., 1:], true.picture.lab[..., 1:])
+    row.steps += flat_steps(pred.picture.lab, true.picture.lab)
     for metric, vector in pred.features.items():
         row.features[metric].append(vector)
 
@@ -199,6 +202,7 @@ def _of_the_set(row: Gathered, grey: Gathered, truth: Gathered) -> Figures:
         "worse_than_grey": share_worse_than_grey(row.column("mse"), grey.column("mse")),
         **colorfulness_figures(row.column("colorfulness_absolute"), truth.column("colorfulness_absolute")),
         **hue_figures(row.hues, truth.hues),
+        **blotch_figures(row.steps, truth.steps),
     }
     for error in ("mse", LPIPS):
         if _has_color(grey) and error in next(iter(row.figures.values())):

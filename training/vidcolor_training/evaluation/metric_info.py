@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
+from vidcolor_training.evaluation.blotches import CELLS, MAX_DEVIATION
 from vidcolor_training.evaluation.hues import AB_BINS, AB_LIMIT, HUE_STARTS, HUES, MIN_CHROMA
 
 Figured = TypeVar("Figured", bound=Mapping[str, Any])
@@ -132,6 +133,14 @@ METRIC_INFO: Mapping[str, MetricInfo] = {
         3,
         f"sum of the minima of the normalised ab histograms of ours and of the truth: {AB_BINS} × {AB_BINS} squares "
         f"over ±{AB_LIMIT:.0f}, all pixels of the set",
+    ),
+    "flat_steps_over_truth": MetricInfo(
+        "flat steps",
+        COLOR,
+        "truth",
+        2,
+        f"steps of ab between neighboring cells, {CELLS} a side, where the true L deviates by less than "
+        f"{MAX_DEVIATION:.0f}, over the truth's own: blotches raise it, dull colors lower it",
     ),
     "mean_a": MetricInfo("mean a", COLOR, "truth", 2, "of Lab: green to magenta"),
     "mean_b": MetricInfo("mean b", COLOR, "truth", 2, "of Lab: blue to yellow"),
