@@ -274,6 +274,17 @@ def test_text_models(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
+def test_text_models_of_a_blend(capsys: pytest.CaptureFixture[str]) -> None:
+    """Figures that an older blend carries belong to one of the two networks it lies between, and are not shown."""
+    figures = {"last": {"grey": {"psnr": 22.0}, "last": {"psnr": 24.0}, "truth": {"psnr": None}}}
+    training = {"data_pictures": 14522, "pictures_seen": 1000, "figures": figures, "blend": {"share": 0.5}}
+    weights = {"default": {"network": "unet", "bytes": 26_000_000, "training": training}}
+    err, _ = err_console(terminal=False)
+    TextDisplay(err).models({"networks": {}, "weights": weights, "recipes": {}})
+    row = re.split(r"\s{2,}", capsys.readouterr().out.splitlines()[3].strip())
+    assert row[3:] == ["14,522 pictures", "a blend of two networks: see its model card"]
+
+
 def test_json_is_at_most_one_object_a_second(capsys: pytest.CaptureFixture[str]) -> None:
     """Frames come 25 a second for 4 s: three or four objects tell of it, then a last one, and nothing else is said."""
     err, stream = err_console(terminal=True)

@@ -372,6 +372,20 @@ class TestEverythingElse:
         with av.open(str(output)) as container:
             assert [stream.language for stream in container.streams.audio] == ["eng", "fra"]
 
+    @pytest.mark.parametrize(
+        "suffix", [".mp4", ".mov", ".3gp", ".f4v", ".ismv", ".mkv", ".webm", ".nut", ".asf", ".avi", ".ts", ".flv"]
+    )
+    def test_lost_chapters_and_rotation_are_named(self, tmp_path: Path, suffix: str) -> None:
+        """A warning names chapters and rotation exactly where the container has not stored them."""
+        source = make_clip(tmp_path / "in.mkv", Clip(chapters=True, rotation=90, size=(96, 64)))
+        output = tmp_path / f"out{suffix}"
+        codecs = {".webm": "libvpx-vp9", ".flv": "flv"}
+        options = EncodeOptions(codec=codecs.get(suffix, "libx264"))
+        warnings = " ".join(copy_film(source, output, options))
+        with VideoReader(output) as reader:
+            assert ("chapters" in warnings) == (len(reader.container.chapters()) != 2)
+            assert ("rotation" in warnings) == (reader.spec.rotation != 90)
+
     @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
     def test_subtitles_and_chapters(self, tmp_path: Path, suffix: str) -> None:
         """Subtitles keep their text and their times, chapters their titles and their times."""

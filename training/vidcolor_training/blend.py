@@ -44,8 +44,9 @@ def blend(accurate: Path, alive: Path, output: Path, *, share: float) -> None:
     first, second = load_generator(accurate), load_generator(alive)
     if type(first) is not type(second) or _shapes(first.state_dict()) != _shapes(second.state_dict()):
         raise OptionError(f"{accurate} and {alive}: expected one network, found two that differ")
+    of_one_network = {"figures", "pictures_seen"}  # true of each of the two, not of what lies between
     training: dict[str, Any] = {
-        **about["training"],
+        **{key: value for key, value in about["training"].items() if key not in of_one_network},
         "blend": {
             "share": share,
             "of": {"sha256": file_sha256(alive), "training": about["training"]},

@@ -32,7 +32,10 @@ def weights_row(name: str, facts: Facts) -> tuple[str, ...]:
         facts: what :func:`vidcolor.inference.weights.describe` returns.
     """
     training = facts.get("training", {})
-    return name, facts["network"], decimal(facts["bytes"]), _pictures(training), _figures(training.get("figures", {}))
+    if "blend" in training:
+        # Older blends carry the figures of one of the two networks that they lie between.
+        training = {key: value for key, value in training.items() if key not in {"figures", "pictures_seen"}}
+    return name, facts["network"], decimal(facts["bytes"]), _pictures(training), _figures(training)
 
 
 def _pictures(training: Facts) -> str:
@@ -42,11 +45,14 @@ def _pictures(training: Facts) -> str:
     return f"{training['data_pictures']:,} pictures{seen}"
 
 
-def _figures(stages: Mapping[str, Mapping[str, Facts]]) -> str:
+def _figures(training: Facts) -> str:
     """Return the main figures of the last stage of training, which has a row for grey, one for the truth, and its own.
 
     Weights of earlier versions spell ``colorfulness`` with a u.
     """
+    if "blend" in training:
+        return "a blend of two networks: see its model card"
+    stages: Mapping[str, Mapping[str, Facts]] = training.get("figures", {})
     rows = list(stages.values())[-1] if stages else {}
     own = next((figures for row, figures in rows.items() if row not in {"grey", "truth"}), None)
     if own is None or own.get("psnr") is None:

@@ -21,8 +21,8 @@ from vidcolor.media.outcomes import Outcome
 PIPE_FORMAT = "matroska"
 """The container for a pipe unless another is requested."""
 MOV_FAMILY = frozenset({"mp4", "mov", "ipod", "3gp", "3g2", "psp"})
-WELL_EQUIPPED = MOV_FAMILY | {"matroska", "webm"}
-"""Containers that store rotation and chapters."""
+STORES_ROTATION = MOV_FAMILY | {"f4v", "ismv", "matroska", "webm"}
+STORES_CHAPTERS = STORES_ROTATION | {"asf", "nut"}
 SHAPE_FORMATS = MOV_FAMILY | {"mxf"}
 """Containers that store the sample aspect ratio of every encoder. Matroska has a field for it, too, but PyAV does not
 set it: there the packets of the encoder must carry the ratio."""
@@ -71,10 +71,10 @@ def container_options(format_name: str, source: InputContainer, start: Fraction)
 
 def lost_by_container(source: InputContainer, spec: VideoSpec, format_name: str) -> Iterator[Outcome]:
     """Yield an outcome for each property of the whole film that a container cannot hold."""
-    if format_name not in WELL_EQUIPPED and spec.rotation:
+    if format_name not in STORES_ROTATION and spec.rotation:
         why = f"{format_name} cannot store the rotation by {spec.rotation}°, players will show the film on its side"
         yield Outcome("rotation", "dropped", why)
-    if format_name not in WELL_EQUIPPED and source.chapters():
+    if format_name not in STORES_CHAPTERS and source.chapters():
         why = f"{format_name} cannot store the {len(source.chapters())} chapters, left out"
         yield Outcome("chapters", "dropped", why)
     if format_name == "avi" and spec.frame_rate and spec.time_base != 1 / spec.frame_rate:
