@@ -44,7 +44,7 @@ def container_metadata(source: Mapping[str, str], format_name: str) -> dict[str,
     MP4 has a field for the encoding tool. Matroska stores any tag, so there the note has a tag of its own.
     """
     metadata = kept_metadata(source)
-    metadata["encoding_tool"] = f"vidcolor {__version__} (machine-coloured)"
+    metadata["encoding_tool"] = f"vidcolor {__version__} (machine-colored)"
     if format_name in {"matroska", "webm"}:
         metadata["COLORIZED_BY"] = f"vidcolor {__version__}"
     return metadata
