@@ -58,8 +58,9 @@ def colorize_video(
         on_progress: called after every written frame.
 
     Raises:
-        VidcolorError: see :mod:`vidcolor.errors`. What is finished of a file ``dest`` is kept then, as after any other
-            exception, and a note on the exception says so; where nothing is finished, nothing is left.
+        VidcolorError: see :mod:`vidcolor.errors`. After this and any other exception: if ``dest`` is a file, finished
+            segments are kept for ``resume``, and a note on the exception says so. If none is finished, nothing is left
+            behind.
     """
     destination = find_destination(dest, source, overwrite=options.overwrite, resume=options.resume)
     return color_film(source, destination, colorizer=colorizer, options=options, on_progress=on_progress)
@@ -80,7 +81,7 @@ def color_film(
     run = FilmRun(on_progress)
     scenes = SceneFile(options.scenes)
     with opened(source, options) as reader:
-        options, fitted = fit_render_size(options, colorizer, reader.spec)
+        options, fitted = reduce_render_size(options, colorizer, reader.spec)
         with open_writer(destination, like=reader, colorizer=colorizer, options=options, scenes=scenes) as writer:
             color_pictures(reader, writer, colorizer=colorizer, options=options, scenes=scenes, run=run)
     notes = scenes.finish([(pts - reader.first.pts) * reader.spec.time_base for pts in run.shot_starts])
@@ -101,14 +102,15 @@ def color_pictures(
     scenes: SceneFile,
     run: FilmRun,
 ) -> None:
-    """Color the pictures of an open film that no earlier run has finished, and write them to an open output."""
+    """Color those pictures of an open film that no earlier run has encoded, and write them to an open output."""
     run.continue_from(finished_in(writer))
     with limit_threads(), Stages(depth=QUEUE_DEPTH, interrupt=reader.interrupt) as stages:
-        pictures = shrink(unsettled(reader, run.before), reader.spec, options.render_size)
+        pictures = shrink(pictures_to_color(reader, run.before), reader.spec, options.render_size)
         shots = scenes.shots(reader.spec.time_base, reader.first.pts)
         colored = color_frames(
             pictures, colorizer, options.smoothing, options.anchor_spacing, stage=stages.start, shots=shots
         )
+        # The first of them are encoded already: they are colored again only to warm up the moving averages.
         new = islice(colored, run.before.frames - run.before.settled, None)
         rendered = stages.start("render", render(new, reader.spec, writer.chroma, saturation=options.saturation))
         for frame in stages.run_here("encode", encode(rendered, writer)):
@@ -135,10 +137,10 @@ def color_frames(
         stage: called with each stage's name and its frames; returns the frames, for instance ahead in a thread.
         shots: where shots begin, if that is known.
     """
-    cut = mark_cuts(pictures) if shots is None else shots.apply(mark_cuts(pictures))
-    segments = mark_segments(cut)
-    distinct = merge_duplicates(segments) if anchor_spacing is None else segments
-    frames = stage("decode", mark_anchors(distinct, anchor_spacing))
+    with_cuts = mark_cuts(pictures) if shots is None else shots.apply(mark_cuts(pictures))
+    with_segments = mark_segments(with_cuts)
+    merged = merge_duplicates(with_segments) if anchor_spacing is None else with_segments
+    frames = stage("decode", mark_anchors(merged, anchor_spacing))
     colored = stage("generator", colorize_anchors(frames, colorizer))
     return stage("temporal", expand_duplicates(smooth_and_propagate(colored, strength=smoothing)))
 
@@ -152,17 +154,20 @@ def encode(rendered: Iterator[tuple[Frame, Plane, Plane]], writer: Writer) -> It
         yield frame
 
 
-def unsettled(reader: VideoReader, done: Finished) -> Iterator[Picture]:
-    """Return the pictures that what an earlier run has ``done`` does not settle."""
+def pictures_to_color(reader: VideoReader, done: Finished) -> Iterator[Picture]:
+    """Return the pictures from which coloring starts: all, or those from the last unfinished shot on.
+
+    There are none where all are encoded already.
+    """
     return iter(()) if done.is_whole else islice(reader.pictures(), done.settled, None)
 
 
 def finished_in(writer: Writer) -> Finished:
-    """Return what an earlier run has left."""
+    """Return what an earlier run has finished."""
     return writer.finished if isinstance(writer, SegmentWriter) else NOTHING
 
 
-def fit_render_size(
+def reduce_render_size(
     options: ColorizeOptions, colorizer: Predictor, spec: VideoSpec
 ) -> tuple[ColorizeOptions, tuple[str, ...]]:
     """Reduce ``options.render_size`` to what memory holds, with ``options.fit_render_size``.

@@ -24,7 +24,10 @@ class Finished:
     frames: int = 0
     """Encoded frames, from the first one on."""
     settled: int = 0
-    """Frames of them before the last shot that goes on: coloring resumes after these, at the start of a shot."""
+    """How many of them lie before the start of the shot in which the earlier run stopped.
+
+    Coloring restarts there, because smoothing needs the whole shot.
+    """
     starts: tuple[int, ...] = ()
     """pts of the first frame of each shot so far, in the film's time base."""
     warnings: tuple[str, ...] = ()
