@@ -54,12 +54,12 @@ class Chip:
 
     def start_reading(self, film: OpenFilm) -> tuple[FilmFacts, Iterator[PictureItem]]:
         """Read a film with this device, if it was opened for one."""
-        if not film.is_accelerated:
+        if not film.may_accelerate:
             return start_reading(film)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("vidcolor.media.reading.decode", self.decode)
             facts, items = start_reading(film)
-        return replace(facts, is_accelerated=self.takes_the_film), items
+        return replace(facts, was_accelerated=self.takes_the_film), items
 
     def decode(self, items: Iterator[Item], stream: VideoStream, **how: Any) -> Iterator[Item]:
         """Fetch every frame."""
@@ -268,7 +268,7 @@ def test_real_hardware(tmp_path: Path) -> None:
         return VideoReader(source, accelerator=accelerator)
 
     with open_on_device(read, "auto") as reader, read(None) as software:
-        assert reader.is_accelerated
+        assert reader.was_accelerated
         for found, expected in zip(reader.pictures(), software.pictures(), strict=True):
             assert found.pts == expected.pts
             np.testing.assert_array_equal(found.luma, expected.luma)

@@ -110,7 +110,7 @@ class TestDecoding:
                 yield Jump()
                 yield from film.demux(stream)
 
-            items = list(decode(packets(), stream, keep_going=False, is_scan=False))
+            items = list(decode(packets(), stream, keep_going=False, is_stills=False))
         jump = items.index(Jump())
         assert times(items[:jump]) == [512 * number for number in range(10)]
         assert times(items[jump:]) == [512 * number for number in range(30, 40)]

@@ -674,7 +674,7 @@ def ticking(function):
 
 segments.MIN_SEGMENT_FRAMES, segments.MAX_SEGMENT_FRAMES = {MIN_SEGMENT}, {MAX_SEGMENT}
 SegmentWriter.write = ticking(SegmentWriter.write)
-Muxer._own = ticking(Muxer._own)
+Muxer._for_picture_stream = ticking(Muxer._for_picture_stream)
 cli.main(sys.argv[1:])
 """
 """The command with short segments; it prints a line per encoded frame and per joined one."""

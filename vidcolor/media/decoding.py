@@ -16,7 +16,7 @@ from vidcolor.media.damage import DamageError
 from vidcolor.media.items import Item, Jump, LostPicture, Note
 
 
-def decode(items: Iterable[Item], stream: VideoStream, *, keep_going: bool, is_scan: bool) -> Iterator[Item]:
+def decode(items: Iterable[Item], stream: VideoStream, *, keep_going: bool, is_stills: bool) -> Iterator[Item]:
     """Replace the packets of ``stream`` with the frames that they decode to.
 
     Packets before the first frame that cannot be decoded are left out with a warning, since a recording may begin
@@ -24,9 +24,9 @@ def decode(items: Iterable[Item], stream: VideoStream, *, keep_going: bool, is_s
 
     Args:
         items: the packets of all streams.
-        stream: the film.
+        stream: the picture stream.
         keep_going: yield a :class:`LostPicture` for each picture that cannot be decoded; otherwise raise an error.
-        is_scan: each packet is a still image, so the first one must decode, too.
+        is_stills: each packet is a still image, so the first one must decode, too.
 
     Raises:
         DamageError: a packet cannot be decoded.
@@ -47,7 +47,7 @@ def decode(items: Iterable[Item], stream: VideoStream, *, keep_going: bool, is_s
         except av.FFmpegError as exc:
             if has_begun and keep_going:
                 lost.add_failure(str(exc.strerror))
-            elif has_begun or is_scan:
+            elif has_begun or is_stills:
                 raise DamageError(str(exc.strerror)) from exc
             else:
                 skipped += 1
@@ -108,7 +108,7 @@ def note_concealment(items: Iterable[Item], stream: VideoStream, *, keep_going: 
 
     Args:
         items: the decoded frames and everything else.
-        stream: the film.
+        stream: the picture stream.
         keep_going: note each frame as damage; otherwise yield one warning at the end.
     """
     assert stream.time_base is not None  # choose_video

@@ -32,13 +32,13 @@ def note_damage(
 ) -> Iterator[Item]:
     """Pass packets on; yield a :class:`Note` for every incomplete one, and where the file cannot be read any further.
 
-    An incomplete packet of the film goes to the decoder all the same; one of another stream is left out. At the end, a
-    film that is shorter than its header says gets a warning.
+    An incomplete packet of ``stream`` goes to the decoder all the same; one of another stream is left out. At the end,
+    a film that is shorter than its header says gets a warning.
 
     Args:
         packets: the packets of all streams of ``container``.
         container: the open file.
-        stream: the film in it.
+        stream: the picture stream in it.
         name: what messages call the film.
         keep_going: note damage; otherwise raise an error.
 

@@ -80,7 +80,7 @@ def _accelerated(read: Callable[[HWAccel | None], VideoReader], hwaccel: str, so
 
 
 def _check_same(reader: VideoReader, software: VideoReader, device: str) -> None:
-    if not reader.is_accelerated:
+    if not reader.was_accelerated:
         spec, pixel_format = software.spec, software.stream.codec_context.pix_fmt
         what = f"{software.stream.codec_context.codec.canonical_name} of {pixel_format}, {spec.width}×{spec.height}"
         raise UnacceleratedError(f"{device} does not take {what}")

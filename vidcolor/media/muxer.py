@@ -101,7 +101,7 @@ class Muxer:
             for packet in others:
                 self._passthrough.mux(packet)
             for packet in pictures:
-                self._container.mux_one(self._own(packet))
+                self._container.mux_one(self._for_picture_stream(packet))
         self._output.flush()
 
     def join(self, pictures: Iterable[Packet[Any]], others: Iterable[Packet[Any]]) -> None:
@@ -115,7 +115,7 @@ class Muxer:
             OutputError: the disk is full, or the container refuses a packet.
         """
         with naming_errors(self._name):
-            for packet in heapq.merge(map(self._own, pictures), others, key=_decoded_at):
+            for packet in heapq.merge(map(self._for_picture_stream, pictures), others, key=_decoded_at):
                 if packet.stream is self._stream:
                     self._container.mux_one(packet)
                 else:
@@ -146,7 +146,8 @@ class Muxer:
         finally:
             self._output.discard()
 
-    def _own(self, packet: Packet[Any]) -> Packet[Any]:
+    def _for_picture_stream(self, packet: Packet[Any]) -> Packet[Any]:
+        """Assign a packet of the encoder to the picture stream of the container."""
         packet.stream = self._stream
         return packet
 
@@ -173,7 +174,8 @@ class Muxer:
         encoder.start(stream.codec_context)
         stream.time_base = encoder.time_base
         stream.metadata.update(timecode_of(like.container) | kept_metadata(like.stream.metadata))
-        stream.disposition = like.stream.disposition | Disposition.default  # of several films, this one is to be shown
+        # Of several video streams, this one is to be shown.
+        stream.disposition = like.stream.disposition | Disposition.default
         if like.display_matrix is not None:
             stream.set_display_matrix(like.display_matrix)
         return stream

@@ -53,7 +53,7 @@ class Findings:
 class VideoReader:
     """A film, read once from beginning to end.
 
-    The film is the best video stream, never a cover picture. The first picture is decoded at once, so that
+    Its picture stream is the best video stream, never a cover picture. The first picture is decoded at once, so that
     :attr:`spec` and every error about the file as a whole come before any work. Interlaced pictures stay as they are,
     with both fields, unless ``deinterlace`` is given.
 
@@ -73,15 +73,18 @@ class VideoReader:
     source: Source
     container: InputContainer
     stream: VideoStream
-    """The film in :attr:`container`."""
+    """The picture stream in :attr:`container`."""
     keep_going: bool
     """Whether damage is noted in :attr:`errors`; otherwise it ends the reading."""
     spec: VideoSpec
     display_matrix: tuple[int, ...] | None
-    """See :class:`~vidcolor.media.reading.FilmFacts`, also for the next three."""
+    """See :class:`~vidcolor.media.reading.FilmFacts`."""
     outcomes: tuple[Outcome, ...]
+    """See :class:`~vidcolor.media.reading.FilmFacts`."""
     picture_bytes: int
-    is_accelerated: bool
+    """See :class:`~vidcolor.media.reading.FilmFacts`."""
+    was_accelerated: bool
+    """See :class:`~vidcolor.media.reading.FilmFacts`."""
     first: Picture
     """The first picture; :meth:`pictures` begins with it."""
 
@@ -103,7 +106,7 @@ class VideoReader:
             with self._naming_errors():
                 facts, items = start_reading(self._open)
             self.spec, self.display_matrix, self.outcomes = facts.spec, facts.display_matrix, facts.outcomes
-            self.picture_bytes, self.is_accelerated = facts.picture_bytes, facts.is_accelerated
+            self.picture_bytes, self.was_accelerated = facts.picture_bytes, facts.was_accelerated
             self._pictures = self._take_pictures(items)
             self.first = next(self._pictures)
         except BaseException:
@@ -183,7 +186,8 @@ class VideoReader:
             yield from self.tail
             return
         yield from self.first.packets
-        self._pictures.close()  # all packets that it has read came with the first picture
+        # Packets read ahead were attached to the first picture; demuxing goes on from there.
+        self._pictures.close()
         with self._naming_errors():
             for item in demux(self._open):
                 if isinstance(item, Note):
@@ -208,7 +212,7 @@ class VideoReader:
             latest = self._found.latest
             where = "from its beginning" if latest is None else f"after {float(latest * self.spec.time_base):.2f} s"
             hint = "use a whole copy, or cut the film there"
-            if self._open.is_accelerated:
+            if self._open.may_accelerate:
                 hint = "try it without `hwaccel`"
             raise InputError(f"{self.source.name}: damaged {where} ({exc}); {hint}") from exc
         except UnreadableError as exc:

@@ -35,6 +35,7 @@ from vidcolor.media.sources import Source
 from vidcolor.media.timestamps import repair_timestamps
 
 PictureItem: TypeAlias = "Picture | Packet[Any] | Note | Jump"
+"""What the last stage yields: a picture, a packet of another stream after the last picture, a note or a jump."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,12 +45,12 @@ class OpenFilm:
     source: Source
     container: InputContainer
     stream: VideoStream
-    """The film in the container."""
+    """The picture stream: the one in the container that is decoded."""
     keep_going: bool
     """Note damage and continue; otherwise stop there."""
     mode: Deinterlacing | None
     """How the film is deinterlaced, if it is."""
-    is_accelerated: bool
+    may_accelerate: bool
     """Whether the container was opened for decoding by hardware."""
 
 
@@ -59,25 +60,25 @@ class FilmFacts:
 
     spec: VideoSpec
     """The constants of the pictures as they are read: deinterlaced, if the film is."""
-    unflagged_field: FirstField | None
-    """The field that is first in frames that carry no flag for it."""
+    default_first_field: FirstField | None
+    """Field order from the header, for frames without a flag of their own; None if frames have flags."""
     display_matrix: tuple[int, ...] | None
     """Rotation and mirroring, nine numbers as in ``AV_PKT_DATA_DISPLAYMATRIX``."""
     outcomes: tuple[Outcome, ...]
     """What of the pictures is changed or lost in every output."""
     picture_bytes: int
     """The size of one decoded picture, all planes, in the format that it is decoded to."""
-    is_accelerated: bool
+    was_accelerated: bool
     """Whether hardware has decoded the first frame: then its format is not the decoder's."""
 
 
 def open_container(
     source: Source, *, keep_going: bool, mode: Deinterlacing | None, accelerator: HWAccel | None
 ) -> OpenFilm:
-    """Open a source, choose the film in it, and set the threads of its decoder.
+    """Open a source, choose the picture stream in it, and set the threads of its decoder.
 
     Raises:
-        InputError: the source cannot be opened, or holds no film that can be decoded.
+        InputError: the source cannot be opened, or holds no picture stream that can be decoded.
     """
     container = source.open()
     try:
@@ -87,7 +88,7 @@ def open_container(
         raise
     if accelerator is not None:
         stream.codec_context.thread_count = 1  # each thread holds pictures of the device, which has few
-    if source.is_scan or keep_going:
+    if source.is_stills or keep_going:
         stream.codec_context.thread_type = "SLICE"  # with frame threads an error is reported some pictures late
     return OpenFilm(
         source=source,
@@ -95,7 +96,7 @@ def open_container(
         stream=stream,
         keep_going=keep_going,
         mode=mode,
-        is_accelerated=accelerator is not None,
+        may_accelerate=accelerator is not None,
     )
 
 
@@ -105,15 +106,15 @@ def start_reading(film: OpenFilm) -> tuple[FilmFacts, Iterator[PictureItem]]:
     The stages are chained generators: a packet is read when the picture that needs it is taken.
     """
     items = demux(film)
-    items = decode(items, film.stream, keep_going=film.keep_going, is_scan=film.source.is_scan)
+    items = decode(items, film.stream, keep_going=film.keep_going, is_stills=film.source.is_stills)
     items = note_concealment(items, film.stream, keep_going=film.keep_going)
     items = repair_timestamps(items, film.stream)
     items = fill_gaps(items)
     first, items = peek_frame(items)
     facts = facts_of(film, first)
     if film.mode is not None:
-        items = deinterlace(items, film.mode, facts.unflagged_field)
-    return facts, make_pictures(items, facts.spec, has_fields=film.mode is None, first=facts.unflagged_field)
+        items = deinterlace(items, film.mode, facts.default_first_field)
+    return facts, make_pictures(items, facts.spec, has_fields=film.mode is None, first=facts.default_first_field)
 
 
 def demux(film: OpenFilm) -> Iterator[Item]:
@@ -152,9 +153,9 @@ def facts_of(film: OpenFilm, first: VideoFrame) -> FilmFacts:
     pixel_format = VideoFormat(first.format.name, first.width, first.height)
     return FilmFacts(
         spec=spec,
-        unflagged_field=header if flagged is None and not has_flags(stream) else None,
+        default_first_field=header if flagged is None and not has_flags(stream) else None,
         display_matrix=display_matrix(first, stream),
         outcomes=tuple(outcomes),
         picture_bytes=first.width * first.height * pixel_format.padded_bits_per_pixel // 8,
-        is_accelerated=decoder.is_hwaccel and decoder.pix_fmt != first.format.name,
+        was_accelerated=decoder.is_hwaccel and decoder.pix_fmt != first.format.name,
     )

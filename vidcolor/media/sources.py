@@ -36,7 +36,7 @@ class Source(Protocol):
     """The number of pictures, where the source knows it better than the container."""
     warnings: Sequence[str]
     """What is unusual about the source, one line each."""
-    is_scan: bool
+    is_stills: bool
     """Whether the pictures are still images, each in a packet that is decoded by itself."""
 
     def open(self) -> InputContainer:
@@ -50,7 +50,7 @@ class Source(Protocol):
 
         Args:
             container: what :meth:`open` returned.
-            stream: the film in it.
+            stream: the picture stream in it.
 
         Raises:
             InputError: a file of the film cannot be read.
@@ -66,7 +66,7 @@ class FileSource:
         accelerator: hardware that decodes the film.
     """
 
-    is_scan = False
+    is_stills = False
     frames: int | None = None
     warnings: Sequence[str] = ()
 
@@ -92,7 +92,7 @@ class FileSource:
 class PipeSource:
     """A film from a pipe, which can be read once."""
 
-    is_scan = False
+    is_stills = False
     frames: int | None = None
     path: Path | None = None
     files: Sequence[Path] = ()
@@ -131,7 +131,7 @@ class SequenceSource:
     A picture's number is its time, so that a gap in the numbers is one in time.
     """
 
-    is_scan = True
+    is_stills = True
     path: Path | None = None
 
     def __init__(self, sequence: PictureSequence) -> None:

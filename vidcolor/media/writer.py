@@ -35,7 +35,7 @@ class VideoWriter:
         self._like = like
         self._destination = destination
         format_name = choose_container(destination, options.format)
-        self.encoder = FrameEncoder(options, like.spec, format_name=format_name, may_round=like.source.is_scan)
+        self.encoder = FrameEncoder(options, like.spec, format_name=format_name, may_round=like.source.is_stills)
         self.chroma = self.encoder.chroma
         self._muxer = Muxer(destination, like=like, encoder=self.encoder)
 

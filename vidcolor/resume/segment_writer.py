@@ -169,7 +169,7 @@ class SegmentWriter:
 
     def _choose_encoder(self, options: EncodeOptions) -> FrameEncoder:
         format_name = choose_container(self._destination, options.format)
-        return FrameEncoder(options, self._like.spec, format_name=format_name, may_round=self._like.source.is_scan)
+        return FrameEncoder(options, self._like.spec, format_name=format_name, may_round=self._like.source.is_stills)
 
     def _check_headers(self) -> None:
         for facts in self._work.segments:
