@@ -35,7 +35,7 @@ def mark_anchors(frames: Iterator[Frame], every: int | None) -> Iterator[Frame]:
     """Set ``is_anchor`` and ``is_waypoint`` on each frame.
 
     The first and the last frame of a shot are anchors, so every other frame has an anchor on both sides. A disturbed
-    frame is never an anchor; the frame after it takes its place. Hold back one frame.
+    frame is never an anchor; the frame after it takes its place. One frame is held back.
 
     Args:
         frames: frames with ``opens_shot`` and ``is_disturbed`` set.

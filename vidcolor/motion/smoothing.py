@@ -2,8 +2,9 @@
 
 Where the network is unsure, its colors change from frame to frame. So the ab of each anchor is replaced by the mean of
 two exponential moving averages: one forward from the start of the shot, one backward from at most :data:`WINDOW` frames
-ahead. Both are warped along the optical flow, and each pixel of an average loses weight where its luma does not match
-the present frame; where nothing matches, the average starts again from the present frame. Both are reset at cuts.
+ahead. Each is a running mean in which the weight of all earlier anchors together is capped: the cap makes it
+exponential. Both are warped along the optical flow, and each pixel of an average loses weight where its luma does not
+match the present frame; where nothing matches, the average starts again from the present frame. Both are reset at cuts.
 
 A waypoint (:mod:`vidcolor.motion.anchors`) has no ab of its own: it gets the weighted mean of the two averages.
 
@@ -93,8 +94,8 @@ class Averager:
 def smooth(frames: Iterator[Frame], *, strength: float) -> Iterator[Frame]:
     """Replace the ab of anchors and waypoints by its moving average along the motion, within each shot.
 
-    Other frames pass through as the same objects. Hold back :data:`WINDOW` frames at most, about half as many at the
-    start of a shot, not counting the duplicates of the last one.
+    Other frames pass through as the same objects. At most :data:`WINDOW` frames are held back, about half as many at
+    the start of a shot, not counting the duplicates of the last one.
 
     Args:
         frames: frames with ab on anchors, among them the first frame of every shot.
@@ -108,27 +109,28 @@ def smooth(frames: Iterator[Frame], *, strength: float) -> Iterator[Frame]:
         yield from frames
         return
     decay = MAX_DECAY * strength
+    # The weight of all earlier anchors in an exponential average: decay + decay² + decay³ + … = decay / (1 - decay).
     averager = Averager(decay / (1 - decay), flow_estimator(finest=1))
     pending: list[Frame] = []
     average: MovingAverage | None = None
     held = 0  # pending frames and their duplicates
     for frame in frames:
         if frame.opens_shot:
-            yield from smooth_first(pending, len(pending), average, averager)[0]
+            yield from smooth_head(pending, len(pending), average, averager)[0]
             pending, average, held = [], None, 0
         pending.append(frame)
         held += 1 + len(frame.duplicates)
         at_start = average is None
         if held >= (WINDOW // 2 + START_FRAMES if at_start else WINDOW):
             count = min((len(pending) + 1) // 2, START_FRAMES if at_start else WINDOW)
-            smoothed, average = smooth_first(pending, count, average, averager)
+            smoothed, average = smooth_head(pending, count, average, averager)
             yield from smoothed
             pending = pending[count:]
             held = sum(1 + len(frame.duplicates) for frame in pending)
-    yield from smooth_first(pending, len(pending), average, averager)[0]
+    yield from smooth_head(pending, len(pending), average, averager)[0]
 
 
-def smooth_first(
+def smooth_head(
     pending: Sequence[Frame], count: int, average: MovingAverage | None, averager: Averager
 ) -> tuple[list[Frame], MovingAverage | None]:
     """Smooth the first ``count`` of the pending frames of a shot; the others only serve as look-ahead.
@@ -179,10 +181,12 @@ def combine(forward: MovingAverage, backward: MovingAverage | None, own: FloatAr
     if backward is None:
         total = forward.color
     elif own is None:
-        one, other = forward.weight + np.float32(MIN_WEIGHT), backward.weight + np.float32(MIN_WEIGHT)
-        total = forward.color * one + backward.color * other
-        total /= one + other
+        forward_weight = forward.weight + np.float32(MIN_WEIGHT)
+        backward_weight = backward.weight + np.float32(MIN_WEIGHT)
+        total = forward.color * forward_weight + backward.color * backward_weight
+        total /= forward_weight + backward_weight
     else:
+        # Both contain the frame itself, with the weight 1, so one of the two is subtracted.
         total = forward.color * forward.weight + backward.color * backward.weight - append_chroma(own)
         total /= forward.weight + backward.weight - 1
     ab, chroma = total[:2], total[2]
