@@ -2,7 +2,7 @@
 
     python -m benchmarks.trainer_throughput [--recipe default] [--stage gan] [--steps 12] [--pairs 5]
 
-The bare step is forward, backward and optimiser of the same networks under the same losses on one fixed batch; the
+The bare step is forward, backward and optimizer of the same networks under the same losses on one fixed batch; the
 trainer adds cropping, degradation, hints, the moving average and logs. Both run alternately in one process; the result
 is the median of their ratios. Pictures and parameters are random, which does not affect the time.
 """
@@ -101,7 +101,7 @@ def time_trainer(trainer: Trainer) -> float:
     began = time.perf_counter()
     with patch.object(Trainer, "_check"):  # figures of random pictures have no meaning
         trainer.train_stage(stage, cache, None, StopRequest(), log)
-    synchronise(trainer.device)
+    synchronize(trainer.device)
     elapsed = time.perf_counter() - began
     log.close()
     return elapsed
@@ -117,16 +117,16 @@ def time_bare(trainer: Trainer, steps: int) -> float:
     batch = source.batch(0, stage, hints=state.generator.takes_hints)
     state.begin_stage(stage, recipe)
     step = trainer.step_of(stage)
-    synchronise(trainer.device)
+    synchronize(trainer.device)
     began = time.perf_counter()
     with patch("vidcolor_training.step.update_ema"):
         for _ in range(steps):
             step([batch])
-    synchronise(trainer.device)
+    synchronize(trainer.device)
     return time.perf_counter() - began
 
 
-def synchronise(device: torch.device) -> None:
+def synchronize(device: torch.device) -> None:
     """Wait for a GPU."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -19,7 +19,7 @@ from vidcolor.stills.writer import check_output, write_picture
 __all__ = ["at_render_size", "colorize_image", "is_picture", "predict_colors", "read_picture", "render_picture"]
 
 MIN_RENDER_SIDE = 32
-"""Short side in pixels; smaller pictures are enlarged, since fewer pixels show nothing that can be recognised."""
+"""Short side in pixels; smaller pictures are enlarged, since fewer pixels show nothing that can be recognized."""
 MAX_RENDER_SIDE = 4096
 """Long side in pixels; bounds the work for a very long panorama or strip of film."""
 

@@ -90,7 +90,7 @@ def test_same_seed_same_pictures(scene: object) -> None:
     assert np.abs(first.render(0.5) - scene(np.random.default_rng(4)).render(0.5)).mean() > 0.02
 
 
-def test_noise_is_normalised_and_tiles() -> None:
+def test_noise_is_normalized_and_tiles() -> None:
     """Zero mean, unit variance, and no seam where the texture meets itself, blurred or not."""
     noise = spectral_noise(np.random.default_rng(0), 128, 3.0)
     assert (noise.mean(), noise.std()) == (pytest.approx(0, abs=1e-5), pytest.approx(1, abs=1e-5))

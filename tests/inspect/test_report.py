@@ -505,8 +505,8 @@ def test_ffprobe_agrees(shared_clips: Path) -> None:
         shown = [p for p in judged["packets"] if p["stream_index"] == colored and "D" not in p["flags"]]
         assert info.timing.frames == len(shown), source.name
         for name, value in (("color_space", info.picture.matrix), ("color_primaries", info.picture.primaries)):
-            judgement = None if expected.get(name) == "unknown" else expected.get(name)
-            assert value == judgement or (value == "gbr" and judgement is None), source.name
+            judgment = None if expected.get(name) == "unknown" else expected.get(name)
+            assert value == judgment or (value == "gbr" and judgment is None), source.name
         for name, seconds in (("duration", info.timing.duration_seconds), ("start_time", info.timing.start_seconds)):
             if name in expected:
                 # One picture of one field: versions of libav disagree on how long it lasts.

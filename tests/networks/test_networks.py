@@ -242,18 +242,18 @@ def test_configs_are_checked(name: str, config: dict[str, Any]) -> None:
 
 def test_bins_are_those_of_srgb() -> None:
     """Every 8-bit color is nearest to a bin at most half a side away, and no bin is without one."""
-    centres = bins()
-    assert centres.shape == (261, 2)
-    assert torch.equal(centres, torch.unique(centres, dim=0))
+    centers = bins()
+    assert centers.shape == (261, 2)
+    assert torch.equal(centers, torch.unique(centers, dim=0))
     levels = torch.arange(256).float() / 255
-    hits = torch.zeros(len(centres), dtype=torch.bool)
+    hits = torch.zeros(len(centers), dtype=torch.bool)
     for red in levels[::5]:
         rest = torch.stack(torch.meshgrid(levels[::5], levels[::5], indexing="ij"))
         ab = rgb_to_lab(torch.cat((red.expand(1, *rest.shape[1:]), rest)).double())[1:].flatten(1).T
-        distance, index = torch.cdist(ab.float(), centres, p=torch.inf).min(dim=1)
+        distance, index = torch.cdist(ab.float(), centers, p=torch.inf).min(dim=1)
         assert distance.max() < 5.01
         hits[index] = True
-    assert hits.sum() > 0.97 * len(centres)  # a fifth of the levels misses some that hold a few colors alone
+    assert hits.sum() > 0.97 * len(centers)  # a fifth of the levels misses some that hold a few colors alone
 
 
 def test_soft_encoding() -> None:
@@ -270,7 +270,7 @@ def test_soft_encoding() -> None:
 
 
 def test_annealed_mean() -> None:
-    """The only bin's centre for one, the mean at temperature 1, and near the mode at a low one."""
+    """The only bin's center for one, the mean at temperature 1, and near the mode at a low one."""
     one_each = torch.eye(261)[None].mul(1e3).unsqueeze(-1)  # (1, Q, Q, 1)
     torch.testing.assert_close(annealed_mean(one_each)[0, :, :, 0].T, bins())
     probabilities = torch.rand(1, 261, 1, 1).softmax(dim=1)

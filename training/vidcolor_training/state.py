@@ -47,8 +47,8 @@ class State:
     guard: CollapseGuard = field(default_factory=CollapseGuard)
     figures: dict[str, Any] = field(default_factory=dict)
     """Figures of the finished stages, which are kept with the weights."""
-    optimiser_g: torch.optim.Optimizer | None = None
-    optimiser_d: torch.optim.Optimizer | None = None
+    optimizer_g: torch.optim.Optimizer | None = None
+    optimizer_d: torch.optim.Optimizer | None = None
 
     @classmethod
     def of(cls, generator: ColorNetwork, adversary: Adversary | None) -> State:
@@ -62,18 +62,18 @@ class State:
             self.generator.finest = self.ema.finest = finest
         if self.generator.encoder is not None:
             self.generator.encoder.requires_grad_(not stage.frozen_encoder)
-        optimiser = recipe.optimiser
-        self.optimiser_g = torch.optim.AdamW(
+        settings = recipe.optimiser
+        self.optimizer_g = torch.optim.AdamW(
             [p for p in self.generator.parameters() if p.requires_grad],
             lr=stage.learning_rate,
-            betas=optimiser.betas,
-            weight_decay=optimiser.weight_decay,
+            betas=settings.betas,
+            weight_decay=settings.weight_decay,
         )
-        self.optimiser_d = None
+        self.optimizer_d = None
         if "adversarial" in stage.losses:
             assert self.adversary is not None
             assert recipe.discriminator is not None
-            self.optimiser_d = torch.optim.AdamW(
+            self.optimizer_d = torch.optim.AdamW(
                 self.adversary.discriminator.parameters(),
                 lr=recipe.discriminator.learning_rate,
                 betas=recipe.discriminator.betas,
@@ -102,7 +102,7 @@ class State:
             "generator": self.generator,
             "ema": self.ema,
             "adversary": self.adversary,
-            "optimiser_g": self.optimiser_g,
-            "optimiser_d": self.optimiser_d,
+            "optimiser_g": self.optimizer_g,
+            "optimiser_d": self.optimizer_d,
         }
         return {name: part for name, part in parts.items() if part is not None}

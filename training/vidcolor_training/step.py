@@ -62,7 +62,7 @@ class Step:
             The terms of the generator are weighted; their sum is ``loss_G``.
         """
         state = self.state
-        assert state.optimiser_g is not None
+        assert state.optimizer_g is not None
         self._prepare()
         found: list[dict[str, Tensor]] = []
         for batch in batches:
@@ -71,31 +71,31 @@ class Step:
             losses = {} if self.adversary is None else self._discriminate(prediction, batch)
             losses |= self._generate(prediction, batch, share=1 / len(batches))
             found.append(losses)
-        parameters = state.optimiser_g.param_groups[0]["params"]
+        parameters = state.optimizer_g.param_groups[0]["params"]
         self.world.average_gradients(parameters)
         nn.utils.clip_grad_norm_(parameters, self.recipe.optimiser.gradient_clip)
-        state.optimiser_g.step()
+        state.optimizer_g.step()
         update_ema(state.ema, state.generator, decay=self.recipe.optimiser.ema_decay, step=state.position.step + 1)
         return {name: torch.stack([losses[name] for losses in found]).mean() for name in found[0]}
 
     def _prepare(self) -> None:
-        assert self.state.optimiser_g is not None
+        assert self.state.optimizer_g is not None
         self.state.generator.train()
         if self.state.generator.encoder is not None:
             self.state.generator.encoder.eval()  # keeps the running statistics of its batch norms
-        self.state.optimiser_g.zero_grad(set_to_none=True)
+        self.state.optimizer_g.zero_grad(set_to_none=True)
 
     def _discriminate(self, prediction: Prediction, batch: Batch) -> dict[str, Tensor]:
         assert self.adversary is not None
-        assert self.state.optimiser_d is not None
+        assert self.state.optimizer_d is not None
         assert self.recipe.discriminator is not None
         for _ in range(self.recipe.discriminator.steps):
             with self.autocast():
                 losses = self.adversary.discriminator_terms(prediction, batch)
-            self.state.optimiser_d.zero_grad(set_to_none=True)
+            self.state.optimizer_d.zero_grad(set_to_none=True)
             losses["loss_D"].backward()
             self.world.average_gradients(self.adversary.discriminator.parameters())
-            self.state.optimiser_d.step()
+            self.state.optimizer_d.step()
         return {name: loss.detach() for name, loss in losses.items()}
 
     def _generate(self, prediction: Prediction, batch: Batch, *, share: float) -> dict[str, Tensor]:

@@ -334,12 +334,12 @@ class Trainer:
 
     def _set_rates(self, stage: StageRecipe) -> None:
         factor = schedule(self.recipe.optimiser.schedule, self.state.position.stage_done)
-        assert self.state.optimiser_g is not None
-        for group in self.state.optimiser_g.param_groups:
+        assert self.state.optimizer_g is not None
+        for group in self.state.optimizer_g.param_groups:
             group["lr"] = stage.learning_rate * factor
-        if self.state.optimiser_d is not None:
+        if self.state.optimizer_d is not None:
             assert self.recipe.discriminator is not None
-            for group in self.state.optimiser_d.param_groups:
+            for group in self.state.optimizer_d.param_groups:
                 group["lr"] = self.recipe.discriminator.learning_rate * factor
 
     def _log(self, stage: StageRecipe, losses: dict[str, float], log: RunLog | None) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as serialise
+from safetensors.torch import save as serialize
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.overrides import TorchFunctionMode
@@ -240,4 +240,4 @@ def save_generator(
         "training": json.dumps(training),
     }
     with atomic_file(path, overwrite=True) as part:
-        part.write_bytes(serialise(half, metadata=metadata))
+        part.write_bytes(serialize(half, metadata=metadata))

@@ -139,7 +139,7 @@ def _write_deep_png(handle: BinaryIO, samples: Samples, like: SourcePicture) -> 
     handle.write(data[:after_header])
     handle.write(_png_chunk(b"iCCP", b"sRGB\0\0" + zlib.compress(icc.srgb_profile())))
     if like.dpi:
-        across, down = (round(value / 0.0254) for value in like.dpi)  # pixels per metre
+        across, down = (round(value / 0.0254) for value in like.dpi)  # pixels per meter
         handle.write(_png_chunk(b"pHYs", struct.pack(">IIB", across, down, 1)))
     if like.exif:
         handle.write(_png_chunk(b"eXIf", like.exif.removeprefix(b"Exif\0\0")))

@@ -12,7 +12,7 @@ from scipy.ndimage import uniform_filter
 from torch import Tensor
 
 from vidcolor_training.data import augment
-from vidcolor_training.data.augment import damage, dust, grain, jpeg, quantisation, scratches, soften
+from vidcolor_training.data.augment import damage, dust, grain, jpeg, quantization, scratches, soften
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def grey() -> Tensor:
 
 
 def test_damage_is_old_film_not_another_picture(grey: Tensor) -> None:
-    """Damage keeps the range and the picture recognisable, is repeatable, and leaves what it is given alone."""
+    """Damage keeps the range and the picture recognizable, is repeatable, and leaves what it is given alone."""
     before = grey.clone()
     damaged = damage(grey, torch.Generator().manual_seed(0))
     assert 0 <= damaged.min() <= damaged.max() <= 1
@@ -63,10 +63,10 @@ def test_jpeg_is_that_of_pillow(quality: int) -> None:
     assert np.square(found - expected).mean() < 0.05 * np.square(expected).mean()
 
 
-def test_jpeg_quantises_as_pillow_does() -> None:
+def test_jpeg_quantizes_as_pillow_does() -> None:
     """Every quality has the table that Pillow writes into its files."""
     qualities = [1, 20, 49, 50, 90, 100]
-    for quality, table in zip(qualities, quantisation(torch.tensor(qualities)), strict=True):
+    for quality, table in zip(qualities, quantization(torch.tensor(qualities)), strict=True):
         stored = io.BytesIO()
         Image.new("L", (8, 8)).save(stored, "JPEG", quality=quality)
         with Image.open(stored) as image:

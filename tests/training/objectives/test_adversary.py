@@ -123,13 +123,13 @@ def test_the_discriminator_learns_to_tell() -> None:
     torch.manual_seed(0)
     adversary = Adversary(recipe(channels=8))
     prediction, batch = pictures()
-    optimiser = torch.optim.Adam(adversary.discriminator.parameters(), lr=2e-3)
+    optimizer = torch.optim.Adam(adversary.discriminator.parameters(), lr=2e-3)
     losses = []
     for _ in range(30):
         terms = adversary.discriminator_terms(prediction, batch)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         terms["loss_D"].backward()
-        optimiser.step()
+        optimizer.step()
         losses.append(terms["loss_D"].item())
     assert losses[-1] < 0.8 * losses[0]
 

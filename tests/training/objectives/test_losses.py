@@ -258,12 +258,12 @@ def test_a_network_without_bins_does_not_classify() -> None:
 
 def test_prior_and_weights() -> None:
     """The prior is a smoothed count; the weights have an expectation of 1 and are largest where colors are rare."""
-    centres = bins()
+    centers = bins()
     ab = torch.zeros(2, 2, 8, 8)
     ab[1, :, :4] = torch.tensor((40.0, 50.0))[:, None, None]
     prior = ab_prior(ab)
     assert prior.sum().item() == pytest.approx(1, abs=1e-6)
-    at = {place: int((centres == torch.tensor(place)).all(dim=1).nonzero()) for place in ((0, 0), (10, 0), (40, 50))}
+    at = {place: int((centers == torch.tensor(place)).all(dim=1).nonzero()) for place in ((0, 0), (10, 0), (40, 50))}
     assert prior.argmax() == at[0, 0]
     assert (prior[at[0, 0]] / prior[at[40, 50]]).item() == pytest.approx(3, rel=0.1)
     # One bin away the Gaussian of σ 5 has e^(−100 / 50) of its height.

@@ -24,7 +24,7 @@ def torchvision_features(name: str) -> nn.Sequential:
 
 
 def tapped(features: nn.Sequential, rgb: Tensor, taps: tuple[int, ...]) -> list[Tensor]:
-    """The maps after the layers ``taps`` of a normalised picture."""
+    """The maps after the layers ``taps`` of a normalized picture."""
     transform = torchvision.transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD)
     return [features[: tap + 1](transform(rgb)) for tap in taps]
 

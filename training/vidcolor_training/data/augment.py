@@ -38,7 +38,7 @@ JPEG_LUMA = (
     (49, 64, 78, 87, 103, 121, 120, 101),
     (72, 92, 95, 98, 112, 100, 103, 99),
 )
-"""Quantisation of luma at quality 50: ITU-T T.81, table K.1."""
+"""Quantization of luma at quality 50: ITU-T T.81, table K.1."""
 
 
 def damage(grey: Tensor, generator: torch.Generator) -> Tensor:
@@ -148,7 +148,7 @@ def jpeg(grey: Tensor, quality: Tensor) -> Tensor:
     levels = F.pad(grey, (0, right, 0, down), mode="replicate") * 255 - 128
     h, w = levels.shape[-2:]
     dct = _cosines().to(grey)
-    step = quantisation(quality).to(grey)[:, None, :, None]  # (N, 1, 8, 1, 8), for (N, h / 8, 8, w / 8, 8)
+    step = quantization(quality).to(grey)[:, None, :, None]  # (N, 1, 8, 1, 8), for (N, h / 8, 8, w / 8, 8)
     coefficients = torch.matmul(dct, levels.round().view(-1, 8, w)).view(-1, 8) @ dct.T
     coefficients = coefficients.view(n, h // 8, 8, w // 8, 8).div_(step).round_().mul_(step)
     restored = torch.matmul(dct.T, coefficients.view(-1, 8, w)).view(-1, 8) @ dct
@@ -156,7 +156,7 @@ def jpeg(grey: Tensor, quality: Tensor) -> Tensor:
     return restored.add_(128).round_().clamp_(0, 255).div_(255)
 
 
-def quantisation(quality: Tensor) -> Tensor:
+def quantization(quality: Tensor) -> Tensor:
     """Return the quantization steps (N, 8, 8) for each quality (N,): table K.1, scaled as in libjpeg."""
     percent = torch.where(quality < 50, 5000 // quality, 200 - 2 * quality)
     return ((torch.tensor(JPEG_LUMA) * percent[:, None, None] + 50) // 100).clamp(1, 255)

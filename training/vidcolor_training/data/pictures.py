@@ -135,7 +135,7 @@ def _opens_as_film(path: Path) -> bool:
 
 
 def decode_square(data: bytes, size: int, *, name: str) -> Rgb:
-    """Decode the bytes of a picture to R'G'B' (size, size, 3) in sRGB: short side brought to ``size``, centre kept.
+    """Decode the bytes of a picture to R'G'B' (size, size, 3) in sRGB: short side brought to ``size``, center kept.
 
     Raises:
         InputError: as :func:`vidcolor.stills.reader.read_rgb`, with ``name``.

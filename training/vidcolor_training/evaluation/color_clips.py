@@ -113,8 +113,8 @@ def true_colors(frame: VideoFrame, spec: VideoSpec, size: tuple[int, int]) -> Pi
     depth = spec.bit_depth
     luma, *chroma = (resize_plane(plane.astype(np.float32), size) for plane in _full_planes(frame, spec))
     scale = 2**depth - 1 if spec.full_range else 224 << depth - 8
-    centred = (np.asarray(chroma, np.float32) - np.float32(2 ** (depth - 1))) / np.float32(scale)
-    offsets = channel_offsets(centred, luma_weights(spec))
+    centered = (np.asarray(chroma, np.float32) - np.float32(2 ** (depth - 1))) / np.float32(scale)
+    offsets = channel_offsets(centered, luma_weights(spec))
     rgb = expand_range(luma, spec)[..., None] + np.stack(offsets, axis=-1)
     levels = np.rint(np.clip(rgb, 0, 1) * 255).astype(np.uint8)
     return np.ascontiguousarray(np.rot90(levels, quarter_turns(spec)))

@@ -147,7 +147,7 @@ def evaluate_stills(
     count = len(rows[TRUTH].figures)
     if not count:
         raise InputError(f"{', '.join(map(str, sources))}: expected pictures, found none")
-    table, not_measured = summarise(rows)
+    table, not_measured = summarize(rows)
     data = {"sources": [source.name for source in sources], "pictures": count, "sha256": digest.hexdigest()}
     return EvaluationReport(
         kind="stills",
@@ -181,7 +181,7 @@ def _keep(row: Gathered, name: str, pred: PictureFeatures, true: PictureFeatures
         row.features[metric].append(vector)
 
 
-def summarise(rows: Mapping[str, Gathered]) -> tuple[dict[str, SetFigures], dict[str, str]]:
+def summarize(rows: Mapping[str, Gathered]) -> tuple[dict[str, SetFigures], dict[str, str]]:
     """Return the figures of the set, by row, and the reasons why figures are missing, by metric."""
     not_measured: dict[str, str] = {}
     table = {name: _means(row) | _of_the_set(row, rows[GREY], rows[TRUTH]) for name, row in rows.items()}

@@ -105,6 +105,6 @@ def _dust(frame: FloatArray, specks: int, random: np.random.Generator) -> None:
     height, width = frame.shape
     for _ in range(specks):
         axes = tuple(int(axis) for axis in random.integers(*SPECK, 2))
-        centre = (int(random.integers(width)), int(random.integers(height)))
+        center = (int(random.integers(width)), int(random.integers(height)))
         level = float(random.choice((0.05, 0.95)))
-        cv2.ellipse(frame, centre, axes, float(random.uniform(0, 180)), 0, 360, (level,), -1)
+        cv2.ellipse(frame, center, axes, float(random.uniform(0, 180)), 0, 360, (level,), -1)

