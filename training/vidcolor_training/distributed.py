@@ -25,7 +25,7 @@ TIMEOUT = timedelta(hours=6)  # a process waits this long while another decodes 
 
 @dataclass(frozen=True)
 class World:
-    """This process, among how many, and the device that it trains on."""
+    """The rank of this process, the number of processes, and its device."""
 
     rank: int = 0
     size: int = 1

@@ -3,7 +3,8 @@
     pictures ─► batches ─► step (discriminator, generator, EMA) ─► log, checks, checkpoints ─► weights
 
 The weights are the exponential moving average (EMA) of the generator. A run that was stopped continues from its last
-checkpoint with the same results as without the stop: batches and random numbers depend on the step number alone.
+checkpoint: batches and random numbers depend on the step number alone. On the CPU, in one process and without a
+deadline, its results are the same as without the stop.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ SAMPLES = "samples"
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """Settings of a run that do not change its result, and so are no part of the recipe."""
+    """Settings of a run that are no part of the recipe."""
 
     checkpoint_minutes: float = 5.0
     """Time between checkpoints."""
@@ -66,7 +67,7 @@ class RunOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingData:
-    """The pictures of a run, and the network that compares them."""
+    """The pictures of a run, and the network of the perceptual losses."""
 
     pictures: PictureSet
     validation: PictureSet | None = None
@@ -76,7 +77,7 @@ class TrainingData:
 
 
 class Trainer:
-    """One run.
+    """Trains all stages of a recipe into one run folder.
 
     Args:
         recipe: What to train.
@@ -117,7 +118,8 @@ class Trainer:
                 share of the time, or after its number of pictures if that comes first. None: no limit.
             resume: Continue from the last checkpoint.
             on_stage_end: Called with the name of each finished stage and the EMA; returns figures that are kept with
-                the weights. Its time counts as the later stages'; after the last stage it exceeds the deadline.
+                the weights. Its time is taken from the later stages; after the last one the run ends that much past
+                the deadline.
 
         Raises:
             StoppedError: SIGINT or SIGTERM was received; a checkpoint has been written.
@@ -136,7 +138,7 @@ class Trainer:
                     self.state.begin_stage(stage, self.recipe)
                 saved = None
                 if self.state.position.stage_done < 1:
-                    self.train_stage(stage, cache if stage.cached else None, self._seconds(deadline), stop, log)
+                    self.train_stage(stage, cache if stage.cached else None, self._stage_budget(deadline), stop, log)
                 self._save_checkpoint()
                 self.state.figures[stage.name] = on_stage_end(stage.name, self.state.ema)
                 self.save(f"{stage.name}.safetensors")
@@ -197,8 +199,8 @@ class Trainer:
             return nullcontext()
         return closing(RunLog(self.run, first_step=self.state.position.step))
 
-    def _seconds(self, deadline: float | None) -> float | None:
-        """Return this stage's part of the remaining time."""
+    def _stage_budget(self, deadline: float | None) -> float | None:
+        """Return this stage's part of the remaining time, in seconds; None if there is no deadline."""
         if deadline is None:
             return None
         position = self.state.position
@@ -245,7 +247,7 @@ class Trainer:
                 ended = stopped or position.stage_done >= 1
                 to_check = position.step % self.options.check_every == 0 or position.stage_done >= 1
                 if position.step % LOG_EVERY == 0 or ended or to_check:
-                    position.seconds, began = position.seconds + time.monotonic() - began, time.monotonic()
+                    position.seconds += time.monotonic() - began
                     self._log(stage, since_entry.means(), log)
                     # After the log, which checks the losses: a checkpoint never holds numbers that are not finite.
                     if stopped or time.monotonic() - saved > self.options.checkpoint_minutes * 60:

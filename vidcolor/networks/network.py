@@ -51,7 +51,7 @@ class ColorNetwork(nn.Module):
 
     @property
     def finest(self) -> int:
-        """Stride of the output, one of :attr:`strides`; 0 where the network has only one.
+        """The output stride, one of :attr:`strides`; 0 where the network has only one.
 
         A coarser one takes less time. It is part of ``config``; no parameter depends on it.
         """
