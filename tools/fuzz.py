@@ -322,7 +322,7 @@ def _film_reader() -> Callable[[Path, Random], None]:
                     if pixels > MAX_PIXELS:  # a long film, not an endless one
                         return
                 return
-            with VideoWriter(FileDestination(dest, overwrite=True), like=reader, options=options) as writer:
+            with VideoWriter(FileDestination(dest, overwrite=True), reader=reader, options=options) as writer:
                 shape, middle = (writer.chroma.height, writer.chroma.width), 1 << (writer.chroma.bit_depth - 1)
                 neutral = np.full(shape, middle, np.uint16)
                 for picture in reader.pictures():

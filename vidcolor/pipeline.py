@@ -82,7 +82,7 @@ def color_film(
     scenes = SceneFile(options.scenes)
     with opened(source, options) as reader:
         options, fitted = reduce_render_size(options, colorizer, reader.spec)
-        with open_writer(destination, like=reader, colorizer=colorizer, options=options, scenes=scenes) as writer:
+        with open_writer(destination, reader=reader, colorizer=colorizer, options=options, scenes=scenes) as writer:
             color_pictures(reader, writer, colorizer=colorizer, options=options, scenes=scenes, run=run)
     notes = scenes.finish([(pts - reader.first.pts) * reader.spec.time_base for pts in run.shot_starts])
     return run.report(
@@ -198,15 +198,15 @@ def opened(source: FilmInput | VideoReader, options: ColorizeOptions) -> VideoRe
 def open_writer(
     destination: Destination,
     *,
-    like: VideoReader,
+    reader: VideoReader,
     colorizer: Predictor,
     options: ColorizeOptions,
     scenes: SceneFile,
 ) -> Writer:
     """Open the output. A film that goes from file to file is written in segments, so that it can be resumed."""
     if isinstance(destination, NumberedDestination):
-        return SequenceWriter(destination, like=like, options=options.encode)
-    if isinstance(destination, PipeDestination) or isinstance(like.film, PipeInput):
-        return VideoWriter(destination, like=like, options=options.encode)
-    identity = Identity.of(like.source.files, options, scenes=scenes.given, predictor=colorizer)
-    return SegmentWriter(destination, like=like, identity=identity, options=options.encode, resume=options.resume)
+        return SequenceWriter(destination, reader=reader, options=options.encode)
+    if isinstance(destination, PipeDestination) or isinstance(reader.film, PipeInput):
+        return VideoWriter(destination, reader=reader, options=options.encode)
+    identity = Identity.of(reader.source.files, options, scenes=scenes.given, predictor=colorizer)
+    return SegmentWriter(destination, reader=reader, identity=identity, options=options.encode, resume=options.resume)

@@ -101,7 +101,9 @@ def test_numbered_pictures_are_named(film: Path, tmp_path: Path) -> None:
     pattern = PicturePattern.parse(tmp_path / "%d.png")
     assert pattern is not None
     with VideoReader(film) as reader:
-        writer = SequenceWriter(NumberedDestination(pattern, 1, overwrite=False), like=reader, options=EncodeOptions())
+        writer = SequenceWriter(
+            NumberedDestination(pattern, 1, overwrite=False), reader=reader, options=EncodeOptions()
+        )
     assert [line for line in writer.warnings if line.startswith("HDR metadata")] == [
         f"HDR metadata ({HDR}): numbered pictures cannot store it, left out"
     ]

@@ -34,7 +34,7 @@ def copy_film(source: Path, output: Path, options: EncodeOptions = FAST, *, over
     """Through reader and writer with chroma that is not neutral; returns all warnings."""
     with (
         VideoReader(source) as reader,
-        VideoWriter(find_destination(output, source, overwrite=overwrite), like=reader, options=options) as writer,
+        VideoWriter(find_destination(output, source, overwrite=overwrite), reader=reader, options=options) as writer,
     ):
         chroma = writer.chroma
         dtype = np.uint16 if chroma.bit_depth > 8 else np.uint8
@@ -257,7 +257,7 @@ class TestPictures:
         with (
             VideoReader(source) as reader,
             VideoWriter(
-                FileDestination(tmp_path / "out.mkv", overwrite=False), like=reader, options=LOSSLESS
+                FileDestination(tmp_path / "out.mkv", overwrite=False), reader=reader, options=LOSSLESS
             ) as writer,
         ):
             chroma = writer.chroma
@@ -570,7 +570,7 @@ class TestOutput:
         source = make_clip(tmp_path / "in.mp4")
         with (
             VideoReader(source) as reader,
-            VideoWriter(FileDestination(tmp_path / "out.mp4", overwrite=False), like=reader, options=FAST),
+            VideoWriter(FileDestination(tmp_path / "out.mp4", overwrite=False), reader=reader, options=FAST),
         ):
             names = [path.name for path in tmp_path.iterdir()]
             assert "out.mp4" not in names
@@ -588,7 +588,7 @@ class TestOutput:
 def _broken_off(source: Path, output: Path, error: BaseException) -> Iterator[None]:
     with (
         VideoReader(source) as reader,
-        VideoWriter(FileDestination(output, overwrite=False), like=reader, options=FAST) as writer,
+        VideoWriter(FileDestination(output, overwrite=False), reader=reader, options=FAST) as writer,
     ):
         neutral = np.full((writer.chroma.height, writer.chroma.width), 128, np.uint8)
         for picture in reader.pictures():

@@ -195,7 +195,7 @@ def estimate_film(
         output = Path(folder) / f"pieces{suffix}"
         with (
             open_on_device(read, options.hwaccel) as reader,
-            VideoWriter(FileDestination(output, overwrite=False), like=reader, options=options.encode) as writer,
+            VideoWriter(FileDestination(output, overwrite=False), reader=reader, options=options.encode) as writer,
         ):
             excerpts = reader.source
             assert isinstance(excerpts, Excerpts)

@@ -51,7 +51,7 @@ def rehearse_film(reader: VideoReader, dest: Path, options: EncodeOptions, *, ov
 
 
 def _rehearse(reader: VideoReader, dest: Path, stage: Path, options: EncodeOptions) -> Rehearsal:
-    with VideoWriter(FileDestination(stage, overwrite=False), like=reader, options=options) as writer:
+    with VideoWriter(FileDestination(stage, overwrite=False), reader=reader, options=options) as writer:
         neutral = neutral_chroma(writer.chroma)
         writer.write(reader.first, neutral, neutral)
     known = (*_picture_outcomes(reader, writer.encoder.choice), *reader.outcomes, *writer.outcomes)

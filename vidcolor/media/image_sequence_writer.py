@@ -39,7 +39,7 @@ class SequenceWriter:
 
     Args:
         destination: where the pictures go.
-        like: the source.
+        reader: the source.
         options: must be the defaults, because pictures have no such options.
 
     Raises:
@@ -50,14 +50,14 @@ class SequenceWriter:
     errors: tuple[str, ...] = ()
     """No packets of other streams are written that could be damaged."""
 
-    def __init__(self, destination: NumberedDestination, *, like: VideoReader, options: EncodeOptions) -> None:
+    def __init__(self, destination: NumberedDestination, *, reader: VideoReader, options: EncodeOptions) -> None:
         self.bytes_written = 0
         self._destination = destination
-        self._like = like
+        self._reader = reader
         self._check(options)
-        spec = like.spec
+        spec = reader.spec
         self._times: Times = OwnTimes()
-        if not isinstance(like.source, SequenceSource):
+        if not isinstance(reader.source, SequenceSource):
             self._times = CountedTimes(spec.time_base, 1 / (spec.frame_rate or FALLBACK_RATE))
         self.chroma = ChromaFormat(
             width=spec.width,
@@ -67,7 +67,7 @@ class SequenceWriter:
             subsampling_y=1,
             siting="center",
         )
-        self._losses = tuple(_losses(like, destination.pattern.path.suffix.lower()))
+        self._losses = tuple(_losses(reader, destination.pattern.path.suffix.lower()))
         self._has_interlaced = False
 
     def __enter__(self) -> Self:
@@ -88,14 +88,14 @@ class SequenceWriter:
         """Write a picture.
 
         Args:
-            picture: the next one of ``like``.
+            picture: the next one of ``reader``.
             cb: (height, width) of :attr:`chroma`, code values of its bit depth.
             cr: the same.
 
         Raises:
             OutputError: the file cannot be written.
         """
-        spec = self._like.spec
+        spec = self._reader.spec
         self._has_interlaced = self._has_interlaced or picture.first_field is not None
         number, _ = self._times.stamp(picture)
         path = self._destination.pattern.file(self._destination.first + number)
@@ -104,7 +104,7 @@ class SequenceWriter:
         self.bytes_written += path.stat().st_size
 
     def _check(self, options: EncodeOptions) -> None:
-        path, source = self._destination.pattern.path, self._like.source
+        path, source = self._destination.pattern.path, self._reader.source
         if path.suffix.lower() not in PICTURE_ENCODERS:
             known = ", ".join(PICTURE_ENCODERS)
             raise OutputError(f"{path}: pictures cannot be written as '{path.suffix}'; choose one of {known}")
@@ -122,9 +122,9 @@ class SequenceWriter:
 
     def _as_photograph(self, picture: Picture) -> SourcePicture:
         """Return the record that the writer of still pictures takes."""
-        spec = self._like.spec
+        spec = self._reader.spec
         return SourcePicture(
-            path=Path(self._like.source.name),
+            path=Path(self._reader.source.name),
             grey=expand_range(picture.luma, spec),
             bit_depth=16 if spec.bit_depth > 8 else 8,
             alpha=None,
@@ -133,9 +133,9 @@ class SequenceWriter:
         )
 
 
-def _losses(like: VideoReader, suffix: str) -> Iterator[str]:
+def _losses(reader: VideoReader, suffix: str) -> Iterator[str]:
     """Yield a warning for each thing that numbered pictures cannot hold."""
-    spec = like.spec
+    spec = reader.spec
     if spec.bit_depth > 8 and suffix not in DEEP:
         yield f"the luma's {spec.bit_depth} bits are rounded to 8 ('{suffix}' holds no more)"
     if spec.first_field is not None:
@@ -151,8 +151,8 @@ def _losses(like: VideoReader, suffix: str) -> Iterator[str]:
     if spec.sample_aspect_ratio not in (None, 1):
         ratio = spec.sample_aspect_ratio
         yield f"the film's pixels are {ratio} times as wide as high, which the pictures do not store"
-    for stream in like.container.streams:
-        if stream.index != like.stream.index and stream.discard != Discard.all:
+    for stream in reader.container.streams:
+        if stream.index != reader.stream.index and stream.discard != Discard.all:
             yield f"{describe(stream)}: numbered pictures cannot store it, left out"
-    if like.container.chapters():
-        yield f"numbered pictures cannot store the {len(like.container.chapters())} chapters"
+    if reader.container.chapters():
+        yield f"numbered pictures cannot store the {len(reader.container.chapters())} chapters"

@@ -39,7 +39,7 @@ class Muxer:
 
     Args:
         destination: where the container goes.
-        like: the source. Its pictures are replaced, everything else is copied.
+        reader: the source. Its pictures are replaced, everything else is copied.
         encoder: the encoder of the pictures. It is started on the stream of this container.
 
     Raises:
@@ -50,18 +50,18 @@ class Muxer:
     outcomes: tuple[Outcome, ...]
     """One for each of the other streams, and for what the container cannot hold."""
 
-    def __init__(self, destination: ContainerDestination, *, like: VideoReader, encoder: FrameEncoder) -> None:
+    def __init__(self, destination: ContainerDestination, *, reader: VideoReader, encoder: FrameEncoder) -> None:
         self._name = destination.name
         self._output = destination.begin()
-        format_name, start = encoder.format_name, like.first.pts * like.spec.time_base
+        format_name, start = encoder.format_name, reader.first.pts * reader.spec.time_base
         try:
-            options = container_options(format_name, like.container, start)
+            options = container_options(format_name, reader.container, start)
             self._container = av.open(self._output.target, "w", format=format_name, container_options=options)
-            self._passthrough = Passthrough(self._container, self._name, keep_going=like.keep_going)
-            self._add_streams(like, encoder)
-            self._container.metadata.update(container_metadata(like.container.metadata, format_name))
-            copy_chapters(like.container, self._container)
-            lost = lost_by_container(like.container, like.spec, format_name)
+            self._passthrough = Passthrough(self._container, self._name, keep_going=reader.keep_going)
+            self._add_streams(reader, encoder)
+            self._container.metadata.update(container_metadata(reader.container.metadata, format_name))
+            copy_chapters(reader.container, self._container)
+            lost = lost_by_container(reader.container, reader.spec, format_name)
             self.outcomes = (*self._passthrough.outcomes, *lost)
             with naming_errors(self._name):
                 self._container.start_encoding()
@@ -151,14 +151,14 @@ class Muxer:
         packet.stream = self._stream
         return packet
 
-    def _add_streams(self, like: VideoReader, encoder: FrameEncoder) -> None:
-        for stream in like.container.streams:
-            if stream.index == like.stream.index:
-                self._stream = self._add_picture_stream(like, encoder)
+    def _add_streams(self, reader: VideoReader, encoder: FrameEncoder) -> None:
+        for stream in reader.container.streams:
+            if stream.index == reader.stream.index:
+                self._stream = self._add_picture_stream(reader, encoder)
             else:
-                self._passthrough.add(stream, like.first.packets)
+                self._passthrough.add(stream, reader.first.packets)
 
-    def _add_picture_stream(self, like: VideoReader, encoder: FrameEncoder) -> VideoStream:
+    def _add_picture_stream(self, reader: VideoReader, encoder: FrameEncoder) -> VideoStream:
         codec, format_name = encoder.choice.codec, encoder.format_name
         hint = "choose another `codec`, or another ending (.mkv takes nearly everything)"
         refusal = f"{self._name}: {format_name} cannot hold what {codec.name} makes; {hint}"
@@ -173,29 +173,29 @@ class Muxer:
             stream.codec_context.codec_tag = "hvc1"  # the only one of its two names that Apple's players know
         encoder.start(stream.codec_context)
         stream.time_base = encoder.time_base
-        stream.metadata.update(timecode_of(like.container) | kept_metadata(like.stream.metadata))
+        stream.metadata.update(timecode_of(reader.container) | kept_metadata(reader.stream.metadata))
         # Of several video streams, this one is to be shown.
-        stream.disposition = like.stream.disposition | Disposition.default
-        if like.display_matrix is not None:
-            stream.set_display_matrix(like.display_matrix)
+        stream.disposition = reader.stream.disposition | Disposition.default
+        if reader.display_matrix is not None:
+            stream.set_display_matrix(reader.display_matrix)
         return stream
 
 
 def rehearse_muxing(
-    destination: ContainerDestination, *, like: VideoReader, encoder: FrameEncoder
+    destination: ContainerDestination, *, reader: VideoReader, encoder: FrameEncoder
 ) -> tuple[Outcome, ...]:
     """Write the beginning of a container, remove it, and return its :attr:`Muxer.outcomes`.
 
     Args:
         destination: as for :class:`Muxer`.
-        like: as for :class:`Muxer`.
+        reader: as for :class:`Muxer`.
         encoder: as for :class:`Muxer`; its headers are those of the container afterwards.
 
     Raises:
         OutputError: see :class:`Muxer`.
         OptionError: see :class:`Muxer`.
     """
-    muxer = Muxer(destination, like=like, encoder=encoder)
+    muxer = Muxer(destination, reader=reader, encoder=encoder)
     muxer.discard()
     return muxer.outcomes
 

@@ -16,14 +16,14 @@ from vidcolor.options import EncodeOptions
 
 
 class VideoWriter:
-    """A film in the making: the pictures of ``like`` with other chroma, and everything else of ``like`` as it is.
+    """A film in the making: the pictures of ``reader`` with other chroma, and everything else of ``reader`` as it is.
 
     A file appears under its name when the ``with`` block ends well; after an exception nothing is left. A pipe gets the
     film as it is made. All checks are made when the object is made.
 
     Args:
         destination: where the film goes.
-        like: the source.
+        reader: the source.
         options: how the pictures are encoded.
 
     Raises:
@@ -31,13 +31,13 @@ class VideoWriter:
         OptionError: the container, the encoder or one of its options does not exist or does not fit.
     """
 
-    def __init__(self, destination: ContainerDestination, *, like: VideoReader, options: EncodeOptions) -> None:
-        self._like = like
+    def __init__(self, destination: ContainerDestination, *, reader: VideoReader, options: EncodeOptions) -> None:
+        self._reader = reader
         self._destination = destination
         format_name = choose_container(destination, options.format)
-        self.encoder = FrameEncoder(options, like.spec, format_name=format_name, may_round=like.source.is_stills)
+        self.encoder = FrameEncoder(options, reader.spec, format_name=format_name, may_round=reader.source.is_stills)
         self.chroma = self.encoder.chroma
-        self._muxer = Muxer(destination, like=like, encoder=self.encoder)
+        self._muxer = Muxer(destination, reader=reader, encoder=self.encoder)
 
     def __enter__(self) -> Self:
         return self
@@ -52,7 +52,7 @@ class VideoWriter:
             with naming_errors(self._destination.name):
                 last = self.encoder.flush()
             self._muxer.write(last)
-            self._muxer.write(others=self._like.tail)
+            self._muxer.write(others=self._reader.tail)
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
@@ -78,7 +78,7 @@ class VideoWriter:
         """Encode a picture at its own time, after the packets of other streams that precede it.
 
         Args:
-            picture: the next one of ``like``.
+            picture: the next one of ``reader``.
             cb: (height, width) of :attr:`chroma`, code values of its bit depth.
             cr: the same.
 

@@ -53,7 +53,7 @@ class SegmentWriter:
 
     Args:
         destination: the film. An existing file is replaced if it allows that, as is unfinished work without ``resume``.
-        like: the source, which is opened again at the end.
+        reader: the source, which is opened again at the end.
         identity: of the source, the settings and the weights.
         options: how the pictures are encoded.
         resume: whether to continue what an earlier run has finished.
@@ -71,13 +71,13 @@ class SegmentWriter:
         self,
         destination: FileDestination,
         *,
-        like: VideoReader,
+        reader: VideoReader,
         identity: Identity,
         options: EncodeOptions,
         resume: bool,
     ) -> None:
         self._name = destination.name
-        self._like = like
+        self._reader = reader
         self._identity = identity
         self._codec = options.codec
         self._segment: OpenSegment | None = None
@@ -90,7 +90,7 @@ class SegmentWriter:
                 check_destination(destination.path, overwrite=False)  # only the film itself may exist
             self._encoder = self._choose_encoder(options)
             self.chroma = self._encoder.chroma
-            muxed = rehearse_muxing(self._destination, like=like, encoder=self._encoder)
+            muxed = rehearse_muxing(self._destination, reader=reader, encoder=self._encoder)
             self._outcomes = (*self._encoder.outcomes, *muxed)
             self._check_headers()
             if self._published is None:
@@ -169,7 +169,9 @@ class SegmentWriter:
 
     def _choose_encoder(self, options: EncodeOptions) -> FrameEncoder:
         format_name = choose_container(self._destination, options.format)
-        return FrameEncoder(options, self._like.spec, format_name=format_name, may_round=self._like.source.is_stills)
+        return FrameEncoder(
+            options, self._reader.spec, format_name=format_name, may_round=self._reader.source.is_stills
+        )
 
     def _check_headers(self) -> None:
         for facts in self._work.segments:
@@ -178,7 +180,7 @@ class SegmentWriter:
                 raise OutputError(f"{self._name}: {what}; start anew with `overwrite`")
 
     def _division_warnings(self) -> Iterator[str]:
-        frames = self._like.spec.estimated_frames
+        frames = self._reader.spec.estimated_frames
         if self._encoder.shares_bits and (frames is None or frames > MAX_SEGMENT_FRAMES):
             what = f"with these settings {self._codec} distributes bits over the whole film"
             yield f"{what}: it is encoded as one segment, and `resume` starts from the beginning"
@@ -198,8 +200,8 @@ class SegmentWriter:
         with naming_errors(self._name):
             packets = self._encoder.flush()
         self._store(segment, packets)
-        if len(self._like.source.files) == 1 or next_opens_shot is None:
-            check_unchanged(self._like.source.files, self._identity.input)
+        if len(self._reader.source.files) == 1 or next_opens_shot is None:
+            check_unchanged(self._reader.source.files, self._identity.input)
         facts = self._facts(segment, next_opens_shot)
         with self._work.naming_errors():
             segment.draft.finish(facts)
@@ -217,8 +219,8 @@ class SegmentWriter:
             delay=segment.draft.delay,
             next_opens_shot=next_opens_shot,
             headers=self._encoder.headers.hex(),
-            warnings=tuple(dict.fromkeys([*self.finished.warnings, *self._like.warnings, *self.warnings])),
-            errors=self._like.errors,
+            warnings=tuple(dict.fromkeys([*self.finished.warnings, *self._reader.warnings, *self.warnings])),
+            errors=self._reader.errors,
         )
 
     def _finish(self) -> None:
@@ -232,12 +234,15 @@ class SegmentWriter:
 
     def _join(self) -> None:
         """Publish the film: the pictures of all segments, and everything else that the source holds."""
-        check_unchanged(self._like.source.files, self._identity.input)
+        check_unchanged(self._reader.source.files, self._identity.input)
         check_segments(self._work)
         # Opened again, because a demuxer can learn more about a source while it reads it.
-        with self._like.reopened() as like, Muxer(self._destination, like=like, encoder=self._encoder) as muxer:
-            muxer.join(joined_packets(self._work, self._encoder.time_base), like.other_packets())
-            self._work.errors = tuple(dict.fromkeys((*self._like.errors, *like.errors, *muxer.errors)))
+        with (
+            self._reader.reopened() as reopened,
+            Muxer(self._destination, reader=reopened, encoder=self._encoder) as muxer,
+        ):
+            muxer.join(joined_packets(self._work, self._encoder.time_base), reopened.other_packets())
+            self._work.errors = tuple(dict.fromkeys((*self._reader.errors, *reopened.errors, *muxer.errors)))
         self._joined_warnings = (*warnings_of(muxer.outcomes), *muxer.warnings)
 
     def _leave(self, exc: BaseException) -> None:
