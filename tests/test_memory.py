@@ -114,7 +114,7 @@ def test_photographs_shrink_only_with_consent(tmp_path: Path) -> None:
     assert report.pictures == 1
     ((path, line),) = report.failed
     assert path.name == "large.png"
-    assert "choose a smaller --render-size, or --render-size auto" in line
+    assert "choose a smaller `render_size`, or `fit_render_size`" in line
     options = ColorizeOptions(fit_render_size=True)
     report = colorize_folder(tmp_path / "in", tmp_path / "fitted", colorizer=colorizer(room), options=options)
     assert (report.pictures, report.failed) == (2, ())

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vidcolor.errors import OutputError
-from vidcolor.files.paths import check_destination, is_file, is_folder, path_exists
+from vidcolor.files.paths import check_destination, is_file, is_folder, is_stream, path_exists
 
 
 def test_what_stands_there(tmp_path: Path) -> None:
@@ -22,6 +22,17 @@ def test_what_stands_there(tmp_path: Path) -> None:
     found = [[ask(tmp_path / name) for ask in (is_folder, is_file, path_exists)] for name in names]
     folder, file, pipe, nothing = [True, False, True], [False, True, True], [False, False, True], [False] * 3
     assert found == [folder, file, pipe, file, nothing, nothing, nothing]
+
+
+def test_streams_are_not_replaced(tmp_path: Path) -> None:
+    """A named pipe is a stream, also through a link; as a file it is refused, with ``overwrite`` too."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    (tmp_path / "file").touch()
+    assert [is_stream(tmp_path / name) for name in ("pipe", "link", "file", "nowhere")] == [True, True, False, False]
+    for name in ("pipe", "link"):
+        with pytest.raises(OutputError, match="is a device or a named pipe"):
+            check_destination(tmp_path / name, overwrite=True)
 
 
 def test_what_may_not_be_looked_at_is_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -277,6 +277,45 @@ def test_from_pipe_to_pipe(tiny_weights: Path, tmp_path: Path) -> None:
     assert (last["event"], last["output"], last["output_bytes"]) == ("done", "-", len(film))
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_named_pipes_and_links_are_written_not_replaced(tiny_weights: Path, tmp_path: Path) -> None:
+    """Named pipes stay what they are, and a link keeps pointing to its file."""
+    source = make_clip(tmp_path / "source.mkv", Clip(frames=12, size=(64, 48)))
+    film, coming, going, link = (tmp_path / name for name in ("film.mkv", "in.mkv", "out.mkv", "link.mkv"))
+    os.mkfifo(coming)
+    os.mkfifo(going)
+    link.symlink_to("target.mkv")
+    feeder = threading.Thread(target=lambda: coming.write_bytes(source.read_bytes()), daemon=True)
+    drain = threading.Thread(target=lambda: film.write_bytes(going.read_bytes()), daemon=True)
+    for thread in (feeder, drain):
+        thread.start()
+    with running(tiny_weights, coming, "-o", going, "--overwrite", "--codec", "ffv1") as process:
+        _, messages = process.communicate(timeout=60)
+    assert (process.returncode, messages) == (0, messages)
+    for thread in (feeder, drain):
+        thread.join()
+    assert_same_film(film, source)
+    assert going.is_fifo()
+    with running(tiny_weights, source, "-o", link, "--overwrite", "--codec", "ffv1") as process:
+        _, messages = process.communicate(timeout=60)
+    assert (process.returncode, messages) == (0, messages)
+    assert link.readlink() == Path("target.mkv")
+    assert_same_film(tmp_path / "target.mkv", source)
+
+
+@pytest.mark.skipif(not Path("/dev/null").is_char_device(), reason="there is no such device here")
+def test_a_device_is_written_not_replaced(tiny_weights: Path, tmp_path: Path) -> None:
+    """Even with ``--overwrite`` a device stays one."""
+    source = make_clip(tmp_path / "source.mkv", Clip(frames=4, size=(64, 48)))
+    null = tmp_path / "null"
+    null.symlink_to("/dev/null")
+    with running(tiny_weights, source, "-o", null, "--overwrite") as process:
+        _, messages = process.communicate(timeout=60)
+    assert (process.returncode, messages) == (0, messages)
+    assert Path("/dev/null").is_char_device()
+    assert null.is_symlink()
+
+
 def resident_bytes(process: subprocess.Popen[bytes]) -> int:
     """How much of a process is in memory."""
     pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])

@@ -6,12 +6,11 @@ import sys
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
-from vidcolor.errors import InputError, OptionError
-from vidcolor.files.paths import is_folder
+from vidcolor.errors import InputError, OptionError, OutputError
+from vidcolor.files.paths import follow_link, is_folder, is_stream
 from vidcolor.files.suffixes import is_picture
-from vidcolor.media import pipes
 from vidcolor.media.destinations import (
     Destination,
     FileDestination,
@@ -89,7 +88,16 @@ def find_source(source: str | Path, rate: Fraction | None) -> Path | PipeInput |
     if isinstance(source, str):
         return PipeInput(sys.stdin.buffer)
     _check_exists(source)
-    return source
+    return PipeInput(_opened(source, "rb"), name=source) if is_stream(source) else source
+
+
+def _opened(path: Path, mode: Literal["rb", "wb"]) -> BinaryIO:
+    """Open a named pipe or a device; of a named pipe, this waits for the other end. It stays open until the end."""
+    try:
+        return path.open(mode)
+    except OSError as exc:
+        what = "read" if mode == "rb" else "written"
+        raise (InputError if mode == "rb" else OutputError)(f"{path}: cannot be {what} ({exc.strerror})") from exc
 
 
 def _check_exists(source: Path) -> None:
@@ -104,21 +112,24 @@ def _check_exists(source: Path) -> None:
 def find_output(dest: str | Path, source: Path | PipeInput | PictureSequence) -> Path | PipeOutput | PicturePattern:
     """Return the output: a file or folder, a pipe, or, if ``source`` is a film, a pattern for numbered pictures."""
     pattern = PicturePattern.parse(dest) if isinstance(dest, Path) else None
-    if isinstance(dest, Path) and pattern is None:
-        return dest
+    goes_to_stream = not isinstance(dest, Path) or is_stream(dest)
+    if isinstance(dest, Path) and pattern is None and not goes_to_stream:
+        return dest if is_folder(dest) else follow_link(dest)
     if isinstance(source, Path):
         kind = "folder" if is_folder(source) else "picture" if is_picture(source) else None
-        if kind is not None and isinstance(dest, Path):
+        if kind is not None and isinstance(dest, Path) and not goes_to_stream:
             return dest
         if kind is not None:
             raise OptionError(f"{source}: a {kind} cannot go to a pipe; name a {kind} with -o")
+    if isinstance(dest, Path) and goes_to_stream:
+        return PipeOutput(_opened(dest, "wb"), name=dest)
     return pattern or PipeOutput(sys.stdout.buffer)
 
 
 def name_of(film: FilmInput | FilmOutput | Destination) -> Path:
     """Return the name of a source or an output for messages."""
     if isinstance(film, PipeInput | PipeOutput | PipeDestination):
-        return pipes.NAME
+        return Path(film.name)
     if isinstance(film, PictureSequence | NumberedDestination):
         return film.pattern.path
     return film.path if isinstance(film, PicturePattern | FileDestination) else Path(film)

@@ -23,6 +23,12 @@ def is_file(path: Path) -> bool:
     return stat.S_ISREG(_mode(path))
 
 
+def is_stream(path: Path) -> bool:
+    """Return whether a path is a named pipe, a character device such as ``/dev/null``, or a link to one."""
+    mode = _mode(path)
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
+
+
 def path_exists(path: Path) -> bool:
     """Return whether a path exists and is accessible; a broken link does not exist."""
     return _mode(path) != 0
@@ -36,6 +42,11 @@ def resolve_path(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
+def follow_link(path: Path) -> Path:
+    """Return the file that a link points to, also if it does not exist yet; other paths stay as they are."""
+    return resolve_path(path) if path.is_symlink() else path
+
+
 def check_destination(dest: Path, *, source: Path | None = None, overwrite: bool) -> None:
     """Check, before any work is done, that a file can be written to ``dest``.
 
@@ -47,8 +58,8 @@ def check_destination(dest: Path, *, source: Path | None = None, overwrite: bool
         overwrite: whether ``dest`` may exist.
 
     Raises:
-        OutputError: the folder of ``dest`` does not exist; ``dest`` is a folder, or ``source`` itself, or exists
-            although ``overwrite`` is False.
+        OutputError: the folder of ``dest`` does not exist; ``dest`` is a folder, a device, a named pipe, or ``source``
+            itself, or exists although ``overwrite`` is False.
     """
     if not is_folder(dest.parent):
         raise OutputError(f"{dest}: its folder does not exist; create it first")
@@ -60,6 +71,8 @@ def check_destination(dest: Path, *, source: Path | None = None, overwrite: bool
         return
     except OSError as exc:
         raise OutputError(f"{dest}: cannot be written ({exc.strerror}); choose another name") from exc
+    if path_exists(dest) and not is_file(dest):
+        raise OutputError(f"{dest}: is a device or a named pipe, which a file would replace; choose another name")
     if source is not None and path_exists(dest) and path_exists(source) and dest.samefile(source):
         raise OutputError(f"{dest}: is the input itself; choose another name")
     if not overwrite:

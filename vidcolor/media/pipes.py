@@ -1,4 +1,4 @@
-"""Films from standard input and to standard output, which are read and written once, without seeking.
+"""Films from and to pipes and devices, which are read and written once, without seeking.
 
 libav reads and writes through Python callbacks, in which an exception that is not an ``Exception``, such as
 ``KeyboardInterrupt``, would be lost. So no callback blocks in the main thread: what is written is buffered until
@@ -17,23 +17,28 @@ from typing import BinaryIO
 from vidcolor.errors import InputError, OutputError
 
 NAME = Path("-")
-"""The name of a pipe on the command line and in messages."""
+"""The name of standard input and output on the command line and in messages."""
 POLL_SECONDS = 0.1  # after which a read that waits checks for an interruption
 HEAD_BYTES = 4096  # enough for the boxes that precede the index or the pictures of an MP4
 BOX_HEADER_BYTES = 8
 
 
 class PipeInput:
-    """A film from a pipe, a socket, or a file that is redirected to standard input.
+    """A film from a pipe, a socket, a device, or a file that is redirected to standard input.
+
+    Args:
+        stream: where the bytes come from.
+        name: of the stream, for messages.
 
     Raises:
         InputError: the stream is a terminal.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, *, name: Path = NAME) -> None:
         if stream.isatty():
-            raise InputError(f"{NAME}: standard input is a terminal; pipe a film into it, or give the name of a file")
-        self.name = str(NAME)
+            what = "standard input is a terminal" if name == NAME else "is a terminal"
+            raise InputError(f"{name}: {what}; pipe a film into it, or give the name of a file")
+        self.name = str(name)
         self._stream = stream
         self._descriptor = stream.fileno()
         # Windows can wait for sockets only.
@@ -85,17 +90,22 @@ def needs_seeking(head: bytes) -> bool:
 
 
 class PipeOutput:
-    """A pipe to another program. The bytes of the container are buffered in memory until :meth:`flush`.
+    """A pipe to another program, or a device. The container's bytes are buffered in memory until :meth:`flush`.
+
+    Args:
+        stream: where the bytes go.
+        name: of the stream, for messages.
 
     Raises:
         OutputError: the stream is a terminal.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, *, name: Path = NAME) -> None:
         if stream.isatty():
+            what = "standard output is a terminal" if name == NAME else "is a terminal"
             hint = "pipe it into a program, or name a file with `dest`"
-            raise OutputError(f"{NAME}: standard output is a terminal; {hint}")
-        self.name = str(NAME)
+            raise OutputError(f"{name}: {what}; {hint}")
+        self.name = str(name)
         self.bytes_written = 0
         self._stream = stream
         self._buffer = BytesIO()
