@@ -136,6 +136,7 @@ def test_a_cpu_is_asked_for_several_at_once(monkeypatch: pytest.MonkeyPatch) -> 
     assert call_slots(painter) == [painter]
 
 
+@pytest.mark.slow
 def test_the_film_does_not_show_how_many_calls_there_were(
     tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

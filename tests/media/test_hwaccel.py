@@ -146,6 +146,7 @@ FILMS = {
 
 @pytest.mark.parametrize("hwaccel", ["chip", "auto"])
 @pytest.mark.parametrize("name", FILMS)
+@pytest.mark.slow
 def test_the_film_does_not_show_what_decoded_it(name: str, hwaccel: str, plug_in: Any, tmp_path: Path) -> None:
     """Pictures that come as NV12, P010 and P210 make the same film, byte for byte; nobody is warned."""
     clip, options = FILMS[name]

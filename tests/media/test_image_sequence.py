@@ -299,6 +299,7 @@ def run(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str
     )
 
 
+@pytest.mark.slow
 def test_the_command_line_end_to_end(tiny_weights: Path, tmp_path: Path) -> None:
     """Numbered pictures at 18 a second become a film of that rate."""
     scans = write_scans(tmp_path, "scan_%06d.png", [5, 6, 7])

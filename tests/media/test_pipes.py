@@ -278,6 +278,7 @@ def test_from_pipe_to_pipe(tiny_weights: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+@pytest.mark.slow
 def test_named_pipes_and_links_are_written_not_replaced(tiny_weights: Path, tmp_path: Path) -> None:
     """Named pipes stay what they are, and a link keeps pointing to its file."""
     source = make_clip(tmp_path / "source.mkv", Clip(frames=12, size=(64, 48)))
@@ -358,6 +359,7 @@ def test_an_endless_film_in_bounded_memory_until_its_reader_leaves(tiny_weights:
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5])
+@pytest.mark.slow
 def test_a_signal_ends_the_wait_for_a_pipe(share: float, tiny_weights: Path, tmp_path: Path) -> None:
     """A producer that sends nothing more, from the beginning or in the middle, keeps nobody from stopping."""
     source = make_clip(tmp_path / "in.mkv", Clip(frames=100, size=(160, 120))).read_bytes()

@@ -605,6 +605,7 @@ CLIP_NAMES = [
 
 
 @pytest.mark.parametrize("pattern", CLIP_NAMES)
+@pytest.mark.slow
 def test_development_clips(shared_clips: Path, tmp_path: Path, pattern: str) -> None:
     """On real films: every picture at its time, every packet of sound as it was."""
     source = next(shared_clips.glob(pattern))

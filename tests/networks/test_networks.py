@@ -107,6 +107,7 @@ def test_prediction(network: ColorNetwork) -> None:
         assert 0 <= prediction.rgb.min() <= prediction.rgb.max() <= 1
 
 
+@pytest.mark.slow
 def test_gradient_reaches_every_parameter(network: ColorNetwork) -> None:
     """A loss on ab and logits has a gradient for every parameter."""
     network = copy.deepcopy(network).train()
@@ -121,6 +122,7 @@ def test_gradient_reaches_every_parameter(network: ColorNetwork) -> None:
         assert parameter.grad.any(), name
 
 
+@pytest.mark.slow
 def test_hints_count_where_they_are_taken(network: ColorNetwork) -> None:
     """Hints of zeros change nothing; confident ones change the color exactly if the network takes hints."""
     grey, _ = inputs(network)
@@ -143,6 +145,7 @@ def test_cached_features_give_the_same(network: ColorNetwork) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.slow
 def test_weights_file(case: str, tmp_path: Path) -> None:
     """A network comes back from its file, through the meta device, as it was."""
     network = lively(case)
@@ -158,6 +161,7 @@ def test_weights_file(case: str, tmp_path: Path) -> None:
         assert torch.equal(again(grey), network(grey))
 
 
+@pytest.mark.slow
 def test_folding_changes_nothing(network: ColorNetwork) -> None:
     """With batch norms folded into the convolutions before them the colors stay the same."""
     folded = fold_batch_norm(copy.deepcopy(network))
@@ -169,6 +173,7 @@ def test_folding_changes_nothing(network: ColorNetwork) -> None:
         torch.testing.assert_close(folded(grey), network(grey), atol=1e-2, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_coloring_in_bf16_at_odd_sizes(network: ColorNetwork) -> None:
     """Every network predicts ab at the size of any picture, in bf16 nearly the same as in fp32."""
     grey = np.random.default_rng(0).random((1, 37, 51), dtype=np.float32)
@@ -180,6 +185,7 @@ def test_coloring_in_bf16_at_odd_sizes(network: ColorNetwork) -> None:
     assert np.abs(short - full).mean() < 0.1 * np.abs(full).mean() + 0.5
 
 
+@pytest.mark.slow
 def test_autocast_leaves_conversions_alone(network: ColorNetwork) -> None:
     """Under bf16 autocast ab is float32 still, and nearly the same."""
     grey, hints = inputs(network)

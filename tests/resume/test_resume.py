@@ -154,6 +154,7 @@ class TestGoingOn:
         return {path.suffix: path.read_bytes() for path in folder.iterdir()}
 
     @pytest.mark.parametrize(("suffix", "at"), [(".mkv", 13), (".mp4", 14), (".mkv", 64), (".mp4", 96)])
+    @pytest.mark.slow
     def test_after_an_interruption(self, source: Path, whole: dict[str, bytes], suffix: str, at: int) -> None:
         """A film can be interrupted anywhere: at a cut, in a divided shot, before the end, and repeatedly."""
         dest = source.with_name(f"out{suffix}")
@@ -458,6 +459,7 @@ class TestWhatHasChanged:
         assert "cannot be read" in refusal(source, dest, resume=True)
 
     @pytest.mark.parametrize("how", ["cut off", "flipped", "gone"])
+    @pytest.mark.slow
     def test_damaged_segments(self, source: Path, dest: Path, how: str) -> None:
         """Damaged segments and those after them are made again; temporary files are ignored."""
         color(source, dest.with_name("whole.mkv"))

@@ -43,6 +43,7 @@ def stop_at(monkeypatch: pytest.MonkeyPatch, step: int, number: signal.Signals) 
     monkeypatch.setattr(Step, "__call__", interrupted)
 
 
+@pytest.mark.slow
 def test_a_run_learns_and_says_so(photographs: Path, tmp_path: Path) -> None:
     """A run of two stages lowers its loss, and leaves weights, recipe, data list, figures, samples and curves."""
     run = tmp_path / "run"

@@ -114,7 +114,7 @@ def find_output(dest: str | Path, source: Path | PipeInput | PictureSequence) ->
     pattern = PicturePattern.parse(dest) if isinstance(dest, Path) else None
     goes_to_stream = not isinstance(dest, Path) or is_stream(dest)
     if isinstance(dest, Path) and pattern is None and not goes_to_stream:
-        return dest if is_folder(dest) else follow_link(dest)
+        return dest if is_folder(dest) else follow_link(dest)  # links inside an output folder are replaced instead
     if isinstance(source, Path):
         kind = "folder" if is_folder(source) else "picture" if is_picture(source) else None
         if kind is not None and isinstance(dest, Path) and not goes_to_stream:

@@ -10,15 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vidcolor.errors import OutputError
-from vidcolor.files.paths import check_destination, follow_link
+from vidcolor.files.paths import check_destination
 
 
 class AtomicFile:
     """A hidden temporary file, until :meth:`publish` gives it its name or :meth:`discard` removes it.
 
     Args:
-        destination: the final path, checked (:func:`vidcolor.files.paths.check_destination`). The file that a link
-            points to is written; the link stays.
+        destination: the final path, checked (:func:`vidcolor.files.paths.check_destination`).
         overwrite: whether an existing file is replaced.
         folder: of the temporary file, on the same disk as the destination; None: the folder of the destination.
 
@@ -30,7 +29,7 @@ class AtomicFile:
     """
 
     def __init__(self, destination: Path, *, overwrite: bool, folder: Path | None = None) -> None:
-        self.destination = destination = follow_link(destination)
+        self.destination = destination
         self.overwrite = overwrite
         # A short name, because a prefix could make a long one exceed the file system's limit.
         self.path = (folder or destination.parent) / f".vidcolor-{secrets.token_hex(6)}.part"

@@ -44,7 +44,11 @@ def resolve_path(path: Path) -> Path:
 
 def follow_link(path: Path) -> Path:
     """Return the file that a link points to, also if it does not exist yet; other paths stay as they are."""
-    return resolve_path(path) if path.is_symlink() else path
+    try:
+        is_link = path.is_symlink()
+    except OSError:  # in a folder without search permission
+        is_link = False
+    return resolve_path(path) if is_link else path
 
 
 def check_destination(dest: Path, *, source: Path | None = None, overwrite: bool) -> None:

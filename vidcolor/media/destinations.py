@@ -8,7 +8,7 @@ from typing import Protocol
 
 from vidcolor.errors import OptionError
 from vidcolor.files.atomic import AtomicFile
-from vidcolor.files.paths import check_destination, follow_link
+from vidcolor.files.paths import check_destination
 from vidcolor.media.image_sequence import FIRST_NUMBER, PicturePattern, PictureSequence, check_numbered
 from vidcolor.media.pipes import PipeInput, PipeOutput
 
@@ -127,7 +127,7 @@ def find_destination(
         first = source.numbers[0] if isinstance(source, PictureSequence) else FIRST_NUMBER
         check_numbered(output, first=first, overwrite=overwrite)
         return NumberedDestination(output, first, overwrite)
-    path, file = follow_link(Path(output)), Path(source) if isinstance(source, str | Path) else None
+    path, file = Path(output), Path(source) if isinstance(source, str | Path) else None
     check_destination(path, source=file, overwrite=overwrite or resume)
     return FileDestination(path, overwrite)
 
