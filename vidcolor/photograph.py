@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
-import numpy as np
-
 from vidcolor.color.chroma import colorize_grey
+from vidcolor.color.luma import at_render_size
 from vidcolor.errors import OptionError, ResourceError
 from vidcolor.files.suffixes import is_picture
 from vidcolor.frames import FloatArray
@@ -17,11 +15,6 @@ from vidcolor.stills.reader import SourcePicture, read_picture
 from vidcolor.stills.writer import check_output, write_picture
 
 __all__ = ["at_render_size", "colorize_image", "is_picture", "predict_colors", "read_picture", "render_picture"]
-
-MIN_RENDER_SIDE = 32
-"""Short side in pixels; smaller pictures are enlarged, since fewer pixels show nothing that can be recognized."""
-MAX_RENDER_SIDE = 4096
-"""Long side in pixels; bounds the work for a very long panorama or strip of film."""
 
 
 def colorize_image(
@@ -87,27 +80,9 @@ def predict_colors(
     return colorizer.predict(smaller[None])[0], (line,)
 
 
-def at_render_size(grey: FloatArray, render_size: int) -> FloatArray:
-    """Resize (H, W) grey levels in [0, 1] to what the network sees: short side ``render_size``, aspect kept."""
-    height, width = grey.shape
-    h, w = _render_shape(height, width, render_size)
-    if (h, w) == (height, width):
-        return grey
-    smaller = h * w < height * width
-    small = cv2.resize(grey, (w, h), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
-    return np.asarray(small, np.float32)
-
-
 def render_picture(
     picture: SourcePicture, ab: FloatArray, dest: Path, *, saturation: float = 1.0, overwrite: bool = False
 ) -> None:
     """Write the picture to ``dest`` with the colors ab (2, h, w), Lab units, of any size."""
     rgb = colorize_grey(picture.grey, ab, saturation=saturation)
     write_picture(dest, rgb, picture, overwrite=overwrite)
-
-
-def _render_shape(height: int, width: int, render_size: int) -> tuple[int, int]:
-    short, long = min(height, width), max(height, width)
-    wanted = min(render_size, max(short, MIN_RENDER_SIDE))
-    scale = min(wanted / short, max(MAX_RENDER_SIDE, render_size) / long)
-    return max(1, round(height * scale)), max(1, round(width * scale))

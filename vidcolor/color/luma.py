@@ -22,6 +22,10 @@ MAX_STRETCH = 0.04
 """Largest relative change of the long side to make it a multiple of :data:`NETWORK_STEP`."""
 HALVE_FROM = 3
 """Ratio of the size to the target size from which on :func:`resize_plane` first halves the plane."""
+MIN_PICTURE_SIDE = 32
+"""Short side in pixels to which smaller photographs are enlarged; fewer pixels show nothing that can be recognized."""
+MAX_PICTURE_SIDE = 4096
+"""Long side of a photograph in pixels; bounds the work for a very long panorama or strip of film."""
 MAX_ASPECT = 4
 """Largest ratio of the sides at render size; a film of 10,000 × 2 would otherwise become 160,000 × 32."""
 
@@ -88,6 +92,24 @@ def _round_to_step(length: int) -> int:
     """Round to a multiple of :data:`NETWORK_STEP` if that changes the length by at most :data:`MAX_STRETCH`."""
     multiple = round(length / NETWORK_STEP) * NETWORK_STEP
     return multiple if abs(multiple - length) <= MAX_STRETCH * length else length
+
+
+def at_render_size(grey: FloatArray, render_size: int) -> FloatArray:
+    """Resize (H, W) grey levels in [0, 1] to what the network sees: short side ``render_size``, aspect kept."""
+    height, width = grey.shape
+    h, w = _picture_render_shape(height, width, render_size)
+    if (h, w) == (height, width):
+        return grey
+    smaller = h * w < height * width
+    small = cv2.resize(grey, (w, h), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+    return np.asarray(small, np.float32)
+
+
+def _picture_render_shape(height: int, width: int, render_size: int) -> tuple[int, int]:
+    short, long = min(height, width), max(height, width)
+    wanted = min(render_size, max(short, MIN_PICTURE_SIDE))
+    scale = min(wanted / short, max(MAX_PICTURE_SIDE, render_size) / long)
+    return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def resize_plane(plane: AnyPlane, size: tuple[int, int]) -> AnyPlane:

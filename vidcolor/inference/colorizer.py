@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import logging
 from threading import Lock
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, SupportsIndex, overload
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
-from vidcolor.color.luma import MIN_SHORT_SIDE
+from vidcolor.color.chroma import colorize_grey
+from vidcolor.color.luma import MIN_SHORT_SIDE, at_render_size
 from vidcolor.errors import OptionError, ResourceError
 from vidcolor.frames import FloatArray
+from vidcolor.inference.arrays import grey_levels
 from vidcolor.inference.folding import fold_batch_norm
 from vidcolor.inference.packing import pack
 from vidcolor.inference.precision import fastest_dtype, format_arithmetic, int8_pays
 from vidcolor.networks.network import HINT_CHANNELS
+from vidcolor.options import ColorizeOptions
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from vidcolor.inference.one_picture import PictureLike
 
 log = logging.getLogger(__name__)
 
@@ -57,9 +67,13 @@ class HintPredictor(Predictor, Protocol):
 class Colorizer:
     """A generator prepared for inference on one device. Thread-safe.
 
+    It cannot be pickled or copied: other processes load the weights themselves. A process that is forked after the
+    first prediction must not use it, because the threads of OpenMP and CUDA do not survive a fork: start processes by
+    ``spawn`` or ``forkserver``, or load the weights after the fork.
+
     Args:
         generator: a :class:`vidcolor.networks.ColorNetwork` or a module with its ``forward`` and ``multiple``. It is
-            modified (batch norm folded, moved, packed): pass a copy to train it further.
+            copied and stays as it is.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         batch_size: pictures per call of the network; None: :data:`BATCH_SIZES`.
         dtype: of the parameters and activations; None: the fastest arithmetic of the device
@@ -82,17 +96,24 @@ class Colorizer:
         dtype: torch.dtype | None = None,
     ) -> None:
         self.device = resolve_device(device)
-        self.dtype = dtype or fastest_dtype(self.device)
-        self.int8 = dtype is None and int8_pays(self.device, self.dtype)
+        with torch.device("cpu"):  # whatever torch's default device is
+            self.dtype = dtype or fastest_dtype(self.device)
+            self.int8 = dtype is None and int8_pays(self.device, self.dtype)
+            folded = fold_batch_norm(copy.deepcopy(generator).eval())
+            self.fingerprint = fingerprint(folded)
+            network = folded.to(self.device, self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.generator = pack(network, int8=self.int8) if self.device.type == "cpu" else network
+        self.runs_on = f"{self.device.type} in {format_arithmetic(self.dtype, self.int8)}"
         self.batch_size = batch_size or BATCH_SIZES[self.device.type]
         self._halving = Lock()
         self.multiple: int = generator.get_submodule("").multiple  # type: ignore[assignment]
         self.takes_hints = bool(getattr(generator, "takes_hints", False))
-        folded = fold_batch_norm(generator.eval())
-        self.fingerprint = fingerprint(folded)
-        self.runs_on = f"{self.device.type} in {format_arithmetic(self.dtype, self.int8)}"
-        network = folded.to(self.device, self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.generator = pack(network, int8=self.int8) if self.device.type == "cpu" else network
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        """Raise TypeError: packed layers and device memory cannot be pickled or copied."""
+        raise TypeError(
+            "a Colorizer cannot be pickled or copied; make one in each process: Colorizer(load_generator(weights))"
+        )
 
     def predict(self, grey: FloatArray, hints: FloatArray | None = None) -> FloatArray:
         """Predict the color of grey pictures, each independent of the others.
@@ -100,8 +121,9 @@ class Colorizer:
         If the device runs out of memory, the batch size is halved for this call and all that follow.
 
         Args:
-            grey: float32 (N, h, w), gamma-encoded, in [0, 1]; any N and any size. Sizes that are not a multiple of the
-                network's stride are padded by replicated edges.
+            grey: (N, h, w), gamma-encoded: floating point in [0, 1], or uint8 or uint16 from black at 0 to white at
+                the type's maximum; any N and any size (:func:`vidcolor.inference.arrays.grey_levels`). Sizes that are
+                not a multiple of the network's stride are padded by replicated edges.
             hints: float32 (N, 3, h, w): a and b in units of AB_SCALE, multiplied by the confidence, and the confidence
                 in [0, 1] (:meth:`vidcolor.networks.ColorNetwork.predict`). None: no hints.
 
@@ -111,8 +133,12 @@ class Colorizer:
         Raises:
             OptionError: hints are given and the network takes none.
             ResourceError: the memory does not suffice for a single picture.
-            ValueError: the hints have another shape.
+            TypeError: ``grey`` has another data type.
+            ValueError: ``grey`` has another shape, or values outside [0, 1]; or the hints have another shape.
         """
+        grey = grey_levels(grey)
+        if not len(grey):
+            return np.empty((0, 2, *grey.shape[1:]), np.float32)
         if hints is not None:
             self._check_hints(hints, (len(grey), HINT_CHANNELS, *grey.shape[1:]))
         colored: list[FloatArray] = []
@@ -124,6 +150,38 @@ class Colorizer:
                 colored.append(ab)
                 start += len(ab)
         return np.concatenate(colored)
+
+    @overload
+    def colorize(self, picture: Image, *, options: ColorizeOptions = ...) -> Image: ...
+
+    @overload
+    def colorize(self, picture: npt.NDArray[Any], *, options: ColorizeOptions = ...) -> npt.NDArray[Any]: ...
+
+    def colorize(self, picture: PictureLike, *, options: ColorizeOptions = ColorizeOptions()) -> PictureLike:
+        """Color one picture in memory.
+
+        Its luma (BT.601, of the gamma-encoded sRGB values) stays; the colors that it has are dropped.
+
+        Args:
+            picture: grey (H, W) or (H, W, 1), R'G'B' (H, W, 3) or R'G'B'A (H, W, 4), in sRGB: floating point in [0, 1],
+                uint8 or uint16; or a Pillow image of 8 bits per channel.
+            options: ``render_size`` and ``saturation`` are used.
+
+        Returns:
+            R'G'B' (H, W, 3), or R'G'B'A with the alpha of the picture, of the same data type; for a Pillow image a
+            Pillow image, upright and in sRGB.
+
+        Raises:
+            TypeError: the picture has another data type or mode.
+            ValueError: the picture has another shape, no pixels, or values outside [0, 1].
+            ResourceError: the memory does not suffice.
+        """
+        from vidcolor.inference.one_picture import OnePicture  # Pillow, which films do not need
+
+        taken = OnePicture.of(picture)
+        grey = taken.grey
+        ab = self.predict(at_render_size(grey, options.render_size)[None])[0]
+        return taken.colored(colorize_grey(grey, ab, saturation=options.saturation))
 
     def _try_batch(self, grey: FloatArray, hints: FloatArray | None) -> FloatArray | None:
         """Predict one batch; if memory does not suffice, halve ``batch_size`` and return None."""
@@ -169,7 +227,7 @@ class Colorizer:
         inputs = [np.pad(grey, ((0, 0), *padding), mode="edge")[:, None]]
         if hints is not None:
             inputs.append(np.pad(hints, ((0, 0), (0, 0), *padding)))  # confidence 0 outside the picture
-        with torch.inference_mode():
+        with torch.inference_mode(), torch.autocast(self.device.type, enabled=False):
             ab: Any = self.generator(*(torch.from_numpy(maps).to(self.device, self.dtype) for maps in inputs))
             return ab[:, :, top : top + h, left : left + w].float().cpu().contiguous().numpy()  # type: ignore[no-any-return]
 

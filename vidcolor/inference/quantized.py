@@ -76,7 +76,7 @@ def max_weight() -> int:
     """
     weights = torch.full((MIN_CHANNELS, MIN_CHANNELS), 127, dtype=torch.int8)
     picture = torch.full((1, 1, MIN_CHANNELS), LEVELS, dtype=torch.uint8)
-    ones, zeros = torch.ones(MIN_CHANNELS), torch.zeros(MIN_CHANNELS, dtype=torch.int32)
+    ones, zeros = torch.ones(MIN_CHANNELS, dtype=torch.float32), torch.zeros(MIN_CHANNELS, dtype=torch.int32)
     packed = torch.ops.onednn.qlinear_prepack(weights, [1, 1, MIN_CHANNELS])
     sums = torch.ops.onednn.qlinear_pointwise(
         picture, 1.0, 0, packed, ones, zeros, None, 1.0, 0, torch.float32, "none", [], ""
@@ -102,7 +102,7 @@ class _Int8Layer(nn.Module):
         self.weight = rounded.to(torch.int8).view(weight.shape)
         self.weight_scales = scales
         self.weight_zeros = torch.zeros(len(rows), dtype=torch.int32)
-        self.bias = torch.zeros(len(rows)) if bias is None else bias.detach()
+        self.bias = torch.zeros(len(rows), dtype=torch.float32) if bias is None else bias.detach()
         self.zero_correction = rounded.sum(1) * scales
         self._layouts = LayoutCache(self._reorder)
 

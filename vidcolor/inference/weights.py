@@ -105,7 +105,7 @@ def load_generator(path: str | Path | None = None) -> nn.Module:
     if about["network"] not in NETWORKS:
         known = ", ".join(sorted(NETWORKS))
         raise WeightsError(f"{path}: expected one of the networks {known}, found {about['network']!r}")
-    with safe_open(path, framework="pt") as file:
+    with safe_open(path, framework="pt") as file, torch.device("cpu"):  # whatever torch's default device is
         try:
             generator = _build_on_meta(about["network"], about["config"], len(file.keys()))
         except BUILD_ERRORS as exc:
@@ -122,7 +122,7 @@ def _build_on_meta(network: str, config: dict[str, Any], tensors: int) -> ColorN
             f"a number in it is above {MAX_CONFIG_NUMBER}, more channels or layers than a network may have"
         )
     with torch.device("meta"), _SkipInitialization(), _limit_parameters(tensors):
-        return build(network, config)
+        return build(network, config).float()  # whatever torch's default data type is
 
 
 class _SkipInitialization(TorchFunctionMode):
