@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -94,6 +95,19 @@ def test_code_that_cannot_be_read(ask: tuple[Callable[[], FloatArray], list[int]
     code.__file__ = "archive.zip/code.py"
     assert get()[0, 0] == 1
     assert not cache_folder().exists()
+
+
+def test_a_user_without_a_home_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without HOME and without an entry among the users, the cache lies among the temporary files."""
+    for name in ("XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr("pwd.getpwuid", _no_such_user)
+    assert cache_folder() == tmp_path / "vidcolor-cache"
+
+
+def _no_such_user(uid: int) -> None:
+    raise KeyError(f"getpwuid(): uid not found: {uid}")
 
 
 def test_a_table_read_is_the_table_made() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -18,9 +19,13 @@ from vidcolor.frames import FloatArray
 def cache_folder() -> Path:
     """Return vidcolor's folder among the user's caches; on Linux ``$XDG_CACHE_HOME/vidcolor`` or ``~/.cache/vidcolor``.
 
-    It may not exist.
+    A user without a home folder, as in a container that runs with a user id of its own, gets one among the temporary
+    files. It may not exist.
     """
-    return user_cache_path("vidcolor", appauthor=False)
+    try:
+        return user_cache_path("vidcolor", appauthor=False)
+    except (RuntimeError, ValueError):  # neither HOME nor an entry among the users; on Windows, no LOCALAPPDATA
+        return Path(tempfile.gettempdir()) / "vidcolor-cache"
 
 
 def load_or_compute(
