@@ -23,7 +23,7 @@ from vidcolor.folder import FolderReport, colorize_folder
 from vidcolor.frames import FloatArray
 from vidcolor.inference.multi_device import MultiDevice
 from vidcolor.options import ColorizeOptions
-from vidcolor.progress import OnProgress, Progress, Report
+from vidcolor.progress import OnProgress, OnWarning, Progress, Report
 
 OPTIONS = ColorizeOptions(render_size=32)
 
@@ -55,7 +55,13 @@ def copied_films(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, Path]]:
     calls: list[tuple[Path, Path]] = []
 
     def colorize_video(
-        source: Path, dest: Path, *, colorizer: object, options: ColorizeOptions, on_progress: OnProgress | None
+        source: Path,
+        dest: Path,
+        *,
+        colorizer: object,
+        options: ColorizeOptions,
+        on_progress: OnProgress | None,
+        on_warning: OnWarning | None,
     ) -> Report:
         calls.append((source, dest))
         if source.read_text() == "bad":
@@ -302,7 +308,7 @@ def test_film_progress_is_passed_on(tree: Path, tmp_path: Path, copied_films: li
     ("display", "expected"),
     [
         (JsonDisplay, ['"index": 1, "total": 2', '"index": 2, "total": 2', '"event": "progress"', '"event": "done"']),
-        (TextDisplay, ["2 colored, 0 skipped, 0 failed"]),
+        (TextDisplay, ["2 colored in "]),
     ],
 )
 def test_displays_count_as_the_folder_does(
@@ -318,7 +324,7 @@ def test_displays_count_as_the_folder_does(
     (tree / "b.mp4").write_text("film")
     terminal = io.StringIO()
     shown = display(Console(file=terminal, force_terminal=True, width=200))
-    with shown.folder() as (on_file, on_progress):
+    with shown.folder() as (on_file, on_progress, _):
         report = colorize_folder(
             tree, tmp_path / "out", colorizer=Batches(), options=OPTIONS, on_file=on_file, on_progress=on_progress
         )

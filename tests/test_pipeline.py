@@ -83,6 +83,24 @@ def test_times_are_exact_in_mp4(tmp_path: Path) -> None:
     assert [t for t, _ in decoded(tmp_path / "out.mp4")] == [t for t, _ in decoded(source)]
 
 
+def test_losses_are_told_before_the_work(tmp_path: Path) -> None:
+    """What is known to be lost is told before the first frame, once, and stands in the report again."""
+    source = make_clip(tmp_path / "in.mkv", Clip(chapters=True, subtitles=True))
+    told: list[str] = []
+    report = colorize_video(
+        source,
+        tmp_path / "out.ts",
+        colorizer=Painter(),
+        options=ColorizeOptions(render_size=48, encode=EncodeOptions(preset="ultrafast")),
+        on_progress=lambda progress: told.append("a frame"),
+        on_warning=told.append,
+    )
+    before = told[: told.index("a frame")]
+    assert before == list(report.warnings)
+    assert any("chapters" in line for line in before)
+    assert any("subtitle" in line for line in before)
+
+
 def test_other_streams_come_along(tmp_path: Path) -> None:
     """Sound and subtitles keep their packets and their times, also where they outlast the picture."""
     source = make_clip(tmp_path / "in.mkv", Clip(audio=("eng", "deu"), audio_seconds=2, subtitles=True, chapters=True))

@@ -20,7 +20,7 @@ from vidcolor.inference.colorizer import Predictor
 from vidcolor.inference.multi_device import predictors_of, round_robin
 from vidcolor.options import ColorizeOptions
 from vidcolor.photograph import at_render_size, predict_colors, read_picture, render_picture
-from vidcolor.progress import OnFile, OnProgress
+from vidcolor.progress import OnFile, OnProgress, OnWarning
 from vidcolor.resume.unfinished import is_finished, remove_empty_folder
 from vidcolor.stages import Stage
 from vidcolor.stills.reader import SourcePicture
@@ -128,6 +128,7 @@ def colorize_folder(
     options: ColorizeOptions = ColorizeOptions(),
     on_file: OnFile | None = None,
     on_progress: OnProgress | None = None,
+    on_warning: OnWarning | None = None,
 ) -> FolderReport:
     """Color all pictures and films below ``source`` into the same tree below ``dest``.
 
@@ -146,6 +147,7 @@ def colorize_folder(
             ``overwrite`` is set), and a film that was interrupted goes on.
         on_file: called for every file before its work begins.
         on_progress: called for every frame of the present film.
+        on_warning: called before its first picture is colored, for each loss that is known by then.
 
     Raises:
         InputError: the folder is missing, cannot be read, or holds neither picture nor film.
@@ -162,7 +164,7 @@ def colorize_folder(
     tally = Tally(len(plan.pictures) + len(plan.films), on_file, failed=list(plan.failed))
     _colorize_pictures(plan.pictures, dest, tally, colorizer, options)
     pictures = tally.colored
-    _colorize_films(plan.films, dest, tally, colorizer, options, on_progress)
+    _colorize_films(plan.films, dest, tally, colorizer, options, on_progress, on_warning)
     return FolderReport(
         pictures=pictures,
         films=tally.colored - pictures,
@@ -335,6 +337,7 @@ def _colorize_films(
     colorizer: Predictor,
     options: ColorizeOptions,
     on_progress: OnProgress | None,
+    on_warning: OnWarning | None,
 ) -> None:
     if not jobs:
         return
@@ -344,7 +347,14 @@ def _colorize_films(
         tally.begin(job)
         try:
             _create_folder(job, dest)
-            report = colorize_video(job.source, job.dest, colorizer=colorizer, options=options, on_progress=on_progress)
+            report = colorize_video(
+                job.source,
+                job.dest,
+                colorizer=colorizer,
+                options=options,
+                on_progress=on_progress,
+                on_warning=on_warning,
+            )
             tally.colored += 1
             tally.warnings += [(job.source, warning) for warning in report.warnings]
             for error in report.errors:

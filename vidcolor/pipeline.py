@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 
@@ -26,7 +26,7 @@ from vidcolor.motion.propagation import smooth_and_propagate
 from vidcolor.motion.scene_list import SceneFile, ShotList
 from vidcolor.motion.shots import mark_cuts
 from vidcolor.options import ColorizeOptions
-from vidcolor.progress import OnProgress, Report
+from vidcolor.progress import OnProgress, OnWarning, Report
 from vidcolor.render import render
 from vidcolor.resume.identity import Identity
 from vidcolor.resume.segment_writer import SegmentWriter
@@ -45,6 +45,7 @@ def colorize_video(
     colorizer: Predictor,
     options: ColorizeOptions = ColorizeOptions(),
     on_progress: OnProgress | None = None,
+    on_warning: OnWarning | None = None,
 ) -> Report:
     """Color a film. The luma, the timestamps and all other streams of ``source`` go to ``dest`` as they are.
 
@@ -56,6 +57,7 @@ def colorize_video(
         colorizer: the network, or anything that predicts colors.
         options: how the film is colored and encoded.
         on_progress: called after every written frame.
+        on_warning: called before the first picture is colored, for each loss that is known by then.
 
     Raises:
         VidcolorError: see :mod:`vidcolor.errors`. After this and any other exception: if ``dest`` is a file, finished
@@ -63,7 +65,9 @@ def colorize_video(
             behind.
     """
     destination = find_destination(dest, source, overwrite=options.overwrite, resume=options.resume)
-    return color_film(source, destination, colorizer=colorizer, options=options, on_progress=on_progress)
+    return color_film(
+        source, destination, colorizer=colorizer, options=options, on_progress=on_progress, on_warning=on_warning
+    )
 
 
 def color_film(
@@ -73,6 +77,7 @@ def color_film(
     colorizer: Predictor,
     options: ColorizeOptions,
     on_progress: OnProgress | None = None,
+    on_warning: OnWarning | None = None,
 ) -> Report:
     """Color a film as :func:`colorize_video` does, to a destination that has been checked.
 
@@ -83,6 +88,7 @@ def color_film(
     with opened(source, options) as reader:
         options, fitted = reduce_render_size(options, colorizer, reader.spec)
         with open_writer(destination, reader=reader, colorizer=colorizer, options=options, scenes=scenes) as writer:
+            tell((*finished_in(writer).warnings, *reader.warnings, *writer.warnings, *fitted), on_warning)
             color_pictures(reader, writer, colorizer=colorizer, options=options, scenes=scenes, run=run)
     notes = scenes.finish([(pts - reader.first.pts) * reader.spec.time_base for pts in run.shot_starts])
     return run.report(
@@ -160,6 +166,13 @@ def pictures_to_color(reader: VideoReader, done: Finished) -> Iterator[Picture]:
     There are none where all are encoded already.
     """
     return iter(()) if done.is_whole else islice(reader.pictures(), done.settled, None)
+
+
+def tell(warnings: Iterable[str], on_warning: OnWarning | None) -> None:
+    """Pass on each of the warnings once."""
+    for line in dict.fromkeys(warnings):
+        if on_warning is not None:
+            on_warning(line)
 
 
 def finished_in(writer: Writer) -> Finished:

@@ -90,5 +90,8 @@ class Report:
 
 OnProgress = Callable[[Progress], None]
 
+OnWarning = Callable[[str], None]
+"""Called with each line of a report's warnings that is known before the first picture is colored."""
+
 OnFile = Callable[[Path, int, int], None]
 """Called when work on a file begins, with its path, its number (from 1), and the number of pictures and films."""

@@ -33,7 +33,9 @@ from vidcolor.media.destinations import FileDestination
 from vidcolor.options import ColorizeOptions, EncodeOptions
 from vidcolor.progress import Progress, Report
 
-CLOSING_LINE = "out.mp4: 48 frames, 2 shots, 2.0 s, 24.0 fps, 1.5 MB"
+WARNINGS = ("the `dest` holds no cover", "the cover was dropped")
+"""Of a film: the first is known at its start."""
+CLOSING_LINE = "out.mp4: 48 frames, 2 shots, 1.5 MB, colored in 2.0 s"
 
 
 @dataclass(frozen=True)
@@ -86,10 +88,12 @@ class Library:
         self, source: Path | FakeReader, destination: FileDestination, *, on_progress: Any, **settings: Any
     ) -> Report:
         path = source.film if isinstance(source, FakeReader) else source
+        on_warning = settings.pop("on_warning")
         self._record("film", source=path, dest=destination.path, **settings)
+        on_warning(WARNINGS[0])
         for number in range(1, self.frames + 1):
             on_progress(Progress(frames=number, total_frames=48, shots=1, seconds=number / 20, bottleneck="generator"))
-        return film_report(frames=48, shots=2, seconds=2.0, output_bytes=1_500_000, warnings=("the cover was dropped",))
+        return film_report(frames=48, shots=2, seconds=2.0, output_bytes=1_500_000, warnings=WARNINGS)
 
     def colorize_image(self, source: Path, dest: Path, **settings: Any) -> tuple[str, ...]:
         self._record("picture", source=source, dest=dest, **settings)
@@ -97,7 +101,7 @@ class Library:
         return ()
 
     def colorize_folder(
-        self, source: Path, dest: Path, *, on_file: Any, on_progress: Any, **settings: Any
+        self, source: Path, dest: Path, *, on_file: Any, on_progress: Any, on_warning: Any, **settings: Any
     ) -> FolderReport:
         self._record("folder", source=source, dest=dest, **settings)
         on_file(source / "a.mp4", 1, 3)
@@ -238,8 +242,7 @@ def test_picture(library: Library) -> None:
     result = run("photo.jpg", "-o", "out.jpg")
     assert result.exit_code == 0
     assert library.calls[0][0] == "picture"
-    assert result.stdout.startswith("out.jpg: ")
-    assert result.stdout.endswith(" s, 1.5 kB\n")
+    assert result.stdout.startswith("out.jpg: 1.5 kB, colored in ")
 
 
 def test_folder(library: Library) -> None:
@@ -247,7 +250,7 @@ def test_folder(library: Library) -> None:
     result = run("photos", "-o", "colored")
     assert result.exit_code == 0
     assert library.calls[0][0] == "folder"
-    assert result.stdout == "colored: 3 colored, 0 skipped, 0 failed, 1.0 s\n"
+    assert result.stdout == "colored: 3 colored in 1.0 s\n"
 
 
 def test_every_option_arrives(library: Library, folder: Path) -> None:
@@ -398,22 +401,31 @@ def test_closing_line_and_warnings(library: Library) -> None:
     """Without a terminal, a film leaves one line on standard output and its warnings on standard error."""
     result = run("film.mp4", "-o", "out.mp4")
     assert result.stdout == CLOSING_LINE + "\n"
-    assert result.stderr == "warning: the cover was dropped\n"
+    assert result.stderr == "warning: the -o holds no cover\nwarning: the cover was dropped\n"
 
 
 def test_quiet(library: Library) -> None:
-    """``--quiet`` says nothing at all when all goes well."""
-    result = run("film.mp4", "-o", "out.mp4", "--quiet")
-    assert (result.exit_code, result.output) == (0, "")
+    """``--quiet`` or ``-q`` says nothing at all when all goes well."""
+    for flag in ("--quiet", "-q"):
+        result = run("film.mp4", "-o", "out.mp4", flag)
+        assert (result.exit_code, result.output) == (0, "")
+
+
+def test_overwriting_as_ffmpeg_does(library: Library, folder: Path) -> None:
+    """``-y`` replaces the output, also as the first word."""
+    (folder / "out.mp4").write_bytes(b"old")
+    assert run("film.mp4", "-o", "out.mp4").exit_code == 1
+    assert run("-y", "film.mp4", "-o", "out.mp4").exit_code == 0
 
 
 def test_json(library: Library) -> None:
     """``--json``: 48 frames in 2.4 s are two objects and a last one, and nothing else anywhere."""
     result = run("film.mp4", "-o", "out.mp4", "--json")
-    first, second, last = json_lines(result.stdout)
+    early, first, second, last = json_lines(result.stdout)
+    assert early == {"event": "warning", "message": "the -o holds no cover"}
     assert (first["event"], first["frames"], first["fps"], first["eta_seconds"]) == ("progress", 20, 20.0, 1.4)
     assert (second["event"], second["frames"]) == ("progress", 40)
-    assert (last["event"], last["frames"], last["warnings"]) == ("done", 48, ["the cover was dropped"])
+    assert (last["event"], last["frames"], last["warnings"]) == ("done", 48, ["the -o holds no cover", WARNINGS[1]])
     assert result.stderr == ""
 
 
@@ -435,6 +447,21 @@ def test_help(arguments: list[str]) -> None:
     result = run(*arguments)
     assert result.exit_code == 0
     assert result.stdout.startswith("Usage: vidcolor")
+
+
+def test_help_keeps_the_lines_of_the_examples() -> None:
+    """Each example stands on a line of its own."""
+    lines = [line.strip() for line in run("--help").stdout.splitlines()]
+    assert "vidcolor film.mp4 -o out.mp4       a film" in lines
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_output_that_cannot_be_encoded(encoding: str, library: Library) -> None:
+    """Characters that standard output cannot encode are printed as question marks; the command goes on."""
+    result = CliRunner(charset=encoding).invoke(main, ["film.mp4", "-o", "фильм ×.mp4"])
+    times = "?" if encoding == "ascii" else "×"
+    assert result.exit_code == 0
+    assert result.stdout.startswith(f"????? {times}.mp4: 48 frames")
 
 
 def test_help_lists_all_commands_without_importing_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -567,7 +594,7 @@ def test_folder_with_failures(library: Library) -> None:
     library.folder_report = FolderReport(done=2, failed=((Path("photos/bad.jpg"), "is empty"),))
     result = run("photos", "-o", "colored")
     assert (result.exit_code, result.stderr) == (1, "error: photos/bad.jpg: is empty\n")
-    assert result.stdout == "colored: 2 colored, 0 skipped, 1 failed, 1.0 s\n"
+    assert result.stdout == "colored: 2 colored in 1.0 s, 1 failed\n"
 
 
 def test_missing_input_is_said_before_the_network_is_loaded(library: Library) -> None:

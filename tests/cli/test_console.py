@@ -15,9 +15,11 @@ import pytest
 from rich.console import Console
 
 from tests.support.reports import report as film_report
+from vidcolor.cli import console
 from vidcolor.cli.console import (
     JsonDisplay,
     TextDisplay,
+    duration,
     film_facts,
     film_line,
     logging_to,
@@ -69,7 +71,9 @@ def json_lines(text: str) -> list[dict[str, Any]]:
 def play_film(display: TextDisplay | JsonDisplay, steps: Iterable[Progress], report: Report) -> None:
     with display.loading("Loading the network"):
         pass
-    with display.film("film.mp4") as on_progress:
+    with display.film("film.mp4") as (on_progress, on_warning):
+        for line in report.warnings[:1]:
+            on_warning(line)
         for step in steps:
             on_progress(step)
     display.film_done(Path("out.mp4"), report)
@@ -127,8 +131,39 @@ def test_text_without_terminal_is_the_closing_line_alone(capsys: pytest.CaptureF
     """In a pipe or a log there is no progress: only warnings, and one line about the result."""
     err, stream = err_console(terminal=False)
     play_film(TextDisplay(err), [progress(number) for number in range(240)], REPORT)
-    assert capsys.readouterr().out == "out.mp4: 240 frames, 3 shots, 12.0 s, 20.0 fps, 4.2 MB\n"
+    assert capsys.readouterr().out == "out.mp4: 240 frames, 3 shots, 4.2 MB, colored in 12.0 s\n"
     assert stream.getvalue() == "warning: two chapters were dropped\n"
+
+
+def test_text_without_terminal_says_a_line_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log of three and a half minutes has three lines about how far the film is; on a terminal there are none."""
+    for terminal, lines in ((False, 3), (True, 0)):
+        now = [0.0]
+        monkeypatch.setattr(console, "monotonic", lambda now=now: now[0])
+        err, stream = err_console(terminal=terminal)
+        with TextDisplay(err).film("film.mp4") as (on_progress, _):
+            for number in range(1, 421):
+                now[0] += 0.5
+                on_progress(progress(number, total=420))
+        assert stream.getvalue().count("film.mp4: ") == lines
+
+
+def test_text_without_terminal_says_where_a_folder_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of many short films has a line a minute, too."""
+    now = [0.0]
+    monkeypatch.setattr(console, "monotonic", lambda: now[0])
+    err, stream = err_console(terminal=False)
+    with TextDisplay(err).folder() as (on_file, on_progress, _):
+        for number in range(1, 9):
+            now[0] += 20
+            on_file(Path(f"in/{number}.mp4"), number, 8)
+            on_progress(progress(1, total=2))
+    assert [line.split()[0] for line in stream.getvalue().splitlines()] == ["3/8", "6/8"]
+
+
+def test_times_are_said_as_people_say_them() -> None:
+    """Less than a minute in tenths of a second, more in hours, minutes and seconds."""
+    assert [duration(seconds) for seconds in (0.04, 59.4, 60.0, 3723.4)] == ["0.0 s", "59.4 s", "0:01:00", "1:02:03"]
 
 
 def test_text_on_a_terminal_shows_progress_and_takes_it_away(capsys: pytest.CaptureFixture[str]) -> None:
@@ -138,8 +173,8 @@ def test_text_on_a_terminal_shows_progress_and_takes_it_away(capsys: pytest.Capt
     shown = stream.getvalue()
     assert "Loading the network ..." in shown
     assert "120/240 frames  12.0 fps  0:00:10 left  slowest: generator" in shown
-    assert shown.endswith("\x1b[33mwarning: two chapters were dropped\x1b[0m\n")
-    assert capsys.readouterr().out.endswith("4.2 MB\n")
+    assert shown.count("\x1b[33mwarning: two chapters were dropped\x1b[0m\n") == 1
+    assert capsys.readouterr().out.endswith("4.2 MB, colored in 12.0 s\n")
 
 
 def test_text_names_are_not_markup(capsys: pytest.CaptureFixture[str]) -> None:
@@ -214,31 +249,32 @@ def test_text_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     output.write_bytes(bytes(1500))
     err, _ = err_console(terminal=False)
     TextDisplay(err).picture_done(output, 0.44)
-    assert capsys.readouterr().out == f"{output}: 0.4 s, 1.5 kB\n"
+    assert capsys.readouterr().out == f"{output}: 1.5 kB, colored in 0.4 s\n"
 
 
 def test_text_folder(capsys: pytest.CaptureFixture[str]) -> None:
     """A folder's failures are one line each, and the closing line counts what became of all files."""
     err, stream = err_console(terminal=True)
     display = TextDisplay(err)
-    with display.folder() as (on_file, on_progress):
+    with display.folder() as (on_file, on_progress, on_warning):
         on_file(Path("in/[a].jpg"), 1, 8)
         live = stream.getvalue()
         on_file(Path("in/film.mov"), 8, 8)
+        on_warning("the cover was dropped")
         on_progress(progress())
     display.folder_done(Path("out"), FOLDER_REPORT)
     assert "8/8" not in live
     assert "8/8 film.mov  120/240 frames  12.0 fps  0:00:10 left" in stream.getvalue()
-    assert "\x1b[33mwarning: in/film.mov: the cover was dropped" in stream.getvalue()
+    assert stream.getvalue().count("\x1b[33mwarning: in/film.mov: the cover was dropped") == 1
     assert "error: in/bad.jpg: is empty" in stream.getvalue()
-    assert capsys.readouterr().out == "out: 5 colored, 2 skipped, 1 failed, 1.2 s\n"
+    assert capsys.readouterr().out == "out: 5 colored in 1.2 s, 2 skipped, 1 failed\n"
 
 
 def test_text_folder_says_what_was_finished_before(capsys: pytest.CaptureFixture[str]) -> None:
     """A folder that is resumed counts the files that were there; others do not speak of it."""
     err, _ = err_console(terminal=False)
     TextDisplay(err).folder_done(Path("out"), FolderReport(done=1, failed=(), skipped=0, seconds=1.0, finished=4))
-    assert capsys.readouterr().out == "out: 1 colored, 4 finished before, 0 skipped, 0 failed, 1.0 s\n"
+    assert capsys.readouterr().out == "out: 1 colored in 1.0 s, 4 finished before\n"
 
 
 def test_text_folder_does_not_say_a_name_twice() -> None:
@@ -291,6 +327,7 @@ def test_json_is_at_most_one_object_a_second(capsys: pytest.CaptureFixture[str])
     steps = [progress(number, seconds=number / 25) for number in range(1, 101)]
     play_film(JsonDisplay(err), steps, REPORT)
     *ticks, last = json_lines(capsys.readouterr().out)
+    assert ticks.pop(0) == {"event": "warning", "message": "two chapters were dropped"}
     assert [tick["event"] for tick in ticks] == ["progress"] * 4
     assert [tick["seconds"] for tick in ticks] == [1.0, 2.0, 3.0, 4.0]
     assert ticks[0] == {"event": "progress", **film_facts(steps[24])}
@@ -321,8 +358,9 @@ def test_json_folder(capsys: pytest.CaptureFixture[str]) -> None:
     """A folder tells of each file before it begins, and of all failures at the end."""
     err, _ = err_console(terminal=False)
     display = JsonDisplay(err)
-    with display.folder() as (on_file, on_progress):
+    with display.folder() as (on_file, on_progress, on_warning):
         on_file(Path("in/a.mp4"), 1, 8)
+        on_warning("the cover was dropped")
         for seconds in (1.0, 1.5, 2.0):
             on_progress(progress(seconds=seconds))
         on_file(Path("in/b.mp4"), 2, 8)
@@ -330,6 +368,7 @@ def test_json_folder(capsys: pytest.CaptureFixture[str]) -> None:
     display.folder_done(Path("out"), FOLDER_REPORT)
     assert json_lines(capsys.readouterr().out) == [
         {"event": "file", "path": "in/a.mp4", "index": 1, "total": 8},
+        {"event": "warning", "message": "the cover was dropped"},
         {"event": "progress", **film_facts(progress(seconds=1.0))},
         {"event": "progress", **film_facts(progress(seconds=2.0))},
         {"event": "file", "path": "in/b.mp4", "index": 2, "total": 8},

@@ -19,7 +19,7 @@ from vidcolor.inference.weights import save_generator
 NAMES = (
     "-x",
     " leading and trailing ",
-    "é☕ß",
+    os.fsdecode("é☕ß".encode()),
     "two\nlines",
     "\ttab and \x1b[31mescape",
     "a:b",
@@ -29,7 +29,7 @@ NAMES = (
     "'\"\\",
     "~",
     "...",
-    "\u202ereversed",
+    os.fsdecode("\u202ereversed".encode()),
     "long" * 62,
     os.fsdecode(b"\xff no UTF-8"),
 )

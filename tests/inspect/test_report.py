@@ -453,6 +453,14 @@ class TestCommand:
         assert words in result.stderr
         assert result.stderr.count("\n") == 1
 
+    def test_what_would_be_refused(self, tmp_path: Path) -> None:
+        """The report is shown, and the exit code is 1, as coloring the film would end."""
+        source = make_clip(tmp_path / "in.mp4", Clip(frames=2))
+        assert run(str(source), "--no-trial").exit_code == 0
+        result = run(str(source), "--no-trial", "-o", str(tmp_path / "out.webm"))
+        assert result.exit_code == 1
+        assert "refused" in result.stdout
+
     def test_a_film_without_pictures(self, tmp_path: Path) -> None:
         """Sound alone is named as what it is."""
         with wave.open(str(tmp_path / "in.wav"), "wb") as sound:

@@ -62,6 +62,11 @@ class VidcolorGroup(click.Group):
         self.lazy = lazy
         """Name to ``module:attribute`` and a line of help."""
 
+    def main(self, *args: Any, **settings: Any) -> Any:
+        """Run the command line, whatever standard output can encode."""
+        console.replace_unencodable()
+        return super().main(*args, **settings)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
         return [*self.commands, *self.lazy]
@@ -102,7 +107,22 @@ class VidcolorGroup(click.Group):
             formatter.write_dl(list(lines.items()))
 
 
+HELP = """Color black-and-white film. Luma, timing and sound stay as they are.
+
+\b
+vidcolor film.mp4 -o out.mp4       a film
+vidcolor photo.jpg -o out.jpg      a picture
+vidcolor photos/ -o colored/       a folder of pictures and films
+vidcolor scan_%06d.png -r 18 -o out.mkv     numbered pictures
+... | vidcolor - -o - | ...        pipes
+vidcolor film.mp4 --help           all options
+
+A file that begins with a dash, or is named like a command, goes behind two dashes: vidcolor -o out.mp4 -- -film.mp4
+"""
+
+
 @click.group(
+    help=HELP,
     cls=VidcolorGroup,
     default="colorize",
     lazy={
@@ -114,18 +134,7 @@ class VidcolorGroup(click.Group):
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def main() -> None:
-    r"""Color black-and-white film. Luma, timing and sound stay as they are.
-
-    \b
-    vidcolor film.mp4 -o out.mp4       a film
-    vidcolor photo.jpg -o out.jpg      a picture
-    vidcolor photos/ -o colored/      a folder of pictures and films
-    vidcolor scan_%06d.png -r 18 -o out.mkv     numbered pictures
-    ... | vidcolor - -o - | ...        pipes
-    vidcolor film.mp4 --help           all options
-
-    A file that begins with a dash, or is named like a command, goes behind two dashes: vidcolor -o out.mp4 -- -film.mp4
-    """
+    """Color black-and-white film. Luma, timing and sound stay as they are."""
 
 
 @main.command(cls=SectionCommand)
@@ -211,16 +220,23 @@ def info(
     options: ColorizeOptions,
     network: NetworkChoice,
 ) -> None:
-    """Show what is in a file, what is kept of it, and how long it takes."""
+    """Show what is in a file, what is kept of it, and how long it takes.
+
+    Ends with exit code 1 if the file would not be colored.
+    """
     with session.display.loading(f"Looking into {source.name}"):
         from vidcolor.inspect.report import PictureReport, inspect_file
 
         report = inspect_file(source, dest, options=options, load=network.load if trial else None)
+    failed = report.plan.refused is not None
     if isinstance(report, PictureReport):
         session.display.picture_info(replace(report, plan=with_flags(report.plan)))
     else:
         plan, trial_failed = with_flags((report.plan, report.trial_failed))
         session.display.film_info(replace(report, plan=plan, trial_failed=trial_failed))
+        failed = failed or trial_failed is not None
+    if failed:
+        raise click.exceptions.Exit(FAILED)
 
 
 @main.command(cls=SectionCommand)
@@ -307,8 +323,15 @@ def colorize_film(
     """Color a film and show the result; the command ends with exit code 1 if damage in the film was skipped."""
     from vidcolor.pipeline import color_film
 
-    with session.display.film(name) as on_progress:
-        report = color_film(source, destination, colorizer=colorizer, options=options, on_progress=on_progress)
+    with session.display.film(name) as (on_progress, on_warning):
+        report = color_film(
+            source,
+            destination,
+            colorizer=colorizer,
+            options=options,
+            on_progress=on_progress,
+            on_warning=lambda line: on_warning(with_flags(line)),
+        )
     profile = None
     if session.profile:
         from vidcolor.inspect.profile import profile_film
@@ -326,9 +349,15 @@ def colorize_tree(
     """Color a folder and show the result; the command ends with exit code 1 if any file failed."""
     from vidcolor.folder import colorize_folder
 
-    with session.display.folder() as (on_file, on_progress):
+    with session.display.folder() as (on_file, on_progress, on_warning):
         report = colorize_folder(
-            source, dest, colorizer=colorizer, options=options, on_file=on_file, on_progress=on_progress
+            source,
+            dest,
+            colorizer=colorizer,
+            options=options,
+            on_file=on_file,
+            on_progress=on_progress,
+            on_warning=lambda line: on_warning(with_flags(line)),
         )
     session.display.folder_done(dest, with_flags(report))
     if report.failed:

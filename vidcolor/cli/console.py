@@ -4,6 +4,7 @@ Results go to standard output; progress, warnings and errors to standard error. 
 one JSON object a line and nothing else:
 
     progress  frames, total_frames, fps, eta_seconds, seconds, shots, bottleneck    a film, once a second
+    warning   message                                       a film, before its first picture; all are in ``done`` again
     file      path, index (from 1), total                                           a folder, before each file
     done      output, output_bytes, seconds, frames, shots, fps, warnings, errors   a film; the last line; with
                        ``--profile`` also ``profile``, with the fields of :class:`vidcolor.inspect.profile.Profile`
@@ -15,19 +16,22 @@ one JSON object a line and nothing else:
     error     message, exit_code                                                    the last line, if it went wrong
 
 Where the film itself goes to standard output (``-o -``), all this goes to standard error, with ``--json`` the objects
-and nothing else. In a folder, ``progress`` is about the film that the last ``file`` named. Only an invalid command line
-is reported in plain text on standard error, with exit code 2, before any object.
+and nothing else. In a folder, ``progress`` and ``warning`` are about the film that the last ``file`` named. Only an
+invalid command line is reported in plain text on standard error, with exit code 2, before any object.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import logging
+import sys
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
@@ -36,7 +40,7 @@ from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, TextColumn
 from rich.progress import Progress as ProgressBar
 from rich.text import Text
 
-from vidcolor.progress import OnFile, OnProgress, Progress, Report
+from vidcolor.progress import OnFile, OnProgress, OnWarning, Progress, Report
 
 if TYPE_CHECKING:
     from vidcolor.folder import FolderReport
@@ -47,6 +51,7 @@ Models = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """``networks``, ``weights`` and ``recipes``: for each name, what is known of it."""
 
 JSON_SECONDS = 1.0  # between two objects of a running film
+LINE_SECONDS = 60.0  # between two lines about what is running, off a terminal
 LABEL_WIDTH = 12  # of the rows of ``vidcolor info``
 
 
@@ -56,11 +61,11 @@ class Display(Protocol):
     def loading(self, what: str) -> AbstractContextManager[object]:
         """Show ``what`` while the context lasts."""
 
-    def film(self, name: str) -> AbstractContextManager[OnProgress]:
-        """Show the progress of one film while the context lasts."""
+    def film(self, name: str) -> AbstractContextManager[tuple[OnProgress, OnWarning]]:
+        """Show the progress and the early warnings of one film while the context lasts."""
 
-    def folder(self) -> AbstractContextManager[tuple[OnFile, OnProgress]]:
-        """Show the progress of a folder and of each film in it while the context lasts."""
+    def folder(self) -> AbstractContextManager[tuple[OnFile, OnProgress, OnWarning]]:
+        """Show the progress of a folder, and that and the early warnings of each film, while the context lasts."""
 
     def film_done(self, output: Path, report: Report, profile: Profile | None = None) -> None:
         """Show the result for a film, and its profile if there is one."""
@@ -88,12 +93,16 @@ class Display(Protocol):
 
 
 class TextDisplay:
-    """Text for people. Progress is shown on a terminal only; with ``quiet``, only errors are shown."""
+    """Text for people; with ``quiet``, only errors.
+
+    Progress is drawn on a terminal; elsewhere, as in a log, there is a line every :data:`LINE_SECONDS`.
+    """
 
     def __init__(self, err: Console, *, quiet: bool = False, all_to_stderr: bool = False) -> None:
         self.out = plain_console(stderr=all_to_stderr, quiet=quiet)
         self.err = err
         self.quiet = quiet
+        self._warned: set[str] = set()
 
     @contextmanager
     def loading(self, what: str) -> Iterator[None]:
@@ -102,52 +111,64 @@ class TextDisplay:
             yield
 
     @contextmanager
-    def film(self, name: str) -> Iterator[OnProgress]:
+    def film(self, name: str) -> Iterator[tuple[OnProgress, OnWarning]]:
         with self._live(BarColumn()) as live:
             task = live.add_task(one_line(name), total=None)
+            log = self._log_lines()
 
             def on_progress(progress: Progress) -> None:
-                total = known_total(progress)
-                live.update(task, completed=progress.frames, total=total, description=film_line(progress))
+                total, line = known_total(progress), film_line(progress)
+                live.update(task, completed=progress.frames, total=total, description=line)
+                log(f"{one_line(name)}: {line}")
 
-            yield on_progress
+            yield on_progress, self._warn
 
     @contextmanager
-    def folder(self) -> Iterator[tuple[OnFile, OnProgress]]:
+    def folder(self) -> Iterator[tuple[OnFile, OnProgress, OnWarning]]:
         with self._live(BarColumn()) as live:
             task = live.add_task("", total=None)
-            file = ""
+            log = self._log_lines()
+            present, file = Path(), ""
 
             def on_file(path: Path, index: int, total: int) -> None:
-                nonlocal file
-                file = f"{index}/{total} {one_line(path.name)}"
+                nonlocal present, file
+                present, file = path, f"{index}/{total} {one_line(path.name)}"
                 live.update(task, completed=index - 1, total=total, description=file)
+                log(file)
 
             def on_progress(progress: Progress) -> None:
-                live.update(task, description=f"{file}  {film_line(progress)}")
+                line = f"{file}  {film_line(progress)}"
+                live.update(task, description=line)
+                log(line)
 
-            yield on_file, on_progress
+            yield on_file, on_progress, lambda line: self._warn(about(present, line))
+
+    def _log_lines(self) -> Callable[[str], None]:
+        """Return a function that shows the line it gets once in :data:`LINE_SECONDS`, off a terminal."""
+        latest = monotonic()
+
+        def log(line: str) -> None:
+            nonlocal latest
+            if monotonic() - latest >= LINE_SECONDS and not (self.quiet or self.err.is_terminal):
+                latest = monotonic()
+                self.err.print(line, markup=False, soft_wrap=True)
+
+        return log
 
     def film_done(self, output: Path, report: Report, profile: Profile | None = None) -> None:
         for warning in report.warnings:
             self._warn(warning)
         for error in report.errors:
             self._complain(error)
-        parts = (
-            counted(report.frames, "frame"),
-            counted(report.shots, "shot"),
-            f"{report.seconds:.1f} s",
-            f"{mean_fps(report):.1f} fps",
-            decimal(report.output_bytes),
-        )
-        self._say(f"{output}: {', '.join(parts)}")
+        content = f"{counted(report.frames, 'frame')}, {counted(report.shots, 'shot')}, {decimal(report.output_bytes)}"
+        self._say(f"{output}: {content}, colored in {duration(report.seconds)}")
         if profile is not None:
             self._show_profile(profile)
 
     def picture_done(self, output: Path, seconds: float, warnings: Sequence[str] = ()) -> None:
         for warning in warnings:
             self._warn(warning)
-        self._say(f"{output}: {seconds:.1f} s, {decimal(output.stat().st_size)}")
+        self._say(f"{output}: {decimal(output.stat().st_size)}, colored in {duration(seconds)}")
 
     def finished_before(self, output: Path) -> None:
         self._say(f"{output}: was there already, and is left as it is")
@@ -157,14 +178,9 @@ class TextDisplay:
             self._warn(about(path, message))
         for path, message in report.failed:
             self._complain(about(path, message))
-        parts = (
-            f"{report.done} colored",
-            *([f"{report.finished} finished before"] if report.finished else []),
-            f"{report.skipped} skipped",
-            f"{len(report.failed)} failed",
-            f"{report.seconds:.1f} s",
-        )
-        self._say(f"{output}: {', '.join(parts)}")
+        counts = {"finished before": report.finished, "skipped": report.skipped, "failed": len(report.failed)}
+        others = "".join(f", {count} {what}" for what, count in counts.items() if count)
+        self._say(f"{output}: {report.done} colored in {duration(report.seconds)}{others}")
 
     def models(self, sections: Models) -> None:
         from vidcolor.cli.models_text import models_lines
@@ -210,7 +226,9 @@ class TextDisplay:
         self.out.print(one_line(line), markup=False, soft_wrap=True)
 
     def _warn(self, line: str) -> None:
-        if not self.quiet:
+        """Show a warning, unless it was shown before."""
+        if not self.quiet and line not in self._warned:
+            self._warned.add(line)
             self.err.print(f"warning: {one_line(line)}", style="yellow", markup=False, soft_wrap=True)
 
     def _complain(self, line: str) -> None:
@@ -234,8 +252,8 @@ class JsonDisplay:
         yield
 
     @contextmanager
-    def film(self, name: str) -> Iterator[OnProgress]:
-        yield self._film_ticks()
+    def film(self, name: str) -> Iterator[tuple[OnProgress, OnWarning]]:
+        yield self._film_ticks(), self._emit_warning
 
     def _film_ticks(self) -> OnProgress:
         """Return a callback that writes the progress of one film, at most once in :data:`JSON_SECONDS`."""
@@ -250,7 +268,7 @@ class JsonDisplay:
         return on_progress
 
     @contextmanager
-    def folder(self) -> Iterator[tuple[OnFile, OnProgress]]:
+    def folder(self) -> Iterator[tuple[OnFile, OnProgress, OnWarning]]:
         on_progress = self._film_ticks()
 
         def on_file(path: Path, index: int, total: int) -> None:
@@ -258,7 +276,10 @@ class JsonDisplay:
             on_progress = self._film_ticks()  # every film counts its seconds from its own beginning
             self._emit("file", {"path": str(path), "index": index, "total": total})
 
-        yield on_file, lambda progress: on_progress(progress)
+        yield on_file, lambda progress: on_progress(progress), self._emit_warning
+
+    def _emit_warning(self, line: str) -> None:
+        self._emit("warning", {"message": one_line(line)})
 
     def film_done(self, output: Path, report: Report, profile: Profile | None = None) -> None:
         facts: dict[str, object] = {
@@ -366,6 +387,11 @@ def rounded(value: float) -> float:
     return round(value, 3)
 
 
+def duration(seconds: float) -> str:
+    """Return a time for people: ``12.3 s``, and from a minute on ``1:02:03``."""
+    return f"{seconds:.1f} s" if seconds < 60 else str(timedelta(seconds=round(seconds)))
+
+
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun: ``1 shot``, ``2 shots``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
@@ -379,6 +405,13 @@ def one_line(text: str) -> str:
 def printable(text: str) -> str:
     """Replace control characters and what cannot be encoded, which file names may hold, with question marks."""
     return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def replace_unencodable() -> None:
+    """Print characters that standard output or error cannot encode, as in cp1252 or ASCII, as question marks."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def about(path: Path, message: str) -> str:

@@ -323,7 +323,7 @@ scenes_option = click.option(
 resume_option = click.option(
     "--resume", is_flag=True, help="Go on with what an interrupted run has finished; a folder's finished files stay."
 )
-overwrite_option = click.option("--overwrite", is_flag=True, help="Replace an output that exists.")
+overwrite_option = click.option("-y", "--overwrite", is_flag=True, help="Replace an output that exists.")
 
 
 def colorize_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -332,7 +332,7 @@ def colorize_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return stacked(groups)(records_from_options(command))
 
 
-def message_flag(name: str, help_line: str, *, log_level: int | None = None) -> Decorator:
+def message_flag(*names: str, help_line: str, log_level: int | None = None) -> Decorator:
     """Return the decorator for a flag that is kept in the session instead of passed to the command."""
 
     def keep(ctx: click.Context, param: click.Parameter, value: bool) -> None:
@@ -346,13 +346,16 @@ def message_flag(name: str, help_line: str, *, log_level: int | None = None) -> 
         if log_level is not None:
             console.set_log_level(log_level)
 
-    return option("Messages", name, is_flag=True, expose_value=False, callback=keep, show_default=False, help=help_line)
+    flag = partial(option, "Messages", is_flag=True, expose_value=False, show_default=False)
+    return flag(*names, callback=keep, help=help_line)
 
 
-quiet_option = message_flag("--quiet", "Show nothing but errors.", log_level=logging.ERROR)
-json_option = message_flag("--json", "For scripts: JSON objects on standard output, one a line.")
-debug_option = message_flag("--debug", "Log in detail, and show the traceback of an error.", log_level=logging.DEBUG)
+quiet_option = message_flag("-q", "--quiet", help_line="Show nothing but errors.", log_level=logging.ERROR)
+json_option = message_flag("--json", help_line="For scripts: JSON objects on standard output, one a line.")
+debug_option = message_flag(
+    "--debug", help_line="Log in detail, and show the traceback of an error.", log_level=logging.DEBUG
+)
 profile_option = message_flag(
-    "--profile", "After a film: the time of each stage, and the least that it could be on this machine."
+    "--profile", help_line="After a film: the time of each stage, and the least that it could be on this machine."
 )
 message_options = stacked((quiet_option, json_option, debug_option, profile_option))

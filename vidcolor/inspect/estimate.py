@@ -189,7 +189,9 @@ def estimate_film(
 
     def read(accelerator: HWAccel | None) -> VideoReader:
         excerpts = Excerpts(path, timing, accelerator)
-        return VideoReader(excerpts, deinterlace=options.deinterlace, accelerator=accelerator)
+        return VideoReader(
+            excerpts, deinterlace=options.deinterlace, on_error=options.on_error, accelerator=accelerator
+        )
 
     with tempfile.TemporaryDirectory(prefix="vidcolor-") as folder:
         output = Path(folder) / f"pieces{suffix}"

@@ -84,7 +84,7 @@ def inspect_file(
     if is_picture(source):
         info, plan = inspect_picture(source, dest or default_output(source), overwrite=overwrite)
         return PictureReport(info=info, plan=plan)
-    with VideoReader(source, deinterlace=options.deinterlace) as reader:
+    with VideoReader(source, deinterlace=options.deinterlace, on_error=options.on_error) as reader:
         film = film_info(reader)
         plan = rehearse_film(reader, dest or default_output(source), options.encode, overwrite=overwrite)
     if load is None or plan.refused is not None:
