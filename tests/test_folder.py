@@ -68,6 +68,8 @@ def copied_films(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, Path]]:
             raise InputError(f"{source}: holds no picture")
         if source.read_text() == "deep":
             raise OptionError("libx264 does not take yuv420p12le")
+        if source.read_text() == "odd":
+            raise IndexError("list index\nout of range")
         if on_progress is not None:
             on_progress(Progress(frames=1, total_frames=1, shots=1, seconds=2.0, bottleneck="generator"))
         shutil.copy(source, dest)
@@ -187,6 +189,7 @@ def test_bad_files_do_not_stop_the_rest(tree: Path, tmp_path: Path, copied_films
     (tree / "n.png").symlink_to(tree / "nowhere.png")
     (tree / "bad.mp4").write_text("bad")
     (tree / "deep.mp4").write_text("deep")
+    (tree / "a odd.mp4").write_text("odd")
     (tree / "good.mp4").write_text("good")
     report = run(tree, tmp_path / "out")
     assert (report.pictures, report.films) == (2, 1)
@@ -195,7 +198,10 @@ def test_bad_files_do_not_stop_the_rest(tree: Path, tmp_path: Path, copied_films
         "n.png": "cannot be read (No s",
         "bad.mp4": "holds no picture",
         "deep.mp4": "libx264 does not tak",
+        "a odd.mp4": "list index out of ra",
     }
+    reasons = {path.name: reason for path, reason in report.failed}
+    assert reasons["a odd.mp4"] == f"{tree / 'a odd.mp4'}: unexpected IndexError: list index out of range"
     assert report.warnings == ((tree / "good.mp4", "the cover was dropped"),)
     assert files_below(tmp_path / "out") == ["a.png", "good.mp4", "z.png"]
 
@@ -337,21 +343,61 @@ def test_displays_count_as_the_folder_does(
         assert "3/2" not in terminal.getvalue()
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), OptionError("no such codec"), RuntimeError("out of memory")])
-def test_what_is_not_about_one_file_ends_the_work(tree: Path, tmp_path: Path, error: BaseException) -> None:
-    """Ctrl-C, a wrong option or a broken network passes through; no thread and no half file is left."""
+class Broken(Batches):
+    """A network that raises an error for pictures of one brightness, and for batches with one of them."""
+
+    def __init__(self, error: BaseException, level: float) -> None:
+        super().__init__()
+        self.error = error
+        self.level = level
+
+    def predict(self, grey: FloatArray) -> FloatArray:
+        """Color as :class:`Batches` does, or fail."""
+        if np.isclose(grey.mean(axis=(1, 2)), self.level, atol=0.02).any():
+            raise self.error
+        return super().predict(grey)
+
+
+def test_ctrl_c_ends_the_work(tree: Path, tmp_path: Path) -> None:
+    """No thread and no half file is left."""
     for index in range(20):
         picture(tree / f"{index}.png")
     threads = threading.active_count()
-
-    class Broken(Batches):
-        def predict(self, grey: FloatArray) -> FloatArray:
-            raise error
-
-    with pytest.raises(type(error)):
-        run(tree, tmp_path / "out", Broken())
+    with pytest.raises(KeyboardInterrupt):
+        run(tree, tmp_path / "out", Broken(KeyboardInterrupt(), 100 / 255))
     assert threading.active_count() == threads
     assert files_below(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize("error", [OptionError("no such device"), RuntimeError("out of memory")])
+def test_a_network_that_fails_on_one_picture(tree: Path, tmp_path: Path, error: BaseException) -> None:
+    """That picture fails with its reason; the others of its batch are colored."""
+    for index in range(5):
+        picture(tree / f"{index}.png", 200 if index == 2 else 50)
+    report = run(tree, tmp_path / "out", Broken(error, 200 / 255))
+    assert report.pictures == 4
+    ((path, reason),) = report.failed
+    assert path == tree / "2.png"
+    assert str(error) in reason
+
+
+def test_a_folder_that_cannot_be_looked_into(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It fails with its reason, and what lies beside it is colored."""
+    picture(tree / "a.png")
+    picture(tree / "closed" / "b.png")
+    iterdir = Path.iterdir
+
+    def refuse(path: Path) -> object:
+        if path.name == "closed":
+            raise PermissionError(13, "Permission denied")
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    report = run(tree, tmp_path / "out")
+    assert report.pictures == 1
+    assert report.failed == (
+        (tree / "closed", f"{tree / 'closed'}: cannot be looked into (Permission denied); change its permissions"),
+    )
 
 
 def test_folders_that_cannot_be(tree: Path, tmp_path: Path) -> None:

@@ -19,9 +19,15 @@ def one_line(exc: BaseException) -> str:
     return " ".join(str(exc).split()) or type(exc).__name__
 
 
+def unexpected(exc: BaseException) -> str:
+    """Return the message for an exception that is none of vidcolor's: it names the type, since it is a fault."""
+    return f"unexpected {type(exc).__name__}: {one_line(exc)}"
+
+
 def message_with_notes(exc: BaseException) -> str:
     """Return an exception's message and its notes, such as what has been kept, on one line."""
-    return "; ".join([str(exc), *getattr(exc, "__notes__", ())])
+    message = str(exc) if isinstance(exc, VidcolorError) else unexpected(exc)
+    return "; ".join([message, *getattr(exc, "__notes__", ())])
 
 
 class VidcolorError(Exception):

@@ -5,6 +5,7 @@ Pictures are read ahead, grouped by equal render size, and colored in batches; f
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vidcolor.errors import InputError, OptionError, OutputError, ResourceError, VidcolorError, message_with_notes
+from vidcolor.errors import InputError, OptionError, OutputError, VidcolorError, message_with_notes
 from vidcolor.files.paths import is_file, is_folder, path_exists, resolve_path
 from vidcolor.files.suffixes import FILM_SUFFIXES, is_picture, output_name
 from vidcolor.frames import FloatArray
@@ -26,6 +27,7 @@ from vidcolor.stages import Stage
 from vidcolor.stills.reader import SourcePicture
 from vidcolor.stills.writer import check_output
 
+LOG = logging.getLogger(__name__)
 READ_AHEAD = 2  # pictures
 WAITING_BYTES = 1 << 30
 """Limit for the grey levels of pictures that wait for others of their size; above it the fullest batch is colored."""
@@ -71,7 +73,7 @@ class FolderPlan:
     films: tuple[Job, ...]
     skipped: int
     failed: tuple[tuple[Path, str], ...]
-    """Source and reason of each file that fails for its name alone, before it is opened."""
+    """Source and reason of each folder that cannot be listed, and each file that fails for its name alone."""
 
     def without(self, finished: set[Path]) -> FolderPlan:
         """Return the plan without the jobs whose outputs are ``finished``."""
@@ -120,6 +122,14 @@ class Tally:
         self.failed.append((job.source, reason))
 
 
+def reason_of(exc: Exception, job: Job) -> str:
+    """Return why a file could not be colored, in one line; the traceback of an unexpected exception is logged."""
+    if not isinstance(exc, VidcolorError):
+        LOG.debug("%s: unexpected exception", job.source, exc_info=exc)
+        return f"{job.source}: {message_with_notes(exc)}"
+    return message_with_notes(exc)
+
+
 def colorize_folder(
     source: str | Path,
     dest: str | Path,
@@ -136,8 +146,9 @@ def colorize_folder(
     in a container other than ``KEPT_FILM_SUFFIXES`` becomes Matroska. Links are followed for reading; nothing is
     written outside ``dest``. Hidden folders are not entered, nor is ``dest`` if it lies below ``source``.
 
-    A :class:`VidcolorError` of one file is noted in the report, and the work goes on. The second of two files that
-    would be written under one name fails likewise. Any other exception, and Ctrl-C, ends the work.
+    An exception of one file, of whatever type, is noted in the report, and the work goes on; only what is not an
+    ``Exception``, such as Ctrl-C, ends it. The second of two files that would be written under one name fails likewise,
+    and a folder below ``source`` that cannot be looked into.
 
     Args:
         source: the folder.
@@ -197,18 +208,30 @@ def plan_folder(source: Path, dest: Path) -> FolderPlan:
         raise OutputError(f"{dest}: is a file; a folder's output is a folder")
     if resolve_path(dest) == resolve_path(source):
         raise OutputError(f"{dest}: is the input folder itself; choose another output")
-    files = sorted(_walk(source, (resolve_path(dest),)))
+    found = list(_walk(source, (resolve_path(dest),)))
+    closed = [(entry.path, entry.reason) for entry in found if isinstance(entry, ClosedFolder)]
+    files = sorted(entry for entry in found if isinstance(entry, Path))
+    if closed and closed[0][0] == source:
+        raise InputError(closed[0][1])
     media = [Job(file, dest / output_name(file.relative_to(source))) for file in files if _is_media(file)]
     jobs, failed = _without_clashes(media)
     if not media:
         raise InputError(f"{source}: holds no picture and no film that can be read")
     pictures = tuple(job for job in jobs if is_picture(job.source))
     films = tuple(job for job in jobs if not is_picture(job.source))
-    return FolderPlan(pictures, films, len(files) - len(media), tuple(failed))
+    return FolderPlan(pictures, films, len(files) - len(media), (*closed, *failed))
 
 
-def _walk(folder: Path, avoided: tuple[Path, ...]) -> Iterator[Path]:
-    """Yield every file below ``folder``, except in the ``avoided`` folders.
+@dataclass(frozen=True)
+class ClosedFolder:
+    """A folder whose files cannot be listed."""
+
+    path: Path
+    reason: str
+
+
+def _walk(folder: Path, avoided: tuple[Path, ...]) -> Iterator[Path | ClosedFolder]:
+    """Yield every file below ``folder``, and every folder that cannot be listed, except in the ``avoided`` folders.
 
     Those are the output, and the folders above, which a link may lead back to; all are resolved.
     """
@@ -218,7 +241,8 @@ def _walk(folder: Path, avoided: tuple[Path, ...]) -> Iterator[Path]:
     try:
         entries = list(folder.iterdir())
     except OSError as exc:
-        raise InputError(f"{folder}: cannot be looked into ({exc.strerror})") from exc
+        yield ClosedFolder(folder, f"{folder}: cannot be looked into ({exc.strerror}); change its permissions")
+        return
     for entry in entries:
         if not is_folder(entry):
             yield entry
@@ -273,8 +297,8 @@ def _read(
             check_output(job.dest, job.source, overwrite=overwrite)
             picture = read_picture(job.source)
             yield ReadPicture(job, picture, at_render_size(picture.grey, render_size))
-        except VidcolorError as exc:
-            yield BadPicture(job, str(exc))
+        except Exception as exc:
+            yield BadPicture(job, reason_of(exc, job))
 
 
 def _batches(
@@ -309,10 +333,11 @@ def _batches(
 
 
 def _colors_or_none(colorizer: Predictor, greys: FloatArray) -> Sequence[FloatArray | None]:
-    """Predict the ab of each picture; returns None for all of them if memory does not hold even one."""
+    """Predict the ab of each picture; returns None for all of them if that fails: each is tried by itself then."""
     try:
         return list(colorizer.predict(greys))
-    except ResourceError:
+    except Exception as exc:
+        LOG.debug("a batch of %d pictures failed", len(greys), exc_info=exc)
         return [None] * len(greys)
 
 
@@ -326,8 +351,8 @@ def _write(
             tally.warnings += [(item.job.source, note) for note in notes]
         render_picture(item.picture, ab, dest, saturation=options.saturation, overwrite=options.overwrite)
         tally.colored += 1
-    except VidcolorError as exc:
-        tally.fail(item.job, str(exc))
+    except Exception as exc:
+        tally.fail(item.job, reason_of(exc, item.job))
 
 
 def _colorize_films(
@@ -359,8 +384,8 @@ def _colorize_films(
             tally.warnings += [(job.source, warning) for warning in report.warnings]
             for error in report.errors:
                 tally.fail(job, error)
-        except VidcolorError as exc:
-            tally.fail(job, message_with_notes(exc))
+        except Exception as exc:
+            tally.fail(job, reason_of(exc, job))
 
 
 def _create_folder(job: Job, dest: Path) -> None:

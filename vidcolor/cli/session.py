@@ -15,7 +15,7 @@ from rich.console import Console
 
 from vidcolor.cli import console
 from vidcolor.cli.flags import with_flags
-from vidcolor.errors import VidcolorError
+from vidcolor.errors import VidcolorError, unexpected
 
 FAILED = 1
 INTERRUPTED = 130
@@ -71,7 +71,7 @@ def exit_codes(session: Session) -> Iterator[None]:
     except KeyboardInterrupt as exc:
         session.fail(exc, "interrupted", INTERRUPTED)
     except Exception as exc:
-        session.fail(exc, f"unexpected {type(exc).__name__}: {exc}; run again with --debug and report it", FAILED)
+        session.fail(exc, f"{unexpected(exc)}; run again with --debug and report it", FAILED)
 
 
 @contextmanager
