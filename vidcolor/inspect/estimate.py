@@ -38,7 +38,7 @@ from vidcolor.frames import ChromaFormat, VideoSpec
 from vidcolor.inference.colorizer import Predictor
 from vidcolor.inference.multi_device import predictors_of
 from vidcolor.inspect.film import Timing
-from vidcolor.media.demuxing import end_of
+from vidcolor.media.demuxing import end_of, packets_of
 from vidcolor.media.destinations import FileDestination
 from vidcolor.media.hwaccel import open_on_device
 from vidcolor.media.items import Jump
@@ -132,7 +132,7 @@ class Excerpts(FileSource):
         """Yield the packets of all streams in each piece, with a :class:`Jump` between two pieces."""
         starts, length = spread(self._timing, stream)
         self._piece_seconds = TRIAL_SECONDS / (1 + len(starts))
-        yield from self._piece(container.demux(), stream, length)
+        yield from self._piece(packets_of(container), stream, length)
         for start in starts:
             if self.reaches_end:
                 return
@@ -142,7 +142,7 @@ class Excerpts(FileSource):
                 return  # there is no later keyframe
             yield Jump()
             self.start_clock()
-            yield from self._piece(container.demux(), stream, length)
+            yield from self._piece(packets_of(container), stream, length)
 
     def _piece(self, packets: Iterator[Packet[Any]], stream: VideoStream, length: int) -> Iterator[Packet[Any]]:
         """Yield packets until there are ``length`` frames, or fewer when the time is over; flush the decoder then."""
@@ -277,7 +277,7 @@ def measure(output: Path, firsts: list[int]) -> Sizes:
     copied = covers = 0
     with open_film(output) as container:
         stream = choose_video(container, output)
-        for packet in container.demux():
+        for packet in packets_of(container):
             if packet.stream_index == stream.index and packet.size:
                 pictures.append((packet.pts or 0, packet.size, packet.is_keyframe))
             elif packet.stream.disposition & Disposition.attached_pic:

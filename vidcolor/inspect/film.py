@@ -21,6 +21,7 @@ from av.video.stream import VideoStream
 
 from vidcolor.color import h273
 from vidcolor.errors import InputError
+from vidcolor.media.demuxing import packets_of
 from vidcolor.media.pixel_formats import luma_layout
 from vidcolor.media.probe import choose_video, open_film
 from vidcolor.media.reader import VideoReader
@@ -149,7 +150,7 @@ def survey_film(path: Path) -> Survey:
     complete = False
     with open_film(path) as container:
         stream = choose_video(container, path)
-        for packet in _undamaged(container.demux()):
+        for packet in _undamaged(packets_of(container)):
             read_bytes += packet.size
             if read_bytes > SURVEY_BYTES:
                 break

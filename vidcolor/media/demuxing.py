@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 import av
 from av.container import InputContainer
 from av.packet import Packet
+from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from vidcolor.media.damage import DamageError
@@ -18,6 +20,7 @@ from vidcolor.media.passthrough import describe
 INDEXED_FORMATS = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"})
 """Containers in which an incomplete packet means an incomplete file (in a broadcast it means bad reception), and whose
 header holds the duration (other demuxers estimate it from the bit rate)."""
+KINDS: tuple[Literal["video", "audio", "subtitle", "data"], ...] = ("video", "audio", "subtitle", "data")
 MAX_MISSING_SECONDS = 1
 """How much shorter than its header says a film may be without a warning."""
 
@@ -72,6 +75,44 @@ def note_damage(
         if announced - end > MAX_MISSING_SECONDS:
             what = f"ends at {float(end):.2f} s, its header announces {float(announced):.2f} s"
             yield Note(f"{name} {what}: it may be cut short")
+    for kind in late_kinds(container):
+        what = f"a stream of type {kind} appears so late in the file that it was not found when the film was opened"
+        yield Note(f"{what}, left out; remux the film first (ffmpeg -probesize 2G -analyzeduration 2G)")
+
+
+def packets_of(container: InputContainer) -> Iterator[Packet[Any]]:
+    """Yield the packets of the streams that were found when the container was opened, and an empty one for each.
+
+    MPEG-PS, FLV and others have no list of streams: further ones may appear in mid-film. PyAV leaves out their packets,
+    and may raise an IndexError after the last empty packet.
+    """
+    with suppress(IndexError):
+        yield from container.demux()
+
+
+def late_kinds(container: InputContainer) -> list[str]:
+    """Return the types of the streams that have appeared since the container was opened: ``subtitle``, for example.
+
+    PyAV does not list them. But libav's choice of the best stream of a type is among all streams, and prefers one that
+    is not for the hearing impaired, as which the listed ones are marked for the moment.
+    """
+    marks = [(stream, stream.disposition) for stream in container.streams]
+    for stream, disposition in marks:
+        stream.disposition = disposition | Disposition.hearing_impaired
+    try:
+        return [kind for kind in KINDS if _is_unlisted(container, kind)]
+    finally:
+        for stream, disposition in marks:
+            stream.disposition = disposition
+
+
+def _is_unlisted(container: InputContainer, kind: Literal["video", "audio", "subtitle", "data"]) -> bool:
+    """Return whether the best stream of a type is none that PyAV lists."""
+    try:
+        container.streams.best(kind)
+    except IndexError:
+        return True
+    return False
 
 
 def end_of(stream: VideoStream) -> Packet[Any]:

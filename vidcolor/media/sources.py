@@ -14,7 +14,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from vidcolor.errors import InputError
-from vidcolor.media.demuxing import end_of
+from vidcolor.media.demuxing import end_of, packets_of
 from vidcolor.media.image_sequence import PictureSequence
 from vidcolor.media.items import Jump
 from vidcolor.media.pipes import PipeInput, needs_seeking
@@ -86,7 +86,7 @@ class FileSource:
 
     def packets(self, container: InputContainer, stream: VideoStream) -> Iterator[Packet[Any] | Jump]:
         """Yield the packets of all streams."""
-        return container.demux()
+        return packets_of(container)
 
 
 class PipeSource:
@@ -122,7 +122,7 @@ class PipeSource:
 
     def packets(self, container: InputContainer, stream: VideoStream) -> Iterator[Packet[Any] | Jump]:
         """Yield the packets of all streams."""
-        return container.demux()
+        return packets_of(container)
 
 
 class SequenceSource:
