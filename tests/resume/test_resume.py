@@ -20,6 +20,7 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -568,6 +569,41 @@ class TestTrouble:
         assert "`resume` goes on" in line
         assert finished_frames(dest) == FILM.frames
         color(source, dest, resume=True)
+        assert names(dest.parent) == {"out.mkv"}
+
+    @pytest.mark.parametrize(
+        ("call", "error", "words"),
+        [
+            ("fcntl.flock", errno.ENOLCK, "has no locks"),
+            ("fcntl.flock", errno.ENOSYS, "has no locks"),
+            ("os.fsync", errno.EINVAL, "cannot sync files"),
+            ("os.fsync", errno.ENOSYS, "cannot sync files"),
+        ],
+    )
+    def test_a_share_that_can_do_less(
+        self, source: Path, dest: Path, monkeypatch: pytest.MonkeyPatch, call: str, error: int, words: str
+    ) -> None:
+        """Without locks or sync the film is made and can be resumed; a line says what that means."""
+        color(source, dest.with_name("whole.mkv"))
+
+        def refuse(*arguments: object) -> None:
+            raise OSError(error, os.strerror(error))
+
+        monkeypatch.setattr(call, refuse)
+        told: list[str] = []
+        assert "what is finished is kept" in interrupt(source, dest, at=60)
+        resumed = replace(OPTIONS, resume=True)
+        report = colorize_video(source, dest, colorizer=Faithful(), options=resumed, on_warning=told.append)
+        assert dest.read_bytes() == dest.with_name("whole.mkv").read_bytes()
+        assert [words in line for line in report.warnings] == [True]
+        assert told == list(report.warnings)
+
+    def test_a_share_that_does_not_know_its_size(
+        self, source: Path, dest: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Where the file system says that it has no bytes at all, the film is joined all the same."""
+        monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(total=0, free=0))
+        color(source, dest)
         assert names(dest.parent) == {"out.mkv"}
 
     def test_the_folder_is_removed(self, source: Path, dest: Path) -> None:

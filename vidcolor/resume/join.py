@@ -35,8 +35,9 @@ def check_segments(work: WorkFolder) -> None:
         raise OutputError(f"{exc}; the segments of {work.dest} cannot be joined") from exc
     needed = sum(facts.packets_bytes for facts in work.segments)
     with work.naming_errors():
-        free = shutil.disk_usage(work.path).free
-    if free < needed:
+        disk = shutil.disk_usage(work.path)
+    free = disk.free
+    if free < needed and disk.total > 0:  # some network shares do not know their size
         what = f"joining its segments needs {needed:,} bytes beside them, the disk has {free:,} left"
         raise OutputError(f"{work.dest}: {what}; free some space")
 

@@ -23,7 +23,7 @@ from typing import Any, BinaryIO
 from av.packet import Packet
 
 from vidcolor.errors import OutputError, one_line
-from vidcolor.files.durable import sync_folder
+from vidcolor.files.durable import sync, sync_folder
 from vidcolor.files.paths import is_file
 from vidcolor.resume.records import MAX_BYTES, parse_json, structure_record
 
@@ -123,7 +123,7 @@ class SegmentDraft:
         self._write(_LENGTH.pack(len(about)))
         self._file.write(self._digest.digest())
         self._file.flush()
-        os.fsync(self._file.fileno())
+        sync(self._file.fileno())
         self._file.close()
         self._draft.replace(self._path)
         sync_folder(self._path.parent)

@@ -29,6 +29,8 @@ from vidcolor.resume.unfinished import PUBLISHED, folder_of, has_segments, segme
 
 IDENTITY_FILE = "film.json"
 LOCK = "lock"
+NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL})
+"""Errors of file systems without locks, as of many network shares."""
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -60,7 +62,7 @@ class WorkFolder:
         overwrite: whether finished segments may be removed, if not ``resume``.
 
     Attributes:
-        warnings: about resuming.
+        warnings: about resuming, and about what the file system cannot do.
         segments: metadata of the finished segments.
         errors: skipped damage beyond that in the metadata of the segments.
 
@@ -81,7 +83,10 @@ class WorkFolder:
             raise OutputError(f"{dest}: {what}; remove it, or choose another name")
         try:
             self.path.mkdir(exist_ok=True)
-            self._lock: int | None = _lock_file(self.path / LOCK)
+            self._lock: int | None = _open_lock(self.path / LOCK)
+            if not _try_lock(self._lock):
+                what = f"the file system of {dest.parent} has no locks"
+                self.warnings.append(f"{what}: make sure that no other process makes {dest.name} at the same time")
         except BlockingIOError as exc:
             raise OutputError(f"{dest}: is being made by another process; wait for it, or end that one") from exc
         except OSError as exc:
@@ -119,9 +124,15 @@ class WorkFolder:
                 if is_folder(file) and not file.is_symlink():
                     raise OutputError(f"{self.dest}: the folder {file} is in the way of unfinished work; remove it")
                 file.unlink()
-            if not self.segments:
-                write_durably(self.path / IDENTITY_FILE, json.dumps(self.identity.to_json(), indent=1).encode())
+            if self.segments:
+                is_synced = sync_file(self.path / IDENTITY_FILE)
+            else:
+                identity = json.dumps(self.identity.to_json(), indent=1).encode()
+                is_synced = write_durably(self.path / IDENTITY_FILE, identity)
                 sync_folder(self.path.parent)
+        if not is_synced:
+            what = f"the file system of {self.dest.parent} cannot sync files"
+            self.warnings.append(f"{what}: what is finished may be lost with power")
 
     def _check_identity(self) -> None:
         """Raise OutputError unless the segments belong to this film with these settings."""
@@ -240,14 +251,18 @@ def _stamp_of(film: Path) -> FileStamp:
     return FileStamp(bytes=status.st_size, modified_ns=status.st_mtime_ns)
 
 
-def _lock_file(path: Path) -> int:
-    """Lock a file and return its descriptor; closing it unlocks the file.
+def _open_lock(path: Path) -> int:
+    """Return the descriptor of a file to lock; closing it unlocks the file. Raises OSError if it cannot be opened."""
+    return os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
+
+
+def _try_lock(descriptor: int) -> bool:
+    """Lock a file; return False if its file system has no locks.
 
     Raises:
         BlockingIOError: another process has locked it.
-        OSError: it cannot be opened.
+        OSError: it cannot be locked; the descriptor is closed then.
     """
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
     try:
         if sys.platform == "win32":
             import msvcrt
@@ -260,7 +275,9 @@ def _lock_file(path: Path) -> int:
             import fcntl
 
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BaseException:
+    except OSError as exc:
+        if exc.errno in NO_LOCKS:
+            return False
         os.close(descriptor)
         raise
-    return descriptor
+    return True
