@@ -19,7 +19,7 @@ from vidcolor.inference.folding import fold_batch_norm
 from vidcolor.inference.weights import load_generator, save_generator
 from vidcolor.networks import NETWORKS, ColorNetwork, build
 from vidcolor.networks.cnn4 import hsl_to_rgb
-from vidcolor.networks.color_bins import SOFT_BINS, annealed_mean, bins, soft_encode
+from vidcolor.networks.color_bins import SOFT_BINS, annealed_mean, bins, nearest_bins, soft_encode
 from vidcolor.networks.pretrained_unet import UpsampleBlock
 from vidcolor_training.recipes.toml import load_recipe, recipe_names
 
@@ -33,6 +33,7 @@ PYRAMID: dict[str, Any] = {
 
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "autoencoder": ("autoencoder", {"filters": 8, "downs": 2}),
+    "bin_pyramid": ("bin_pyramid", {**PYRAMID, "decoder_channels": [32, 16, 16]}),
     "cnn4 rgb": ("cnn4", {"space": "rgb"}),
     "cnn4 hsl": ("cnn4", {"space": "hsl", "stride": 2, "filters": 16}),
     "eccv16": ("eccv16", {"filters": 4}),
@@ -273,6 +274,18 @@ def test_soft_encoding() -> None:
     nearest = distance.argsort()[:5]
     gauss = torch.exp(-(distance[nearest].double() ** 2) / (2 * 5**2))
     torch.testing.assert_close(encoded[1, nearest, 2, 3].double(), gauss / gauss.sum(), atol=1e-5, rtol=1e-4)
+
+
+def test_nearest_bins_are_those_of_the_soft_encoding() -> None:
+    """Indices and weights give the distributions of soft_encode for whole ab; others are rounded, far ones clamped."""
+    torch.manual_seed(0)
+    ab = torch.randint(-128, 129, (2, 2, 6, 5)).float()
+    index, weights = nearest_bins(ab + 0.3)
+    dense = torch.zeros(2, len(bins()), 6, 5).scatter_(1, index, weights)
+    torch.testing.assert_close(dense, soft_encode(ab))
+    assert torch.equal(
+        nearest_bins(torch.full((1, 2, 1, 1), 500.0))[0], nearest_bins(torch.full((1, 2, 1, 1), 128.0))[0]
+    )
 
 
 def test_annealed_mean() -> None:

@@ -24,6 +24,7 @@ from vidcolor.errors import InputError, OptionError, OutputError
 from vidcolor.inference.colorizer import Colorizer
 from vidcolor.inference.weights import load_generator
 from vidcolor.networks import ColorNetwork
+from vidcolor.networks.bin_pyramid import BinPyramid
 from vidcolor.networks.encoders import ENCODERS
 from vidcolor_training.checkpoint import NAME as CHECKPOINT
 from vidcolor_training.data.pictures import PictureSet, load_pictures
@@ -37,7 +38,7 @@ from vidcolor_training.recipes.recipe import FEATURE_LOSSES, Recipe
 from vidcolor_training.recipes.toml import parse_recipe, recipe_sha256, resolved_text
 from vidcolor_training.run_log import CURVES, METRICS, TENSORBOARD
 from vidcolor_training.state import State
-from vidcolor_training.trainer import BEST, FINAL, SAMPLES, RunOptions, Trainer, TrainingData
+from vidcolor_training.trainer import BEST, FINAL, SAMPLES, RunOptions, Trainer, TrainingData, count_colors
 
 RECIPE = "recipe.toml"
 DATA_LIST = "data.tsv"
@@ -53,6 +54,8 @@ class StartingPoint:
 
     init: Path | None = None
     """A weights file of the same network."""
+    parts: Path | None = None
+    """A weights file of another network; parameters of the same name and shape are taken from it."""
     encoder: Path | None = None
     """ImageNet parameters of the network's encoder."""
     pretrained: Path | None = None
@@ -129,6 +132,8 @@ def start_run(
     torch.manual_seed(recipe.seed)
     generator = to_device(recipe.network.build(), world.device)
     _fill(generator, recipe, start, pictures, warn)
+    if start.init is None and not resume:
+        _set_prior(generator, pictures)
     state = State.of(generator, _adversary(recipe, start, world.device, warn))
     for network in (state.generator, state.ema, state.adversary):
         if network is not None:
@@ -212,17 +217,38 @@ def _fill(generator: ColorNetwork, recipe: Recipe, start: StartingPoint, picture
         if type(given) is not type(generator) or given.config != generator.config:
             raise OptionError(f"{start.init}: holds another network than the recipe's, {recipe.network.name}")
         generator.load_state_dict(given.state_dict())
+    if start.parts is not None:
+        _fill_parts(generator, start.parts, warn)
     if generator.encoder is None:
         if start.encoder is not None:
             raise OptionError(f"{start.encoder}: the recipe's network, {recipe.network.name}, has no encoder to fill")
         return
     name = str(generator.config["encoder"])
-    path = start.encoder or (start.find(name) if start.init is None else None)
+    filled = start.init or start.parts
+    path = start.encoder or (start.find(name) if filled is None else None)
     if path is not None:
         load_published(generator.encoder, path)
-    elif start.init is None:
+    elif filled is None:
         warn(f"the encoder {name} starts at random; give --encoder, --pretrained or --fetch for ImageNet parameters")
         measure_statistics(generator.encoder, pictures)
+
+
+def _fill_parts(generator: ColorNetwork, path: Path, warn: Warn) -> None:
+    """Copy the parameters of another network that have the same name and shape."""
+    given = load_generator(path).state_dict()
+    own = generator.state_dict()
+    common = {name: value for name, value in given.items() if name in own and own[name].shape == value.shape}
+    if not common:
+        raise OptionError(f"{path}: has no parameter in common with the recipe's network")
+    generator.load_state_dict(common, strict=False)
+    fresh = sorted({name.split(".")[0] for name in own if name not in common})
+    warn(f"{path}: {len(common)} of {len(own)} parameters are taken; new: {', '.join(fresh)}")
+
+
+def _set_prior(generator: ColorNetwork, pictures: PictureSet) -> None:
+    """Start a network that classifies colors, and is not trained yet, from the frequencies of colors."""
+    if isinstance(generator, BinPyramid):
+        generator.set_prior(count_colors(pictures))
 
 
 def _adversary(recipe: Recipe, start: StartingPoint, device: torch.device, warn: Warn) -> Adversary | None:

@@ -28,6 +28,7 @@ class TrainArguments:
     pretrained: Path | None
     fetch: bool
     init: Path | None
+    init_parts: Path | None
     first_stage: str | None
     resume: bool
     minutes: float | None
@@ -76,6 +77,11 @@ class TrainArguments:
 )
 @click.option(
     "--init", type=FILE, help="Go on from a weights file of the same network; with --encoder, all but the encoder."
+)
+@click.option(
+    "--init-parts",
+    type=FILE,
+    help="Start with the parameters of the same name and shape in the weights of another network.",
 )
 @click.option("--from-stage", "first_stage", metavar="STAGE", help="Leave out the recipe's stages before this one.")
 @click.option("--resume", is_flag=True, help="Go on from the run's last checkpoint.")
@@ -132,7 +138,13 @@ def train(data: tuple[Path, ...], run: Path, **options: Any) -> None:
     recipe = recipe if given.first_stage is None else recipe.starting_at(given.first_stage)
     check_run_folder(run, recipe, resume=given.resume, overwrite=given.overwrite)
     files = RunFiles(data=data, run=run, cache=given.cache or run / "cache", validation=given.validation)
-    start = StartingPoint(init=given.init, encoder=given.encoder, pretrained=given.pretrained, fetch=given.fetch)
+    start = StartingPoint(
+        init=given.init,
+        parts=given.init_parts,
+        encoder=given.encoder,
+        pretrained=given.pretrained,
+        fetch=given.fetch,
+    )
     settings = RunOptions(
         checkpoint_minutes=given.checkpoint_minutes, check_every=given.check_every, compile=given.compiled
     )

@@ -29,6 +29,7 @@ from vidcolor.errors import StoppedError, TrainingError
 from vidcolor.inference.precision import fastest_dtype
 from vidcolor.inference.weights import save_generator
 from vidcolor.networks import ColorNetwork, Prediction
+from vidcolor.networks.color_bins import class_weights
 from vidcolor_training.checkpoint import load_checkpoint, save_checkpoint
 from vidcolor_training.checks import Checker, CheckFigures
 from vidcolor_training.data.batch import Batch
@@ -36,7 +37,7 @@ from vidcolor_training.data.batches import Batches
 from vidcolor_training.data.feature_cache import Autocast, FeatureCache, frozen_encode, parameters_sha256
 from vidcolor_training.data.pictures import PictureSet
 from vidcolor_training.distributed import World
-from vidcolor_training.objectives.losses import LossTerm, ab_prior, build_losses, class_weights
+from vidcolor_training.objectives.losses import LossTerm, ab_prior, build_losses
 from vidcolor_training.recipes.recipe import FEATURE_LOSSES, Recipe, StageRecipe
 from vidcolor_training.recipes.toml import recipe_sha256, resolved_text
 from vidcolor_training.run_log import RunLog, draw_curves
@@ -290,6 +291,7 @@ class Trainer:
             rank=self.world.rank,
             world=self.world.size,
             features=cache,
+            balance=self.recipe.data.balance,
         )
         first = self.state.position.step * count
         with closing(source.stream(first, stage, hints=self.state.generator.takes_hints)) as stream:
@@ -301,9 +303,7 @@ class Trainer:
         names = [name for name in stage.losses if name not in ("adversarial", "feature_matching")]
         weights = None
         if "rebalanced_classification" in names:
-            every = max(len(self.pictures) // PRIOR_PICTURES, 1)
-            sample = torch.from_numpy(np.array(self.pictures.ab[::every, :, ::4, ::4])).float()
-            weights = class_weights(ab_prior(sample)).to(self.device)
+            weights = class_weights(count_colors(self.pictures)).to(self.device)
         terms = build_losses(
             names,
             predict=predict,
@@ -322,7 +322,7 @@ class Trainer:
 
         # These losses run a network; the others are sums over pixels, in full precision.
         return {
-            name: under_autocast(term) if name in (*FEATURE_LOSSES, "temporal") else term
+            name: under_autocast(term) if name in (*FEATURE_LOSSES, "temporal", "divergence") else term
             for name, term in terms.items()
         }
 
@@ -404,6 +404,12 @@ class LossSums:
         found = {name: value.item() / self.count for name, value in self.sums.items()}
         self.sums, self.count = {}, 0
         return found
+
+
+def count_colors(pictures: PictureSet) -> Tensor:
+    """Return the frequencies of the bins of color, :func:`ab_prior`, in some of the pictures."""
+    every = max(len(pictures) // PRIOR_PICTURES, 1)
+    return ab_prior(torch.from_numpy(np.array(pictures.ab[::every, :, ::4, ::4])).float())
 
 
 def training_autocast(device: torch.device) -> Autocast:

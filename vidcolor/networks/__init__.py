@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vidcolor.networks.autoencoder import Autoencoder
+from vidcolor.networks.bin_pyramid import BinPyramid
 from vidcolor.networks.cnn4 import Cnn4
 from vidcolor.networks.eccv16 import Eccv16
 from vidcolor.networks.multiscale_unet import MultiscaleUNet
@@ -18,6 +19,7 @@ from vidcolor.networks.unet import UNet
 
 NETWORKS: dict[str, type[ColorNetwork]] = {
     "autoencoder": Autoencoder,
+    "bin_pyramid": BinPyramid,
     "cnn4": Cnn4,
     "eccv16": Eccv16,
     "multiscale_unet": MultiscaleUNet,

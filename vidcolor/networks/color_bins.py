@@ -20,6 +20,8 @@ SOFT_BINS = 5
 """Nearest bins over which :func:`soft_encode` distributes a color."""
 SOFT_SIGMA = 5.0
 """Standard deviation of the Gaussian weights of :func:`soft_encode`, Lab units."""
+TABLE_RADIUS = 128
+"""Lab units covered by the table of :func:`nearest_bins`."""
 TEMPERATURE = 0.38
 """Default temperature of :func:`annealed_mean`: 1 gives the mean of a distribution, 0 its mode; the paper's value."""
 
@@ -71,6 +73,33 @@ def soft_encode(ab: Tensor) -> Tensor:
     return encoded.view(n, h, w, -1).permute(0, 3, 1, 2)
 
 
+def nearest_bins(ab: Tensor) -> tuple[Tensor, Tensor]:
+    """Look up the 5 nearest bins of true colors, and their weights: :func:`soft_encode` without its zeros.
+
+    Colors are rounded to whole Lab units first, so that a table serves: 20 times as fast.
+
+    Args:
+        ab: (N, 2, h, w), Lab units, clamped to ±128.
+
+    Returns:
+        Indices, int64 (N, 5, h, w), and weights, float32 (N, 5, h, w), which add up to 1.
+    """
+    index, weights = (table.to(ab.device) for table in _nearest_table())
+    a, b = (ab.round().long().clamp(-TABLE_RADIUS, TABLE_RADIUS) + TABLE_RADIUS).unbind(1)
+    entry = a * (2 * TABLE_RADIUS + 1) + b
+    return index[entry].permute(0, 3, 1, 2), weights[entry].permute(0, 3, 1, 2)
+
+
+@cache
+def _nearest_table() -> tuple[Tensor, Tensor]:
+    """Return indices and weights, ((2 R + 1)², 5) each, of all whole a and b within ±R."""
+    with torch.inference_mode(False), torch.device("cpu"):
+        units = torch.arange(-TABLE_RADIUS, TABLE_RADIUS + 1, dtype=torch.float32)
+        ab = torch.stack(torch.meshgrid(units, units, indexing="ij"))[None]
+        weights, index = soft_encode(ab)[0].flatten(1).topk(SOFT_BINS, dim=0)
+        return index.T.contiguous(), weights.T.contiguous()
+
+
 def annealed_mean(logits: Tensor, temperature: float = TEMPERATURE, centers: Tensor | None = None) -> Tensor:
     """Return the mean color of each distribution, sharpened by a temperature (Zhang et al. 2016, equation 5).
 
@@ -86,3 +115,17 @@ def annealed_mean(logits: Tensor, temperature: float = TEMPERATURE, centers: Ten
     with full_precision(logits):
         probabilities = torch.softmax(logits.float() / temperature, dim=1)
         return torch.einsum("nqhw,qc->nchw", probabilities, centers.to(probabilities))
+
+
+def class_weights(ab_prior: Tensor, lambda_: float = 0.5) -> Tensor:
+    """Return the weights of the bins, w ∝ 1 / ((1 − λ) p + λ / Q) with Σ p w = 1 (Zhang et al. 2016, eq. 4).
+
+    Args:
+        ab_prior: p (Q,), the frequencies of the bins, adding up to 1.
+        lambda_: λ in [0, 1]; 1 gives equal weights, smaller values larger weights for rare colors.
+
+    Returns:
+        (Q,).
+    """
+    weights: Tensor = 1 / ((1 - lambda_) * ab_prior + lambda_ / len(ab_prior))
+    return weights / (ab_prior * weights).sum()

@@ -1,21 +1,23 @@
-"""The default generator: an ImageNet encoder, attention, and a decoder that predicts ab as a Laplacian pyramid.
+"""Coarse-to-fine generators: an ImageNet encoder, attention, and a decoder that predicts color as a Laplacian pyramid.
 
     half size ─► encoder ─┐
     grey ─► encoder ──► 1/32 ─► attention ─► 1/16 ─► attention ─► 1/8 ──────► 1/4 ──────► 1/2
                └──────► 1/16, 1/8, 1/4 ─ skips ─┘      │            │            │           │
-    grey, hints ─► detail 1/2 ─► … ─► 1/32 (skips)     ab ─► ×2 ─► + ab ─► ×2 ─► + ab ─► ×2 ─► + ab
+    grey, hints ─► detail 1/2 ─► … ─► 1/32 (skips)   color ─► ×2 ─► + … ─► ×2 ─► + … ─► ×2 ─► + …
 
-The coarsest level predicts ab, and every finer level adds a correction to it (Burt & Adelson 1983). Training can start
-with the coarse levels alone, which takes a fraction of the time, and continue with the finer ones
-(:attr:`Pyramid.finest`). The encoder's input is grey alone, so its features can be cached while it is frozen. Hints
-(Zhang et al. 2017: colors and a mask of where they are known) enter the detail path at each of its strides, averaged
-over the known pixels.
+The coarsest level predicts color, and every finer level adds a correction to it (Burt & Adelson 1983): ab in
+:class:`Pyramid`, a distribution of colors in :class:`vidcolor.networks.bin_pyramid.BinPyramid`. Training can start with
+the coarse levels alone, which takes a fraction of the time, and continue with the finer ones
+(:attr:`ColorNetwork.finest`). The encoder's input is grey alone, so its features can be cached while it is frozen.
+Hints (Zhang et al. 2017: colors and a mask of where they are known) enter the detail path at each of its strides,
+averaged over the known pixels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -87,8 +89,96 @@ def known_colors(cells: Tensor) -> Tensor:
     return cells / (cells[:, 2:] + HALF_KNOWN)
 
 
-class Pyramid(ColorNetwork):
-    """Default network: ImageNet encoder, attention, coarse-to-fine decoder, color hints.
+class PyramidDecoder(ColorNetwork):
+    """The layers that coarse-to-fine generators share: everything but the layers that predict color.
+
+    Args:
+        config: the keyword arguments of the network; the keys below are used here.
+
+            ``encoder``: a name in :data:`vidcolor.networks.encoders.ENCODERS`.
+
+            ``width``: channels of the attention layers at stride 32.
+
+            ``attention_layers``: how many of them at strides 32 and 16.
+
+            ``decoder_channels``: channels at each of :attr:`ColorNetwork.strides`.
+
+            ``detail_channels``: channels of the detail path at strides 2, 4, 8, 16 and 32.
+        finest: see :attr:`ColorNetwork.finest`.
+    """
+
+    multiple = 32
+    takes_hints = True
+    encoder: nn.Module
+
+    def __init__(self, config: dict[str, Any], finest: int) -> None:
+        super().__init__(config)
+        encoder = ENCODERS[config["encoder"]]()
+        self.encoder = encoder
+        self.finest = finest
+        encoder_channels: tuple[int, ...] = tuple(encoder.channels)
+        width, detail_channels, decoder_channels = (
+            config[key] for key in ("width", "detail_channels", "decoder_channels")
+        )
+        self.detail = DetailPath(detail_channels)
+        self.scene = nn.Conv2d(2 * encoder_channels[4] + encoder_channels[3] + detail_channels[4], width, 1)
+        at32, at16 = config["attention_layers"]
+        self.attention = nn.Sequential(
+            *(SelfAttention(width, heads=max(width // HEAD_CHANNELS, 1)) for _ in range(at32))
+        )
+        skips = (
+            (encoder_channels[3], detail_channels[3]),
+            (encoder_channels[2], detail_channels[2]),
+            (encoder_channels[1], detail_channels[1]),
+            (detail_channels[0],),
+        )[: len(self.strides)]
+        below = (width, *decoder_channels[:-1])
+        self.blocks = nn.ModuleList(
+            DecoderBlock(b, s, o) for b, s, o in zip(below, skips, decoder_channels, strict=True)
+        )
+        first = decoder_channels[0]
+        self.attention16 = nn.Sequential(
+            *(SelfAttention(first, heads=max(first // HEAD_CHANNELS, 1)) for _ in range(at16))
+        )
+
+    def encode(self, grey: Tensor) -> list[Tensor]:
+        """Compute the encoder's features of grey (N, 1, H, W): six maps, as :func:`encode_two_sizes` returns them."""
+        return encode_two_sizes(self.encoder, grey)
+
+    def decode(self, grey: Tensor, hints: Tensor | None, features: Sequence[Tensor] | None) -> Iterator[Tensor]:
+        """Yield the decoder's map at each stride down to :attr:`ColorNetwork.finest`, coarse to fine.
+
+        The arguments are those of :meth:`ColorNetwork.predict`.
+        """
+        s4, s8, s16, s32, half16, half32 = features or self.encode(grey)
+        d2, d4, d8, d16, d32 = self.detail(grey, hints)
+        size = s32.shape[-2:]
+        scene = (F.interpolate(half, size=size, mode="bilinear", align_corners=False) for half in (half16, half32))
+        x = self.attention(self.scene(torch.cat((s32, *scene, d32), dim=1)))
+        skips = ((s16, d16), (s8, d8), (s4, d4), (d2,))[: len(self.strides)]
+        for stride, block, skip in zip(self.strides, self.blocks, skips, strict=True):
+            x = block(x, skip)
+            if stride == self.strides[0]:
+                x = self.attention16(x)
+            yield x
+            if stride == self.finest:
+                return
+
+
+def add_levels(levels: Iterable[Tensor]) -> Tensor:
+    """Add up a Laplacian pyramid: maps (N, C, h, w), each twice the size of the one before, coarse to fine."""
+    total: Tensor | None = None
+    for level in levels:
+        finer = level.contiguous()  # interpolation is faster in this layout
+        if total is not None:
+            finer = finer + F.interpolate(total, scale_factor=2.0, mode="bilinear", align_corners=False)
+        total = finer
+    assert total is not None
+    return total
+
+
+class Pyramid(PyramidDecoder):
+    """Coarse-to-fine generator: ImageNet encoder, attention, ab predicted as a Laplacian pyramid, color hints.
 
     Args:
         encoder: a name in :data:`vidcolor.networks.encoders.ENCODERS`.
@@ -99,10 +189,7 @@ class Pyramid(ColorNetwork):
         finest: see :attr:`ColorNetwork.finest`.
     """
 
-    multiple = 32
     strides = (16, 8, 4, 2)
-    takes_hints = True
-    encoder: nn.Module
 
     def __init__(
         self,
@@ -114,68 +201,23 @@ class Pyramid(ColorNetwork):
         detail_channels: Sequence[int] = (24, 32, 48, 64, 96),
         finest: int = 2,
     ) -> None:
-        super().__init__(
-            {
-                "encoder": encoder,
-                "width": width,
-                "attention_layers": list(attention_layers),
-                "decoder_channels": list(decoder_channels),
-                "detail_channels": list(detail_channels),
-            }
-        )
-        encoder_module = ENCODERS[encoder]()
-        self.encoder = encoder_module
-        self.finest = finest
-        encoder_channels: tuple[int, ...] = tuple(encoder_module.channels)
-        self.detail = DetailPath(detail_channels)
-        self.scene = nn.Conv2d(2 * encoder_channels[4] + encoder_channels[3] + detail_channels[4], width, 1)
-        at32, at16 = attention_layers
-        self.attention = nn.Sequential(
-            *(SelfAttention(width, heads=max(width // HEAD_CHANNELS, 1)) for _ in range(at32))
-        )
-        skips = (
-            (encoder_channels[3], detail_channels[3]),
-            (encoder_channels[2], detail_channels[2]),
-            (encoder_channels[1], detail_channels[1]),
-            (detail_channels[0],),
-        )
-        below = (width, *decoder_channels[:-1])
-        self.blocks = nn.ModuleList(
-            DecoderBlock(b, s, o) for b, s, o in zip(below, skips, decoder_channels, strict=True)
-        )
-        first = decoder_channels[0]
-        self.attention16 = nn.Sequential(
-            *(SelfAttention(first, heads=max(first // HEAD_CHANNELS, 1)) for _ in range(at16))
-        )
+        config = {
+            "encoder": encoder,
+            "width": width,
+            "attention_layers": list(attention_layers),
+            "decoder_channels": list(decoder_channels),
+            "detail_channels": list(detail_channels),
+        }
+        super().__init__(config, finest)
         to_ab = [conv_to_ab(channels, 3) for channels in decoder_channels]
         for finer in to_ab[1:]:
             nn.init.zeros_(finer.weight)  # so that each finer level starts without a correction
         self.to_ab = nn.ModuleList(to_ab)
 
-    def encode(self, grey: Tensor) -> list[Tensor]:
-        """Compute the encoder's features of grey (N, 1, H, W): six maps, as :func:`encode_two_sizes` returns them."""
-        return encode_two_sizes(self.encoder, grey)
-
     def predict(
         self, grey: Tensor, hints: Tensor | None = None, features: Sequence[Tensor] | None = None
     ) -> Prediction:
         """Predict ab at the stride :attr:`finest`; see :meth:`ColorNetwork.predict`."""
-        s4, s8, s16, s32, half16, half32 = features or self.encode(grey)
-        d2, d4, d8, d16, d32 = self.detail(grey, hints)
-        size = s32.shape[-2:]
-        scene = (F.interpolate(half, size=size, mode="bilinear", align_corners=False) for half in (half16, half32))
-        x = self.attention(self.scene(torch.cat((s32, *scene, d32), dim=1)))
-        skips = ((s16, d16), (s8, d8), (s4, d4), (d2,))
-        ab: Tensor | None = None
-        for stride, block, to_ab, skip in zip(self.strides, self.blocks, self.to_ab, skips, strict=True):
-            x = block(x, skip)
-            if stride == self.strides[0]:
-                x = self.attention16(x)
-            level = to_ab(x).contiguous()  # interpolation of two channels is faster in this layout
-            if ab is not None:
-                level = level + F.interpolate(ab, scale_factor=2.0, mode="bilinear", align_corners=False)
-            ab = level
-            if stride == self.finest:
-                break
-        assert ab is not None
-        return bounded_ab(ab)
+        # As many layers are used as there are maps.
+        levels = (to_ab(x) for x, to_ab in zip(self.decode(grey, hints, features), self.to_ab, strict=False))
+        return bounded_ab(add_levels(levels))

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from vidcolor.networks import ColorNetwork
 from vidcolor_training.data import batches as module
 from vidcolor_training.data.batch import Batch
-from vidcolor_training.data.batches import Batches, DeviceMaps, MappedMaps
+from vidcolor_training.data.batches import Batches, DeviceMaps, MappedMaps, expected_views, order
 from vidcolor_training.data.feature_cache import FeatureCache
 from vidcolor_training.data.pictures import PictureSet
 from vidcolor_training.recipes.recipe import StageRecipe
@@ -105,6 +105,21 @@ def test_every_picture_once_an_epoch(world: int, tmp_path: Path) -> None:
         assert np.bincount(seen[start : start + a_round]).tolist() == [2 * world] * 10
     assert seen[:a_round] != seen[a_round:]
     assert sorted(seen[:4]) == seen[:4]
+
+
+def test_balanced_sources() -> None:
+    """Shares grow with the size of a source to the power of 1 - balance; the mean over epochs is the expectation."""
+    names = ["one.tar/a-1.avif", "one.tar/b-1.avif", *(f"two.tar/c-{i}.avif" for i in range(8)), "plain.png"]
+    assert expected_views(names, 0.0).tolist() == [1.0] * 11
+    views = expected_views(names, 1.0)
+    np.testing.assert_allclose(views[[0, 1, -1]], 11 / 4)
+    np.testing.assert_allclose(views[2:10], 11 / 4 / 8)
+    epochs = [order(7, epoch, views) for epoch in range(400)]
+    assert all(len(epoch) == 11 for epoch in epochs)
+    counted = np.bincount(np.concatenate(epochs), minlength=11)
+    np.testing.assert_allclose(counted / 400, views, atol=0.1)
+    assert not np.array_equal(epochs[0], epochs[1])
+    assert np.array_equal(epochs[0], order(7, 0, views))
 
 
 def test_ranks_draw_apart(tmp_path: Path) -> None:

@@ -16,18 +16,18 @@ from torch.nn import functional as F
 from vidcolor.color.lab import lab_to_rgb
 from vidcolor.errors import OptionError
 from vidcolor.networks import ColorNetwork, Prediction
-from vidcolor.networks.color_bins import bins, soft_encode
+from vidcolor.networks.color_bins import bins, class_weights, soft_encode
 from vidcolor_training.data.batch import Batch, cat_lab
-from vidcolor_training.objectives.losses import ab_prior, build_losses, class_weights
+from vidcolor_training.objectives.losses import ab_prior, build_losses
 from vidcolor_training.recipes.recipe import LOSSES
 
 
 class Painter(ColorNetwork):
     """Asks ``paint`` for the ab of a grey picture and its hints, and remembers what it was asked."""
 
-    def __init__(self, paint: Callable[[Tensor, Tensor | None], Tensor]) -> None:
+    def __init__(self, paint: Callable[[Tensor, Tensor | None], Tensor], logits: Tensor | None = None) -> None:
         super().__init__({})
-        self.paint = paint
+        self.paint, self.logits = paint, logits
         self.asked: list[tuple[Tensor, Tensor | None]] = []
 
     def predict(
@@ -35,7 +35,7 @@ class Painter(ColorNetwork):
     ) -> Prediction:
         """What ``paint`` says."""
         self.asked.append((grey, hints))
-        return Prediction(self.paint(grey, hints))
+        return Prediction(self.paint(grey, hints), logits=self.logits)
 
 
 class RandomFeatures(nn.Module):
@@ -256,6 +256,49 @@ def test_a_network_without_bins_does_not_classify() -> None:
         term("rebalanced_classification", class_weights=torch.ones(len(bins())))(guess(batch), batch)
 
 
+def test_classification() -> None:
+    """Cross-entropy with the soft-encoded truth at the logits' size, rounded to whole Lab units."""
+    batch = pictures(16)
+    torch.manual_seed(0)
+    logits = torch.randn(3, len(bins()), 4, 4)
+    truth = soft_encode(cells(batch.ab, 4).round())
+    expected = -(truth * logits.log_softmax(dim=1)).sum(dim=1).mean()
+    torch.testing.assert_close(term("classification")(guess(batch, 2, logits=logits), batch), expected)
+
+
+@pytest.mark.parametrize("name", ["classification", "divergence"])
+def test_losses_on_distributions_need_logits(name: str) -> None:
+    """A prediction without logits raises OptionError with the name of the loss."""
+    batch = pictures()
+    with pytest.raises(OptionError, match=f"loss {name}: it needs a network that classifies"):
+        term(name)(guess(batch), batch)
+
+
+def uniform(*peaks: int) -> Tensor:
+    """Logits of three pictures, each the same distribution everywhere: all bins, or mostly one."""
+    logits = torch.zeros(3, len(bins()), 8, 8)
+    for picture, peak in enumerate(peaks):
+        logits[picture, peak] = 8
+    return logits
+
+
+def test_divergence_compares_distributions() -> None:
+    """The divergence is zero for the same distributions, Jeffreys' for others, and quadratic where they are close."""
+    batch = pictures()
+    first = uniform(0, 1, 2)
+    same, other = (Painter(lambda grey, hints: batch.ab, logits) for logits in (first, uniform(3, 4, 5)))
+    prediction = guess(batch, logits=first)
+    assert term("divergence", predict=same.predict)(prediction, batch).item() == pytest.approx(0, abs=1e-5)
+    p, r = first[0, :, 0, 0].softmax(0), uniform(3)[0, :, 0, 0].softmax(0)
+    expected = ((p - r) * (p / r).log()).sum().item()
+    assert term("divergence", predict=other.predict)(prediction, batch).item() == pytest.approx(expected, rel=1e-3)
+    near, nearer = (Painter(lambda grey, hints: batch.ab, first * factor) for factor in (1.02, 1.01))
+    ratio = term("divergence", predict=near.predict)(prediction, batch) / term("divergence", predict=nearer.predict)(
+        prediction, batch
+    )
+    assert ratio.item() == pytest.approx(4, rel=0.1)
+
+
 def test_prior_and_weights() -> None:
     """The prior is a smoothed count; the weights have an expectation of 1 and are largest where colors are rare."""
     centers = bins()
@@ -331,8 +374,9 @@ def test_every_loss_of_the_recipes_is_there() -> None:
     """All but the adversary's can be built, and each gives a scalar with a finite gradient."""
     names = set(LOSSES) - {"adversarial", "feature_matching"}
     batch = pictures()
-    network = Painter(lambda grey, hints: prediction.ab)
-    prediction = guess(batch, 2, logits=torch.zeros(3, len(bins()), 8, 8, requires_grad=True))
+    random = torch.Generator().manual_seed(2)
+    prediction = guess(batch, 2, logits=torch.randn(3, len(bins()), 8, 8, generator=random).requires_grad_())
+    network = Painter(lambda grey, hints: prediction.ab, prediction.logits)
     losses = build_losses(
         names,
         predict=network.predict,
@@ -343,7 +387,8 @@ def test_every_loss_of_the_recipes_is_there() -> None:
     assert set(losses) == names
     for name, loss in losses.items():
         value = loss(prediction, batch)
-        given = prediction.logits if name == "rebalanced_classification" else prediction.ab
+        classifies = name in ("classification", "rebalanced_classification", "divergence")
+        given = prediction.logits if classifies else prediction.ab
         (gradient,) = torch.autograd.grad(value, given)
         assert value.ndim == 0, name
         assert torch.isfinite(gradient).all(), name

@@ -32,6 +32,8 @@ SMALL = {  # what makes a network of the recipe's kind train in a second
     "autoencoder": "filters = 4",
     "pyramid": "width = 40\nattention_layers = [1, 1]\ndecoder_channels = [32, 16, 16, 8]\n"
     "detail_channels = [8, 8, 8, 8, 8]",
+    "bin_pyramid": "width = 40\nattention_layers = [1, 1]\ndecoder_channels = [32, 16, 16]\n"
+    "detail_channels = [8, 8, 8, 8, 8]",
     "multiscale_unet": "width = 40\nattention_layers = 1\ndecoder_channels = [32, 16, 16, 8]\n"
     "detail_channels = [8, 8, 8, 8, 8]",
 }
@@ -45,7 +47,7 @@ def shrunk(name: str) -> str:
     head, network, rest = re.split(r"(?m)(^\[network\]\n(?:(?!\[).*\n)*)", text)
     for key, value in small.items():
         network = re.sub(rf"(?m)^{key} = .*\n", "", network).rstrip() + f"\n{key} = {value}\n\n"
-    size = {"unet": 256, "pyramid": 128}.get(
+    size = {"unet": 256, "pyramid": 128, "bin_pyramid": 128}.get(
         recipe.network.name, 64
     )  # patches need room for the discriminator's strides
     rest = re.sub(r"(?m)^size = \d+", f"size = {size}", rest)

@@ -6,7 +6,8 @@ without stored state, and the ranks of a run divide each epoch without communica
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections import Counter
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
@@ -112,6 +113,7 @@ class Batches:
         rank: The number of this process.
         world: The number of processes.
         features: Cached features, for the stages that use them.
+        balance: See :attr:`vidcolor_training.recipes.recipe.DataRecipe.balance`.
     """
 
     def __init__(
@@ -124,7 +126,11 @@ class Batches:
         rank: int = 0,
         world: int = 1,
         features: FeatureCache | None = None,
+        balance: float = 0.0,
     ) -> None:
+        views = expected_views(pictures.names, balance)
+        # Two epochs are kept, because a batch may reach into the next.
+        self._epoch = lru_cache(maxsize=2)(lambda epoch: order(seed, epoch, views))
         self.batch_size, self.device, self.seed, self.rank, self.world = batch_size, device, seed, rank, world
         self.pictures, self.features = pictures, features
         arrays: list[tuple[npt.NDArray[Any], int]] = [(pictures.grey[:, None], 1), (pictures.ab, 1)]
@@ -165,11 +171,11 @@ class Batches:
     def indices(self, step: int) -> Indices:
         """Return the indices of the pictures in batch number ``step``, ascending.
 
-        The batches of all ranks together contain every picture once, then again in another order.
+        The batches of all ranks together contain every picture as often as its share, then again in another order.
         """
         first = (step * self.world + self.rank) * self.batch_size
         epochs, places = np.divmod(np.arange(first, first + self.batch_size), len(self.pictures))
-        chosen = [order(self.seed, int(e), len(self.pictures))[p] for e, p in zip(epochs, places, strict=True)]
+        chosen = [self._epoch(int(e))[p] for e, p in zip(epochs, places, strict=True)]
         return np.sort(np.array(chosen, np.int64))
 
     def choose_cut(self, step: int, stage: StageRecipe) -> tuple[Cut, torch.Generator]:
@@ -217,10 +223,37 @@ def dither(ab: Tensor, generator: torch.Generator) -> Tensor:
     return torch.rand(ab.shape, generator=source, device=ab.device).sub_(0.5).add_(ab)
 
 
-@lru_cache(maxsize=2)  # a batch may reach into the next epoch
-def order(seed: int, epoch: int, length: int) -> Indices:
-    """Return a permutation of ``length`` pictures, the same for all ranks."""
-    return np.random.default_rng([seed, epoch]).permutation(length)
+def expected_views(names: Sequence[str], balance: float) -> npt.NDArray[np.float64]:
+    """Return how often each picture should be seen in an epoch: float64 (N,), adding up to N.
+
+    A picture of a source of n pictures has a share of n^-balance.
+    """
+    sources = [source_of(name) for name in names]
+    sizes = Counter(sources)
+    shares = np.array([sizes[source] ** -balance for source in sources])
+    views: npt.NDArray[np.float64] = shares * (len(names) / shares.sum())
+    return views
+
+
+def source_of(name: str) -> str:
+    """Return the source in a picture's name: its last part up to the first hyphen, ``a`` of ``shard.tar/a-1f.avif``."""
+    return name.rsplit("/", 1)[-1].split("-", 1)[0]
+
+
+def order(seed: int, epoch: int, views: npt.NDArray[np.float64]) -> Indices:
+    """Return the pictures of one epoch, the same for all ranks: each as often as expected, in random order.
+
+    Numbers of views are rounded at random (systematic resampling), so that their means over epochs are ``views``.
+
+    Args:
+        seed: The seed of the run.
+        epoch: The number of the epoch.
+        views: The result of :func:`expected_views`.
+    """
+    random = np.random.default_rng([seed, epoch])
+    ends = np.cumsum(views)
+    places = (np.arange(len(views)) + random.random()) * (ends[-1] / len(views))
+    return random.permutation(np.searchsorted(ends, places, side="right").astype(np.int64))
 
 
 def _resize(maps: Tensor, size: int) -> Tensor:

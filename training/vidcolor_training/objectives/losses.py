@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from vidcolor.color.lab import full_precision
 from vidcolor.errors import OptionError
 from vidcolor.networks import Prediction
-from vidcolor.networks.color_bins import bins, soft_encode
+from vidcolor.networks.color_bins import bins, nearest_bins, soft_encode
 from vidcolor_training.data.batch import Batch, join_rgb, shrink_to
 from vidcolor_training.objectives.frame_degradation import draw_frame_degradation
 
@@ -42,17 +42,21 @@ def build_losses(
 
     Args:
         names: Names of losses, without ``adversarial`` and ``feature_matching``.
-        predict: The network's ``predict``, which ``temporal`` calls once more.
+        predict: The network's ``predict``, which ``temporal`` and ``divergence`` call once more.
         features: A frozen network from R'G'B' (N, 3, H, W) in [0, 1] to a list of maps, for ``perceptual`` and
             ``feature_distance``.
         class_weights: (Q,), of :func:`class_weights`, on the device, for ``rebalanced_classification``.
-        random: The generator of the frame degradations of ``temporal``.
+        random: The generator of the frame degradations of ``temporal`` and ``divergence``.
         feature_stride: By how much pictures are reduced for ``features``; 0: to the size of the prediction.
 
     Raises:
         OptionError: A name is unknown, or what its loss needs is missing.
     """
-    terms: dict[str, LossTerm] = {**PLAIN_LOSSES, "temporal": partial(temporal, predict=predict, random=random)}
+    terms: dict[str, LossTerm] = {
+        **PLAIN_LOSSES,
+        "temporal": partial(temporal, predict=predict, random=random),
+        "divergence": partial(divergence, predict=predict, random=random),
+    }
     if features is not None:
         terms["perceptual"] = partial(perceptual, features=features, stride=feature_stride)
         terms["feature_distance"] = partial(feature_distance, features=features, stride=feature_stride)
@@ -160,11 +164,53 @@ def rebalanced_classification(prediction: Prediction, batch: Batch, *, weights: 
     Raises:
         OptionError: The network gives no logits.
     """
-    if prediction.logits is None:
-        raise OptionError("loss rebalanced_classification: it needs a network that classifies, this one gives ab alone")
-    truth = soft_encode(shrink_to(batch.ab, prediction.logits).float())
-    errors = F.cross_entropy(prediction.logits.float(), truth, reduction="none")
+    logits = _logits(prediction, "rebalanced_classification")
+    truth = soft_encode(shrink_to(batch.ab, logits).float())
+    errors = F.cross_entropy(logits.float(), truth, reduction="none")
     return (weights[truth.argmax(dim=1)] * errors).mean()
+
+
+def classification(prediction: Prediction, batch: Batch) -> Tensor:
+    """Compute the cross-entropy of the distribution of colors: mean over pixels of −Σ_q Z_q log Ẑ_q, in nats.
+
+    Z is the soft-encoded true ab at the logits' size (Zhang et al. 2016, eq. 2, without weights: a network may apply
+    them to the learned distribution instead).
+
+    Raises:
+        OptionError: The network gives no logits.
+    """
+    logits = _logits(prediction, "classification").float()
+    index, weights = nearest_bins(shrink_to(batch.ab, logits).float())
+    expected = (logits.gather(1, index) * weights).sum(dim=1)
+    return (logits.logsumexp(dim=1) - expected).mean()
+
+
+def divergence(
+    prediction: Prediction, batch: Batch, *, predict: Callable[..., Prediction], random: torch.Generator
+) -> Tensor:
+    """Compute the divergence of the distributions of colors in simulated frames, in nats: flicker before the decision.
+
+    Mean over pixels of Σ_q (p_q − r_q) (log p_q − log r_q) (Jeffreys 1946) of the distributions p of the picture,
+    moved, and r of the moved picture; see :func:`temporal` for the frames. It is quadratic where p and r are close, so
+    it does not pull all pictures toward one color as an absolute difference of ab does.
+
+    Raises:
+        OptionError: The network gives no logits.
+    """
+    logits = _logits(prediction, "divergence")
+    degradation = draw_frame_degradation(len(batch.grey), random)
+    hints = None if batch.hints is None else degradation.move_hints(batch.hints)
+    again = _logits(predict(degradation.film(batch.grey), hints), "divergence").float().log_softmax(dim=1)
+    moved, inside = degradation.move(logits.float())
+    before = moved.log_softmax(dim=1)
+    errors: Tensor = ((again.exp() - before.exp()) * (again - before)).sum(dim=1, keepdim=True) * inside
+    return errors.sum() / inside.sum()
+
+
+def _logits(prediction: Prediction, loss: str) -> Tensor:
+    if prediction.logits is None:
+        raise OptionError(f"loss {loss}: it needs a network that classifies, this one gives ab alone")
+    return prediction.logits
 
 
 def temporal(
@@ -190,6 +236,7 @@ PLAIN_LOSSES: dict[str, LossTerm] = {
     "mse": mse,
     "rgb_mse": rgb_mse,
     "colorfulness": colorfulness,
+    "classification": classification,
 }
 """The losses of a prediction and its batch alone."""
 
@@ -210,20 +257,6 @@ def ab_prior(ab: Tensor) -> Tensor:
     spread = torch.exp(-torch.cdist(centers, centers).square() / (2 * PRIOR_SIGMA**2))
     smoothed = (spread / spread.sum(dim=0)) @ counted
     return (smoothed / smoothed.sum()).float()
-
-
-def class_weights(ab_prior: Tensor, lambda_: float = 0.5) -> Tensor:
-    """Return the weights of the bins, w ∝ 1 / ((1 − λ) p + λ / Q) with Σ p w = 1 (Zhang et al. 2016, eq. 4).
-
-    Args:
-        ab_prior: p (Q,), of :func:`ab_prior`.
-        lambda_: λ in [0, 1]; 1 gives equal weights, smaller values larger weights for rare colors.
-
-    Returns:
-        (Q,).
-    """
-    weights: Tensor = 1 / ((1 - lambda_) * ab_prior + lambda_ / len(ab_prior))
-    return weights / (ab_prior * weights).sum()
 
 
 def _predicted_rgb(prediction: Prediction, batch: Batch) -> Tensor:

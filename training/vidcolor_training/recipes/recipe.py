@@ -25,8 +25,10 @@ LOSSES = (
     "adversarial",
     "feature_matching",
     "colorfulness",
+    "classification",
     "rebalanced_classification",
     "temporal",
+    "divergence",
 )
 FEATURE_LOSSES = ("perceptual", "feature_distance")
 """The losses that need the network of :class:`PerceptualRecipe`."""
@@ -71,6 +73,13 @@ class DataRecipe:
 
     size: int
     """Side of the squares to which pictures are decoded, in pixels."""
+    balance: float = 0.0
+    """How much the sources of pictures are balanced, 0 to 1: 0: every picture is seen equally often, 1: every source
+    is. The source of a picture is its name up to the first hyphen."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.balance <= 1:
+            raise FieldError("data.balance", "a number in [0, 1]", self.balance)
 
 
 @dataclass(frozen=True, kw_only=True)
