@@ -43,6 +43,7 @@ from vidcolor.media.destinations import FileDestination
 from vidcolor.media.hwaccel import open_on_device
 from vidcolor.media.items import Jump
 from vidcolor.media.probe import choose_video, open_film
+from vidcolor.media.rates import frame_rate_of
 from vidcolor.media.reader import VideoReader
 from vidcolor.media.sources import FileSource
 from vidcolor.media.writer import VideoWriter
@@ -162,7 +163,7 @@ def spread(timing: Timing, stream: VideoStream) -> tuple[list[int], int]:
     A film that is no longer than all pieces, or of unknown length, gets one long piece.
     """
     assert stream.time_base is not None  # choose_video
-    rate = float(stream.average_rate or stream.guessed_rate or PIECE_FRAMES / PIECE_SECONDS)
+    rate = float(frame_rate_of(stream) or PIECE_FRAMES / PIECE_SECONDS)
     length = max(MIN_FRAMES, min(round(PIECE_SECONDS * rate), PIECE_FRAMES))
     if timing.duration_seconds is None or timing.frames is None or timing.frames <= PIECES * length:
         return [], PIECES * length + 1  # one more than there are, so that the end is reached

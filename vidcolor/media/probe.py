@@ -23,6 +23,7 @@ from vidcolor.media.hdr_metadata import parse_hdr_metadata
 from vidcolor.media.mp4_tables import check_announced_samples
 from vidcolor.media.outcomes import Outcome
 from vidcolor.media.pixel_formats import MATRIX_BT709, MATRIX_RGB, RANGE_FULL, RANGE_LIMITED, luma_layout
+from vidcolor.media.rates import frame_rate_of
 
 LIMITED_BY_DEFAULT = frozenset({"h264", "hevc", "vvc", "av1", "vp8", "vp9", "mpeg1video", "mpeg2video", "mpeg4"})
 """Codecs that have limited range unless a tag says otherwise; grey pictures of other codecs have full range."""
@@ -116,7 +117,7 @@ def video_spec(stream: VideoStream, first: VideoFrame, container: InputContainer
     """Return the constants of a film, from its header and its first decoded frame."""
     assert stream.time_base is not None  # choose_video
     layout = luma_layout(first.format)
-    rate = stream.average_rate or stream.guessed_rate
+    rate = frame_rate_of(stream)
     return VideoSpec(
         width=first.width,
         height=first.height,
@@ -126,7 +127,7 @@ def video_spec(stream: VideoStream, first: VideoFrame, container: InputContainer
         primaries=first.color_primaries,
         transfer=first.color_trc,
         time_base=stream.time_base,
-        frame_rate=rate or None,
+        frame_rate=rate,
         sample_aspect_ratio=stream.sample_aspect_ratio or None,
         rotation=0 if display_matrix(first, stream) is None else first.rotation,
         estimated_frames=_estimated_frames(stream, container, rate),

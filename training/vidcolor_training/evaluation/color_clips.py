@@ -27,6 +27,7 @@ from vidcolor.frames import FloatArray, Frame, Picture, Plane, VideoSpec
 from vidcolor.media.encoder import FALLBACK_RATE
 from vidcolor.media.pixel_formats import luma_layout, planar_name, plane_view
 from vidcolor.media.probe import choose_video, open_film, video_spec
+from vidcolor.media.rates import frame_rate_of
 from vidcolor.motion.flow import to_levels
 from vidcolor.motion.shots import mark_cuts
 
@@ -86,7 +87,7 @@ def read_clip(path: Path, *, name: str, size: int, max_frames: int) -> ColorClip
     """
     with open_film(path) as container:
         stream = choose_video(container, path)
-        rate = stream.average_rate or stream.guessed_rate or FALLBACK_RATE  # no stream outlives its container
+        rate = frame_rate_of(stream) or FALLBACK_RATE  # no stream outlives its container
         frames = list(islice(_true_frames(container, stream, path, size), max_frames))
     if not frames:
         raise InputError(f"{path}: no picture in it can be decoded; is it damaged or still being written?")
