@@ -421,6 +421,15 @@ class TestEverythingElse:
         source = make_clip(tmp_path / "in.mkv", Clip(metadata=words))
         assert copy_film(source, tmp_path / f"out{suffix}") == named
 
+    @pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+    def test_a_timecode_becomes_a_track(self, tmp_path: Path, suffix: str) -> None:
+        """A timecode among the metadata, as that of raw DV, is kept as a track, so that no line says it is lost."""
+        source = make_clip(tmp_path / "in.mkv", Clip(metadata={"timecode": "01:00:00:00"}))
+        output = tmp_path / f"out{suffix}"
+        assert copy_film(source, output) == []
+        with av.open(str(output)) as film:
+            assert [track.metadata["timecode"] for track in film.streams if track.type == "data"] == ["01:00:00:00"]
+
     @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
     def test_tags_shape_and_rotation(self, tmp_path: Path, suffix: str) -> None:
         """Color tags, sample aspect ratio and rotation are those of the source."""
