@@ -83,4 +83,6 @@ def evaluate(data: tuple[Path, ...], folder: Path, *, overwrite: bool, **options
     click.echo(format_table(report.rows))
     for metric, reason in report.not_measured.items():
         click.echo(f"not measured: {metric}: {reason}")
+    for name, reason in report.left_out.items():
+        click.echo(f"left out: {name}: {reason}")
     click.echo(f"report: {folder / HTML_NAME}")

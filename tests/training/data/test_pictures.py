@@ -92,6 +92,16 @@ def test_bad_and_grey_pictures_are_left_out(photographs: Path, tmp_path: Path) -
     np.testing.assert_array_equal(pictures.grey[:, 0, 0], pictures.grey[0, 0, 0])
 
 
+def test_files_that_cannot_be_read(photographs: Path, tmp_path: Path) -> None:
+    """A folder named like a picture and a broken link are listed, and the others are used."""
+    (photographs / "x.jpg").mkdir()
+    (photographs / "y.jpg").symlink_to(photographs / "gone.jpg")
+    pictures = load_pictures([photographs], size=64, cache=tmp_path / "cache")
+    assert len(pictures) == 4
+    assert [line.partition(": ")[0] for line in pictures.skipped] == ["x.jpg", "y.jpg"]
+    assert all("cannot be read (" in line for line in pictures.skipped)
+
+
 def test_nothing_but_bad_pictures(tmp_path: Path) -> None:
     """A set without a single good picture is an error, each time."""
     (tmp_path / "a.png").write_bytes(b"nothing")

@@ -16,7 +16,7 @@ from vidcolor.color.lab import rgb_to_lab
 from vidcolor.errors import InputError, WeightsError
 from vidcolor.frames import FloatArray
 from vidcolor.networks.efficientnet_lite import EfficientNetLite
-from vidcolor_training.evaluation.evaluator import evaluate_stills, evenly_spread, named_files, still_pictures
+from vidcolor_training.evaluation.evaluator import evaluate_stills, evenly_spread, named_files, pictures_of
 from vidcolor_training.evaluation.metric_networks import MetricNetworks, find_metric_networks
 from vidcolor_training.evaluation.report import EvaluationReport
 from vidcolor_training.evaluation.sheets import add_sheets, choose
@@ -112,7 +112,7 @@ def test_grey_and_truth_stand_at_the_ends(random_pictures: Path) -> None:
 
 def test_who_knows_the_colors_is_right(photographs: Path) -> None:
     """Given the true ab, the joined picture is the truth but for rounding; a wrong tint is worse than grey."""
-    picture = next(still_pictures([photographs], size=SIZE)).true * 255
+    picture = next(pictures_of([photographs], ["0.png"], size=SIZE)).true * 255
     report = evaluate_stills(
         [photographs / "0.png"], {"oracle": Oracle(picture), "wrong": OneTint(-60, 60)}, size=SIZE, quiet=True
     )
@@ -171,13 +171,25 @@ def test_one_picture_has_no_frechet_distance(photographs: Path, random_networks:
     assert all("frechet_efficientnet_lite2" not in row for row in report.rows.values())
 
 
-def test_grey_photographs_are_no_measure(tmp_path: Path) -> None:
-    """Where every photograph is grey itself nothing is divided by grey's error, and the reason is given."""
-    for i in range(2):
-        Image.fromarray(np.full((SIZE, SIZE, 3), 40 * i, np.uint8)).save(tmp_path / f"{i}.png")
-    report = evaluate_stills([tmp_path], {"none": OneTint(0, 0)}, size=SIZE, quiet=True)
-    assert "grey themselves" in report.not_measured["mse_over_grey"]
-    assert all("mse_over_grey" not in row for row in report.rows.values())
+def test_pictures_that_are_no_measure(random_pictures: Path) -> None:
+    """Pictures that cannot be read and those without color are left out by name, and change no figure of the others."""
+    alone = evaluate_stills([random_pictures], {"tint": OneTint(9, 24)}, size=SIZE, quiet=True)
+    whole = (random_pictures / "0.png").read_bytes()
+    (random_pictures / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (random_pictures / "empty.jpg").write_bytes(b"")
+    (random_pictures / "text.jpg").write_bytes(b"hello")
+    (random_pictures / "folder.jpg").mkdir()
+    (random_pictures / "link.jpg").symlink_to(random_pictures / "gone.jpg")
+    Image.new("L", (SIZE, SIZE), 90).save(random_pictures / "grey.png")
+    Image.new("RGB", (SIZE, SIZE), (91, 90, 90)).save(random_pictures / "nearly.png")
+    report = evaluate_stills([random_pictures], {"tint": OneTint(9, 24)}, size=SIZE, quiet=True)
+    names = ["cut.png", "empty.jpg", "folder.jpg", "grey.png", "link.jpg", "nearly.png", "text.jpg"]
+    assert list(report.left_out) == names
+    assert "is the file whole?" in report.left_out["cut.png"]
+    assert report.left_out["folder.jpg"].startswith("cannot be read (")
+    assert report.left_out["grey.png"] == report.left_out["nearly.png"] == "has no color itself"
+    assert report.items == alone.items
+    assert report.about["data"] == alone.about["data"]
 
 
 def test_networks_that_are_missing_are_accounted_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,19 +224,19 @@ def test_pictures_of_one_name_stay_apart(random_pictures: Path, tmp_path: Path) 
     """Two folders with the same names, one of them in a shard, give every picture a name of its own."""
     with tarfile.open(tmp_path / "shard.tar", "w") as shard:
         shard.add(random_pictures / "0.png", arcname="0.png")
-    names = [name for name, _ in named_files([random_pictures, random_pictures, tmp_path / "shard.tar"])]
+    names = [file.name for file in named_files([random_pictures, random_pictures, tmp_path / "shard.tar"])]
     assert len(names) == len(set(names)) == 13
     assert "0.png (2)" in names
 
 
 def test_what_cannot_be_evaluated(tmp_path: Path, random_pictures: Path) -> None:
-    """An empty folder, a damaged picture and a row with a reserved name are refused."""
+    """A folder without pictures or with bad ones only, and a row with a reserved name, are refused."""
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="expected pictures, found none"):
+    with pytest.raises(InputError, match=r"expected color pictures, found none$"):
         evaluate_stills([tmp_path / "empty"], {}, quiet=True)
-    (random_pictures / "9.png").write_bytes(b"not a picture")
-    with pytest.raises(InputError, match=r"9\.png: is not a picture that can be read"):
-        evaluate_stills([random_pictures], {}, size=SIZE, quiet=True)
+    (tmp_path / "empty" / "9.png").write_bytes(b"not a picture")
+    with pytest.raises(InputError, match=r"found none, but 1 such as 9\.png: is not a picture that can be read"):
+        evaluate_stills([tmp_path / "empty"], {}, quiet=True)
     with pytest.raises(ValueError, match="rows cannot be called"):
         evaluate_stills([random_pictures], {"grey": OneTint(0, 0)}, quiet=True)
 

@@ -42,6 +42,7 @@ def report(tmp_path: Path) -> EvaluationReport:
         items=items,
         about={"size": 64, EVIL: [EVIL, 0.25, {"seed": 1}]},
         not_measured={"fid": "not at hand <b>"},
+        left_out={"c<i>.png": "has no color itself"},
         pictures=[(tmp_path / "a sheet.jpg", EVIL)],
         players=[(tmp_path / "clip.mp4", "grey | ours | truth")],
     )
@@ -91,6 +92,7 @@ def test_what_is_written_can_be_read(report: EvaluationReport, tmp_path: Path) -
     assert again.rows == report.rows
     assert again.items == report.items
     assert again.about == report.about
+    assert again.left_out == report.left_out
     assert (again.not_measured, again.pictures, again.players) == (report.not_measured, report.pictures, report.players)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.color_films import moving_square, still_shot, write_film
 from tests.support.painter import Painter
-from vidcolor.errors import OptionError
+from vidcolor.errors import InputError, OptionError
 from vidcolor.options import ColorizeOptions
 from vidcolor_training.evaluation.hues import HUES
 from vidcolor_training.evaluation.report import EvaluationReport
@@ -121,6 +121,21 @@ def test_no_pair_crosses_a_cut(report: EvaluationReport) -> None:
     for row in ("painter", "painter raw", "truth"):
         figures = report.items[row]["still.mkv"]
         assert max(figures[name] for name in ("warp_ab", "warp_rgb", "warp_ab_8", "cdc")) < 1e-6
+
+
+def test_films_that_are_no_measure(films: Path, tmp_path: Path) -> None:
+    """Damaged and grey films are left out by name; if there are no others, that is an error."""
+    (tmp_path / "bad.mkv").write_bytes(b"nothing of the kind")
+    write_film(
+        tmp_path / "grey.mkv", np.repeat(still_shot(5, 4).mean(axis=3, keepdims=True), 3, axis=3).astype(np.uint8)
+    )
+    with pytest.raises(InputError, match=r"none that can be measured; bad\.mkv: "):
+        evaluate_video([tmp_path], {"painter": Painter()}, tmp_path / "report", size=48)
+    (tmp_path / "square.mkv").symlink_to(films / "square.mkv")
+    report = evaluate_video([tmp_path], {"painter": Painter()}, tmp_path / "report", size=48)
+    assert list(report.items["truth"]) == ["square.mkv"]
+    assert list(report.left_out) == ["bad.mkv", "grey.mkv"]
+    assert report.left_out["grey.mkv"] == "has no color itself"
 
 
 def test_noise_is_measured_as_what_it_is(tmp_path: Path) -> None:

@@ -63,8 +63,17 @@ class PictureSet:
         return side
 
 
-def iterate_files(sources: Iterable[Path]) -> Iterator[tuple[str, bytes]]:
-    """Names and bytes of all pictures below folders, in tar shards, or given one by one; in sorted order.
+@dataclass(frozen=True)
+class PictureFile:
+    """A picture's file. ``problem``: why it cannot be read, or None; then ``data`` is empty."""
+
+    name: str
+    data: bytes
+    problem: str | None = None
+
+
+def iterate_files(sources: Iterable[Path]) -> Iterator[PictureFile]:
+    """Yield all pictures below folders, in tar shards, or given one by one; in sorted order.
 
     Hidden files are left out.
 
@@ -72,18 +81,22 @@ def iterate_files(sources: Iterable[Path]) -> Iterator[tuple[str, bytes]]:
         InputError: a source that does not exist or cannot be read.
     """
     for source in sources:
-        try:
-            if source.is_dir():
-                for path in _below(source, is_picture):
-                    yield path.relative_to(source).as_posix(), path.read_bytes()
-            elif source.suffix == ".tar" and source.is_file():
-                yield from _iterate_shard(source)
-            elif is_picture(source) and source.is_file():
-                yield source.name, source.read_bytes()
-            else:
-                raise InputError(f"{source}: expected a folder of pictures, a .tar of pictures or a picture")
-        except OSError as exc:
-            raise InputError(f"{exc.filename or source}: cannot be read ({exc.strerror or exc})") from exc
+        if source.is_dir():
+            for path in _below(source, is_picture):
+                yield _read_file(path.relative_to(source).as_posix(), path)
+        elif source.suffix == ".tar" and source.is_file():
+            yield from _iterate_shard(source)
+        elif is_picture(source) and source.is_file():
+            yield _read_file(source.name, source)
+        else:
+            raise InputError(f"{source}: expected a folder of pictures, a .tar of pictures or a picture")
+
+
+def _read_file(name: str, path: Path) -> PictureFile:
+    try:
+        return PictureFile(name, path.read_bytes())
+    except OSError as exc:
+        return PictureFile(name, b"", f"cannot be read ({exc.strerror or exc})")
 
 
 def _below(folder: Path, wanted: Callable[[Path], bool]) -> list[Path]:
@@ -94,13 +107,13 @@ def _is_film(path: Path) -> bool:
     return path.suffix.lower() in FILM_SUFFIXES
 
 
-def _iterate_shard(path: Path) -> Iterator[tuple[str, bytes]]:
+def _iterate_shard(path: Path) -> Iterator[PictureFile]:
     try:
         with tarfile.open(path) as shard:
             for member in sorted(shard.getmembers(), key=lambda m: m.name):
                 if is_picture(Path(member.name)) and (stream := shard.extractfile(member)):
-                    yield f"{path.name}/{member.name}", stream.read()
-    except tarfile.TarError as exc:
+                    yield PictureFile(f"{path.name}/{member.name}", stream.read())
+    except (tarfile.TarError, OSError) as exc:
         raise InputError(f"{path}: expected a whole tar file, found a damaged one ({exc}); copy it again") from exc
 
 
@@ -132,6 +145,17 @@ def _opens_as_film(path: Path) -> bool:
             return container.format.name != "tty"  # libav's reading of any text
     except InputError:
         return False
+
+
+def decode_file(file: PictureFile, size: int) -> Rgb:
+    """Decode a picture's file as :func:`decode_square` does.
+
+    Raises:
+        InputError: it cannot be read, or as :func:`decode_square`.
+    """
+    if file.problem is not None:
+        raise InputError(f"{file.name}: {file.problem}")
+    return decode_square(file.data, size, name=file.name)
 
 
 def decode_square(data: bytes, size: int, *, name: str) -> Rgb:
@@ -197,12 +221,12 @@ def load_pictures(sources: Sequence[Path], *, size: int, cache: Path) -> Picture
 
 
 def _hashes(stills: Sequence[Path], films: Sequence[tuple[str, Path]]) -> Iterator[tuple[str, str]]:
-    for name, data in iterate_files(stills):
-        yield name, hashlib.sha256(data).hexdigest()
+    for file in iterate_files(stills):
+        yield file.name, hashlib.sha256(file.data).hexdigest()
     for name, path in films:
         try:
-            with path.open("rb") as file:
-                yield name, hashlib.file_digest(file, "sha256").hexdigest()
+            with path.open("rb") as film:
+                yield name, hashlib.file_digest(film, "sha256").hexdigest()
         except OSError as exc:
             raise InputError(f"{path}: cannot be read ({exc.strerror})") from exc
 
@@ -245,20 +269,20 @@ def _squares(
 ) -> Iterator[tuple[str, Rgb]]:
     """Every picture as R'G'B' (size, size, 3); what cannot be decoded is put down in ``bad``."""
 
-    def decode(file: tuple[str, bytes]) -> Rgb | str:
+    def decode(file: PictureFile) -> Rgb | str:
         try:
-            return decode_square(file[1], size, name=file[0])
+            return decode_file(file, size)
         except InputError as exc:
             return str(exc)
 
     files = iterate_files(stills)
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         while batch := list(islice(files, DECODE_BATCH)):
-            for (name, _), rgb in zip(batch, pool.map(decode, batch), strict=True):
+            for file, rgb in zip(batch, pool.map(decode, batch), strict=True):
                 if isinstance(rgb, str):
                     bad.append(rgb)
                 else:
-                    yield name, rgb
+                    yield file.name, rgb
     for _, path in films:
         try:
             for name, rgb in sample_film(path):

@@ -30,6 +30,7 @@ from vidcolor.media.probe import choose_video, open_film, video_spec
 from vidcolor.media.rates import frame_rate_of
 from vidcolor.motion.flow import to_levels
 from vidcolor.motion.shots import mark_cuts
+from vidcolor_training.data.pictures import MIN_CHROMA
 
 Pictures = npt.NDArray[np.uint8]
 """(T, h, w, 3) R'G'B': consecutive frames as they would be shown."""
@@ -94,6 +95,18 @@ def read_clip(path: Path, *, name: str, size: int, max_frames: int) -> ColorClip
     true = np.stack(frames)
     grey, ab = split_lab(true)
     return ColorClip(name, true, grey, ab, grey, find_shots(grey), rate)
+
+
+def read_colored_clip(path: Path, *, name: str, size: int, max_frames: int) -> ColorClip:
+    """Read a film as :func:`read_clip` does, and check that it has color.
+
+    Raises:
+        InputError: as :func:`read_clip`, or the film is grey itself.
+    """
+    clip = read_clip(path, name=name, size=size, max_frames=max_frames)
+    if float(np.hypot(clip.ab[:, 0], clip.ab[:, 1]).mean()) < MIN_CHROMA:
+        raise InputError(f"{path}: has no color itself")
+    return clip
 
 
 def _true_frames(container: InputContainer, stream: VideoStream, path: Path, size: int) -> Iterator[Pictures]:

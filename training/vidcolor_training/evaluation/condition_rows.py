@@ -14,11 +14,10 @@ from tqdm import tqdm
 from vidcolor.frames import FloatArray
 from vidcolor.inference.colorizer import HintPredictor, Predictor
 from vidcolor_training.evaluation.conditions import CONDITIONS, NetworkInput, apply_condition, to_part
-from vidcolor_training.evaluation.evaluator import StillPicture, join, still_pictures, uncolored
+from vidcolor_training.evaluation.evaluator import StillPicture, join, pictures_of, uncolored
 from vidcolor_training.evaluation.metric_info import OVER_CLEAN
 from vidcolor_training.evaluation.metrics import colorfulness, mse
 from vidcolor_training.evaluation.report import TRUTH, EvaluationReport, Figures, SetFigures
-from vidcolor_training.evaluation.set_metrics import ROUNDING_MSE
 
 T = TypeVar("T")
 
@@ -67,7 +66,7 @@ def add_conditions(
     wanted = report.items[TRUTH]
     names = {weights: _conditions_for(colorizer) for weights, colorizer in colorizers.items()}
     found: dict[str, dict[str, Compared]] = {row_name(w, c): {} for w, conditions in names.items() for c in conditions}
-    pictures = still_pictures(sources, size=report.about["size"], wanted=wanted)
+    pictures = pictures_of(sources, wanted, size=report.about["size"])
     for picture in tqdm(pictures, desc="conditions", unit="picture", mininterval=5, disable=quiet, total=len(wanted)):
         for weights, colorizer in colorizers.items():
             for condition, compared in compare(picture, colorizer, names[weights]):
@@ -131,9 +130,7 @@ def _summary(pictures: Sequence[Compared]) -> SetFigures:
     error, clean, grey = (
         float(np.mean(errors)) for errors in zip(*((p.mse, p.clean_mse, p.grey_mse) for p in pictures), strict=True)
     )
-    figures = {"mse": error, OVER_CLEAN: _over(error, clean)}
-    if grey > ROUNDING_MSE:
-        figures["mse_over_grey"] = error / grey
+    figures = {"mse": error, OVER_CLEAN: _over(error, clean), "mse_over_grey": _over(error, grey)}
     figures["colorfulness"] = float(np.mean([picture.colorfulness for picture in pictures]))
     figures["largest_change"] = max(picture.change for picture in pictures)
     return {name: figure if math.isfinite(figure) else None for name, figure in figures.items()}

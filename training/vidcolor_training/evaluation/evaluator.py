@@ -7,7 +7,7 @@ import math
 import time
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +18,13 @@ from tqdm import tqdm
 from vidcolor.color.lab import grey_to_lightness, lab_to_rgb, lightness_to_grey, rgb_to_lab
 from vidcolor.errors import InputError
 from vidcolor.inference.colorizer import Predictor
-from vidcolor_training.data.pictures import decode_square, iterate_files
+from vidcolor_training.data.pictures import MIN_CHROMA, PictureFile, decode_file, iterate_files
 from vidcolor_training.evaluation.blotches import FlatSteps, blotch_figures, flat_steps
 from vidcolor_training.evaluation.hues import HueCounts, count_hues, hue_figures
 from vidcolor_training.evaluation.metric_networks import LPIPS, MetricNetworks, PictureFeatures
 from vidcolor_training.evaluation.metrics import EPSILON, LabPicture, RgbFloat
 from vidcolor_training.evaluation.report import GREY, TRUTH, EvaluationReport, Figures, SetFigures
 from vidcolor_training.evaluation.set_metrics import (
-    ROUNDING_MSE,
     colorfulness_figures,
     frechet_distance,
     over_grey,
@@ -37,6 +36,7 @@ PROTOCOL = (
     "short side brought to the size (Lanczos), centre kept; the grey picture is the neutral color of the same CIE L; "
     "predicted ab joined with that L, R'G'B' clipped to 0..1 and not rounded to 8 bits"
 )
+GREY_ITSELF = "has no color itself"
 FEWEST_PICTURES = 2  # a covariance needs two
 
 
@@ -65,28 +65,48 @@ class Gathered:
         return [figures[metric] for figures in self.figures.values()]
 
 
-def named_files(sources: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
-    """Yield names and bytes of the pictures in folders and tar shards; repeated names get a number."""
+@dataclass(frozen=True)
+class LeftOut:
+    """A picture that is no measure: it cannot be read or decoded, or has no color."""
+
+    name: str
+    reason: str
+
+
+def named_files(sources: Sequence[Path]) -> Iterator[PictureFile]:
+    """Yield the pictures in folders and tar shards; repeated names get a number."""
     seen: Counter[str] = Counter()
-    for name, data in iterate_files(sources):
-        seen[name] += 1
-        yield (name if seen[name] == 1 else f"{name} ({seen[name]})"), data
+    for file in iterate_files(sources):
+        seen[file.name] += 1
+        yield file if seen[file.name] == 1 else replace(file, name=f"{file.name} ({seen[file.name]})")
 
 
 def still_pictures(
     sources: Sequence[Path], *, size: int, wanted: Container[str] | None = None
-) -> Iterator[StillPicture]:
-    """Yield the photographs as squares of ``size``: short side resized, center cropped. ``wanted``: names to keep.
+) -> Iterator[StillPicture | LeftOut]:
+    """Yield the photographs as squares of ``size``: short side resized, center cropped. ``wanted``: names to keep."""
+    for file in named_files(sources):
+        if wanted is None or file.name in wanted:
+            yield _still_picture(file, size)
 
-    Raises:
-        InputError: a picture cannot be decoded.
-    """
-    for name, data in named_files(sources):
-        if wanted is None or name in wanted:
-            true = decode_square(data, size, name=name).astype(np.float64) / 255
-            lab = rgb_to_lab(torch.from_numpy(true).permute(2, 0, 1))
-            grey = lightness_to_grey(lab[0]).clamp(0, 1).float().numpy()
-            yield StillPicture(name, true, grey, hashlib.sha256(data).hexdigest())
+
+def _still_picture(file: PictureFile, size: int) -> StillPicture | LeftOut:
+    try:
+        true = decode_file(file, size).astype(np.float64) / 255
+    except InputError as exc:
+        return LeftOut(file.name, str(exc).removeprefix(f"{file.name}: "))
+    lab = rgb_to_lab(torch.from_numpy(true).permute(2, 0, 1))
+    if float(torch.hypot(lab[1], lab[2]).mean()) < MIN_CHROMA:
+        return LeftOut(file.name, GREY_ITSELF)
+    grey = lightness_to_grey(lab[0]).clamp(0, 1).float().numpy()
+    return StillPicture(file.name, true, grey, hashlib.sha256(file.data).hexdigest())
+
+
+def pictures_of(sources: Sequence[Path], names: Container[str], *, size: int) -> Iterator[StillPicture]:
+    """Yield those photographs again that an evaluation has measured, by their names."""
+    for picture in still_pictures(sources, size=size, wanted=names):
+        if isinstance(picture, StillPicture):
+            yield picture
 
 
 def evenly_spread(names: Sequence[str], count: int) -> list[str]:
@@ -129,24 +149,30 @@ def evaluate_stills(
 
     Returns:
         A report of kind "stills" without pictures; ``about`` holds ``size``, ``epsilon``, ``protocol`` and ``data``.
+        Pictures that cannot be decoded, and those without color, are listed in ``left_out``.
 
     Raises:
-        InputError: no picture, or one that cannot be decoded.
+        InputError: there is no picture, or none that can be measured.
     """
     if {GREY, TRUTH} & set(colorizers):
         raise ValueError(f"rows cannot be called {GREY!r} or {TRUTH!r}")
     networks = networks or MetricNetworks()
-    wanted = None if limit is None else set(evenly_spread([name for name, _ in named_files(sources)], limit))
+    wanted = None if limit is None else set(evenly_spread([file.name for file in named_files(sources)], limit))
     rows = {name: Gathered() for name in (GREY, *colorizers, TRUTH)}
     digest = hashlib.sha256()
     total = None if wanted is None else len(wanted)
     pictures = still_pictures(sources, size=size, wanted=wanted)
+    left_out: dict[str, str] = {}
     for picture in tqdm(pictures, desc="evaluate", unit="picture", mininterval=5, disable=quiet, total=total):
+        if isinstance(picture, LeftOut):
+            left_out[picture.name] = picture.reason
+            continue
         digest.update(f"{picture.name}\0{picture.sha256}\n".encode())
         _measure_picture(picture, colorizers, networks, rows)
     count = len(rows[TRUTH].figures)
     if not count:
-        raise InputError(f"{', '.join(map(str, sources))}: expected pictures, found none")
+        first = "".join(f", but {len(left_out)} such as {name}: {why}" for name, why in [*left_out.items()][:1])
+        raise InputError(f"{', '.join(map(str, sources))}: expected color pictures, found none{first}")
     table, not_measured = summarize(rows)
     data = {"sources": [source.name for source in sources], "pictures": count, "sha256": digest.hexdigest()}
     return EvaluationReport(
@@ -155,6 +181,7 @@ def evaluate_stills(
         items={name: row.figures for name, row in rows.items()},
         about={"size": size, "epsilon": EPSILON, "protocol": PROTOCOL, "data": data},
         not_measured={**networks.not_measured, **not_measured},
+        left_out=left_out,
     )
 
 
@@ -185,8 +212,6 @@ def summarize(rows: Mapping[str, Gathered]) -> tuple[dict[str, SetFigures], dict
     """Return the figures of the set, by row, and the reasons why figures are missing, by metric."""
     not_measured: dict[str, str] = {}
     table = {name: _means(row) | _of_the_set(row, rows[GREY], rows[TRUTH]) for name, row in rows.items()}
-    if not _has_color(rows[GREY]):
-        not_measured |= dict.fromkeys(("mse_over_grey", "lpips_over_grey"), "all pictures are grey themselves")
     if len(rows[TRUTH].figures) < FEWEST_PICTURES:
         not_measured |= dict.fromkeys(rows[TRUTH].features, f"a Fréchet distance needs {FEWEST_PICTURES} pictures")
     return {name: _finite(row) for name, row in table.items()}, not_measured
@@ -205,7 +230,7 @@ def _of_the_set(row: Gathered, grey: Gathered, truth: Gathered) -> Figures:
         **blotch_figures(row.steps, truth.steps),
     }
     for error in ("mse", LPIPS):
-        if _has_color(grey) and error in next(iter(row.figures.values())):
+        if error in next(iter(row.figures.values())):
             figures[f"{error}_over_grey"] = over_grey(row.column(error), grey.column(error))
     if len(row.figures) >= FEWEST_PICTURES:
         for metric, vectors in row.features.items():
@@ -213,11 +238,6 @@ def _of_the_set(row: Gathered, grey: Gathered, truth: Gathered) -> Figures:
     if row.seconds:
         figures["pictures_per_second"] = len(row.figures) / row.seconds
     return figures
-
-
-def _has_color(grey: Gathered) -> bool:
-    """Return whether the pictures differ from the uncolored ones by more than rounding."""
-    return float(np.mean(grey.column("mse"))) > ROUNDING_MSE
 
 
 def _finite(figures: Figures) -> SetFigures:

@@ -23,6 +23,7 @@ class EvaluationReport:
 
     ``rows``: by name of the row. ``items``: by name of the row, then of the picture or clip.
     ``not_measured``: metric to the reason why it is missing. ``about``: what was measured, with what, on what.
+    ``left_out``: name of a picture or clip to the reason why it was not measured.
     ``pictures``: image files to show, with their captions; ``players``: films to show side by side, likewise; all lie
     in the report's folder.
     """
@@ -32,6 +33,7 @@ class EvaluationReport:
     items: Mapping[str, Mapping[str, Figures]]
     about: Mapping[str, Any]
     not_measured: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
     pictures: Sequence[tuple[Path, str]] = ()
     players: Sequence[tuple[Path, str]] = ()
 

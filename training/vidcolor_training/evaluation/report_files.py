@@ -55,6 +55,7 @@ def read_report(folder: Path) -> EvaluationReport:
             items=items,
             about=table["about"],
             not_measured=table["not_measured"],
+            left_out=table.get("left_out", {}),  # older reports have none
             **shown,
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
@@ -68,6 +69,7 @@ def _to_json(report: EvaluationReport, folder: Path) -> dict[str, Any]:
         "about": report.about,
         "rows": report.rows,
         "not_measured": report.not_measured,
+        "left_out": report.left_out,
         "pictures": [[path.relative_to(folder).as_posix(), caption] for path, caption in report.pictures],
         "players": [[path.relative_to(folder).as_posix(), caption] for path, caption in report.players],
         "items": report.items,

@@ -43,6 +43,7 @@ def render_html(report: EvaluationReport, folder: Path) -> str:
         groups=by_group(metrics),
         best={metric: best_rows(report.rows, metric) for metric in metrics},
         not_measured={metric_info(metric).label: reason for metric, reason in report.not_measured.items()},
+        left_out=report.left_out,
         histograms=_histograms(report),
         pictures=_relative(report.pictures, folder),
         players=_relative(report.players, folder),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vidcolor.inference.colorizer import Predictor
 from vidcolor_training.evaluation.contact_sheet import write_sheet
-from vidcolor_training.evaluation.evaluator import StillPicture, join, still_pictures, uncolored
+from vidcolor_training.evaluation.evaluator import StillPicture, join, pictures_of, uncolored
 from vidcolor_training.evaluation.metrics import RgbFloat
 from vidcolor_training.evaluation.report import EvaluationReport
 
@@ -42,7 +42,7 @@ def add_sheets(
         name: choose({item: figures[SORTED_BY] for item, figures in report.items[name].items()}) for name in colorizers
     }
     wanted = {item for kinds in chosen.values() for items in kinds.values() for item in items}
-    pictures = {p.name: p for p in still_pictures(sources, size=report.about["size"], wanted=wanted)}
+    pictures = {p.name: p for p in pictures_of(sources, wanted, size=report.about["size"])}
     sheets = []
     for number, (name, kinds) in enumerate(chosen.items(), start=1):
         for kind, items in kinds.items():

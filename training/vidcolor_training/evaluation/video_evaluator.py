@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from vidcolor.errors import InputError
 from vidcolor.frames import FloatArray
 from vidcolor.inference.colorizer import Predictor
 from vidcolor.motion.flow import to_levels
 from vidcolor.options import ColorizeOptions
 from vidcolor_training.evaluation.clip_versions import SLOW_EVERY, Version, color_versions, label, row_names
-from vidcolor_training.evaluation.color_clips import ColorClip, find_films, read_clip
+from vidcolor_training.evaluation.color_clips import ColorClip, find_films, read_colored_clip
 from vidcolor_training.evaluation.film_degradation import FilmDegradation, degrade_clip
 from vidcolor_training.evaluation.hues import HueCounts
 from vidcolor_training.evaluation.report import EvaluationReport, Figures
@@ -96,7 +97,7 @@ def evaluate_video(
 
     The rows are "grey", each colorizer under each of ``settings`` ("NAME SUFFIX"; by default the defaults of the
     command line, and "raw": every frame through the network, no smoothing), and "truth". The same input gives the same
-    figures, speeds apart.
+    figures, speeds apart. Films that are damaged or have no color are listed in ``left_out``.
 
     Args:
         sources: Films in color, or folders of them.
@@ -108,7 +109,7 @@ def evaluate_video(
         wear: The degradation of the films before they are colored, or None.
 
     Raises:
-        InputError: a source that is missing, damaged or holds no film.
+        InputError: a folder holds no film, or no film can be measured.
         OptionError: two rows would have the same name.
     """
     settings = settings or DEFAULT_SETTINGS
@@ -120,9 +121,14 @@ def evaluate_video(
     hues: dict[str, HueCounts] = defaultdict(HueCounts.empty)
     clips: dict[str, dict[str, Any]] = {}
     exhibits: list[Exhibit] = []
+    left_out: dict[str, str] = {}
     with TemporaryDirectory(dir=folder) as drafts:
         for name, path in tqdm(films.items(), desc="evaluate", unit="film", mininterval=5):
-            clip = read_clip(path, name=name, size=size, max_frames=max_frames)
+            try:
+                clip = read_colored_clip(path, name=name, size=size, max_frames=max_frames)
+            except InputError as exc:
+                left_out[name] = str(exc).removeprefix(f"{path}: ")
+                continue
             clip = clip if wear is None else degrade_clip(clip, wear)
             versions = color_versions(clip, colorizers, settings)
             errors = measure_motion(clip, versions)
@@ -131,6 +137,9 @@ def evaluate_video(
                 hues[row] += versions[row].hues
             clips[name] = describe(clip)
             exhibits.append(exhibit(Path(drafts), clip, versions, errors["warp_ab"], watched))
+        if not clips:
+            (first, reason) = next(iter(left_out.items()))
+            raise InputError(f"expected color films, found none that can be measured; {first}: {reason}")
         shown = [publish(chosen, folder) for chosen in choose(exhibits)]
     means = table(items, {name: clip["frames"] for name, clip in clips.items()})
     of_set = figures_of_set(items, hues)
@@ -147,6 +156,7 @@ def evaluate_video(
             "notes": list(NOTES),
         },
         not_measured=gaps_in(items["truth"]),
+        left_out=left_out,
         pictures=[(shown_clip.strip, shown_clip.caption) for shown_clip in shown],
         players=[(shown_clip.player, shown_clip.caption) for shown_clip in shown],
     )
