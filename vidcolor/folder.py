@@ -25,7 +25,7 @@ from vidcolor.progress import OnFile, OnProgress, OnWarning
 from vidcolor.resume.unfinished import is_finished, remove_empty_folder
 from vidcolor.stages import Stage
 from vidcolor.stills.reader import SourcePicture
-from vidcolor.stills.writer import check_output
+from vidcolor.stills.writer import check_output, lost_metadata
 
 LOG = logging.getLogger(__name__)
 READ_AHEAD = 2  # pictures
@@ -350,6 +350,8 @@ def _write(
             ab, notes = predict_colors(full, item.grey, colorizer=colorizer, fit=options.fit_render_size)
             tally.warnings += [(item.job.source, note) for note in notes]
         render_picture(item.picture, ab, dest, saturation=options.saturation, overwrite=options.overwrite)
+        notes = (*item.picture.notes, *lost_metadata(dest.suffix, item.picture.metadata))
+        tally.warnings += [(item.job.source, note) for note in notes]
         tally.colored += 1
     except Exception as exc:
         tally.fail(item.job, reason_of(exc, item.job))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vidcolor.color.chroma import colorize_grey
+from vidcolor.color.chroma import colorize_bands
 from vidcolor.color.luma import at_render_size
 from vidcolor.errors import OptionError, ResourceError
 from vidcolor.files.suffixes import is_picture
@@ -12,7 +12,7 @@ from vidcolor.frames import FloatArray
 from vidcolor.inference.colorizer import Predictor, largest_render_size
 from vidcolor.options import ColorizeOptions
 from vidcolor.stills.reader import SourcePicture, read_picture
-from vidcolor.stills.writer import check_output, write_picture
+from vidcolor.stills.writer import check_output, lost_metadata, write_picture
 
 __all__ = ["at_render_size", "colorize_image", "is_picture", "predict_colors", "read_picture", "render_picture"]
 
@@ -47,7 +47,7 @@ def colorize_image(
     grey = at_render_size(picture.grey, options.render_size)
     ab, notes = predict_colors(picture.grey, grey, colorizer=colorizer, fit=options.fit_render_size)
     render_picture(picture, ab, dest, saturation=options.saturation, overwrite=options.overwrite)
-    return notes
+    return (*picture.notes, *lost_metadata(dest.suffix, picture.metadata), *notes)
 
 
 def predict_colors(
@@ -84,5 +84,4 @@ def render_picture(
     picture: SourcePicture, ab: FloatArray, dest: Path, *, saturation: float = 1.0, overwrite: bool = False
 ) -> None:
     """Write the picture to ``dest`` with the colors ab (2, h, w), Lab units, of any size."""
-    rgb = colorize_grey(picture.grey, ab, saturation=saturation)
-    write_picture(dest, rgb, picture, overwrite=overwrite)
+    write_picture(dest, colorize_bands(picture.grey, ab, saturation=saturation), picture, overwrite=overwrite)

@@ -215,7 +215,7 @@ def test_orientation(tmp_path: Path, orientation: int, kind: str) -> None:
         deep_picture(path, turned, orientation, exif)
     picture = read_picture(path)
     np.testing.assert_allclose(picture.grey, upright / 255, atol=0.03)
-    assert picture.exif is None
+    assert picture.metadata.exif is None
 
 
 def undo(orientation: int, upright: np.ndarray) -> np.ndarray:
@@ -257,7 +257,7 @@ def test_exif_is_kept_and_corrected(tmp_path: Path) -> None:
     exif[IFD.Exif] = {Base.DateTimeOriginal: "1938:07:02 10:00:00", Base.ColorSpace: 65535, Base.ExifImageWidth: WIDTH}
     exif[IFD.GPSInfo] = {1: "N", 2: (52.0, 30.0, 0.0)}
     kept = Image.Exif()
-    kept.load(read_picture(saved(tmp_path / "a.jpg", Image.fromarray(LEVELS), exif=exif)).exif)
+    kept.load(read_picture(saved(tmp_path / "a.jpg", Image.fromarray(LEVELS), exif=exif)).metadata.exif)
     assert kept[Base.ImageDescription] == "Grandmother"
     assert Base.Orientation not in kept
     details = kept.get_ifd(IFD.Exif)
@@ -271,13 +271,13 @@ def test_garbled_exif_does_not_matter(tmp_path: Path) -> None:
     nonsense = b"Exif\0\0MM\0*\0\0\0\x08\0\x09nonsense"
     picture = read_picture(saved(tmp_path / "a.jpg", Image.fromarray(LEVELS), exif=nonsense))
     assert picture.grey.shape == (HEIGHT, WIDTH)
-    assert picture.exif is None
+    assert picture.metadata.exif is None
 
 
 def test_resolution_of_a_scan(tmp_path: Path) -> None:
     """Pixels per inch are read."""
-    assert read_picture(saved(tmp_path / "a.jpg", Image.fromarray(LEVELS), dpi=(600, 300))).dpi == (600, 300)
-    assert read_picture(saved(tmp_path / "b.bmp", Image.fromarray(LEVELS), dpi=(0, 0))).dpi is None
+    assert read_picture(saved(tmp_path / "a.jpg", Image.fromarray(LEVELS), dpi=(600, 300))).metadata.dpi == (600, 300)
+    assert read_picture(saved(tmp_path / "b.bmp", Image.fromarray(LEVELS), dpi=(0, 0))).metadata.dpi is None
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".png", ".webp", ".tif"])
@@ -285,7 +285,7 @@ def test_several_pictures_are_refused(tmp_path: Path, suffix: str) -> None:
     """An animation, or a TIFF of several pages, is refused in one line that says how many."""
     first, second = Image.fromarray(LEVELS), Image.fromarray(255 - LEVELS)
     path = saved(tmp_path / f"a{suffix}", first, save_all=True, append_images=[second])
-    with pytest.raises(InputError, match="holds 2 pictures, expected one"):
+    with pytest.raises(InputError, match=r"holds 2 (pictures|pages), expected one"):
         read_picture(path)
 
 
@@ -296,12 +296,6 @@ def test_jpeg_with_preview(tmp_path: Path) -> None:
     with Image.open(path) as stored:
         assert stored.format == "MPO"
     assert read_picture(path).grey.shape == (HEIGHT, WIDTH)
-
-
-def test_float_samples_are_refused(tmp_path: Path) -> None:
-    """Samples of 32 bits have no defined white."""
-    with pytest.raises(InputError, match="32 bits"):
-        read_picture(saved(tmp_path / "a.tif", Image.fromarray(LEVELS.astype(np.float32))))
 
 
 def test_too_many_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

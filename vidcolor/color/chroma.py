@@ -10,10 +10,12 @@ In HDR films (PQ and HLG) the color is that of the same light in SDR (:mod:`vidc
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from vidcolor.color.chroma_table import ChromaTable, chroma_table
 from vidcolor.color.luma import expand_range
@@ -28,6 +30,8 @@ that minimize the error on 483 photographs (``docs/steady.md``).
 """
 FADE_STEPS = 1024
 """Intervals of the table of :func:`fade`."""
+PHOTOGRAPH_BAND_PIXELS = 1 << 20
+"""Pixels of a photograph that are converted at a time."""
 BAND_ROWS = 64
 """Rows of chroma that are converted at a time, so that temporary arrays 1000 wide fit into the second-level cache."""
 
@@ -106,12 +110,40 @@ def colorize_grey(grey: FloatArray, ab: FloatArray, *, saturation: float) -> Flo
     Returns:
         sRGB, (H, W, 3) in [0, 1], whose BT.601 luma is ``grey``.
     """
+    return np.concatenate(list(colorize_bands(grey, ab, saturation=saturation)))
+
+
+def colorize_bands(grey: FloatArray, ab: FloatArray, *, saturation: float) -> Iterator[FloatArray]:
+    """Color a photograph as :func:`colorize_grey` does, and yield it in bands of rows, from top to bottom."""
     table = chroma_table(BT601)
     small_grey = resize(grey, (ab.shape[2], ab.shape[1]), cv2.INTER_AREA)
     small = ab_to_chroma(small_grey, ab * (fade(small_grey) * np.float32(saturation)), table)
-    full = np.stack([resize(plane, (grey.shape[1], grey.shape[0]), cv2.INTER_CUBIC) for plane in small])
-    red, green, blue = channel_offsets(limit_to_gamut(grey, full, BT601), BT601)
-    return np.clip(np.stack((grey + red, grey + green, grey + blue), axis=-1), 0, 1)  # only rounding errors are clipped
+    height, width = grey.shape
+    wide = np.stack([resize(plane, (width, small.shape[1]), cv2.INTER_CUBIC) for plane in small])
+    step = max(1, PHOTOGRAPH_BAND_PIXELS // width)
+    for top in range(0, height, step):
+        band = grey[top : top + step]
+        full = _cubic_rows(wide, np.arange(top, top + len(band)), height)
+        offsets = channel_offsets(limit_to_gamut(band, full, BT601), BT601)
+        yield np.clip(np.stack([band + offset for offset in offsets], axis=-1), 0, 1)  # only rounding is clipped
+
+
+def _cubic_rows(planes: FloatArray, rows: npt.NDArray[np.intp], height: int) -> FloatArray:
+    """Return some rows of planes (N, h, W) resized to ``height``, bicubically as OpenCV does (a = −0.75)."""
+    num_rows = planes.shape[1]
+    positions = (rows + 0.5) * (num_rows / height) - 0.5
+    first = np.floor(positions).astype(np.intp)
+    near = (positions - first).astype(np.float32)
+    a = np.float32(-0.75)
+    far, rest = near + 1, 1 - near
+    before = ((a * far - 5 * a) * far + 8 * a) * far - 4 * a
+    here = ((a + 2) * near - (a + 3)) * near * near + 1
+    after = ((a + 2) * rest - (a + 3)) * rest * rest + 1
+    weights = (before, here, after, 1 - before - here - after)
+    resized = np.zeros((len(planes), len(rows), planes.shape[2]), np.float32)
+    for step, weight in enumerate(weights):
+        resized += planes[:, np.clip(first + step - 1, 0, num_rows - 1)] * weight[:, None]
+    return resized
 
 
 def film_to_rgb(picture: Picture, cb: Plane, cr: Plane, spec: VideoSpec, bit_depth: int) -> FloatArray:

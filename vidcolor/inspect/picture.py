@@ -16,6 +16,7 @@ from PIL import Image, ImageCms
 from vidcolor.errors import OutputError
 from vidcolor.media.outcomes import Outcome, Rehearsal
 from vidcolor.stills import icc
+from vidcolor.stills.metadata import Metadata
 from vidcolor.stills.reader import PictureHeader, SourcePicture, read_header, read_picture
 from vidcolor.stills.writer import check_output, check_transparency, write_picture
 
@@ -68,8 +69,8 @@ def _describe(header: PictureHeader, picture: SourcePicture) -> PictureFileInfo:
         orientation=header.orientation,
         alpha=picture.alpha is not None,
         profile=_profile_name(header.profile),
-        exif_tags=_count_tags(picture.exif),
-        dpi=picture.dpi,
+        exif_tags=_count_tags(picture.metadata.exif),
+        dpi=picture.metadata.dpi,
     )
 
 
@@ -80,7 +81,7 @@ def _rehearse(header: PictureHeader, picture: SourcePicture, dest: Path, *, over
             check_output(dest, picture.path, overwrite=overwrite)
             check_transparency(dest, picture)
             corner = _corner(picture)
-            write_picture(stage, np.dstack([corner.grey] * 3), corner)
+            write_picture(stage, [np.dstack([corner.grey] * 3)], corner)
         except OutputError as exc:
             return Rehearsal(output=dest, outcomes=(), warnings=(), refused=str(exc).replace(str(stage), str(dest)))
         arrived = _compared(header, picture, read_header(stage), read_picture(stage))
@@ -117,13 +118,9 @@ def _compared(
     elif picture.alpha is not None:
         yield Outcome("transparency", "dropped", f"every pixel is opaque; {target} has no transparency")
     yield from _profile_outcome(header, copy_header)
-    yield from _exif_outcome(picture, copy, target)
-    if picture.dpi and copy.dpi:
-        yield Outcome("resolution", "kept", f"{picture.dpi[0]:g}×{picture.dpi[1]:g} pixels per inch")
-    elif picture.dpi:
-        yield Outcome("resolution", "dropped", f"{target} has no place for the resolution")
-    for block in header.unread:
-        yield Outcome(block, "dropped", f"the picture's {block} block is left out")
+    yield from _metadata_outcomes(picture.metadata, copy.metadata, target)
+    for note in picture.notes:
+        yield Outcome("samples", "changed", note)
 
 
 def _profile_outcome(header: PictureHeader, copy: PictureHeader) -> Iterator[Outcome]:
@@ -139,12 +136,22 @@ def _profile_outcome(header: PictureHeader, copy: PictureHeader) -> Iterator[Out
         yield Outcome("color profile", "changed", f"the picture is converted from {name} to sRGB")
 
 
-def _exif_outcome(picture: SourcePicture, copy: SourcePicture, target: str) -> Iterator[Outcome]:
-    before, after = _count_tags(picture.exif), _count_tags(copy.exif)
-    if before and after:
-        yield Outcome("EXIF", "kept", "without orientation and thumbnail")
-    elif before:
-        yield Outcome("EXIF", "dropped", f"{target} has no place for EXIF")
+def _metadata_outcomes(before: Metadata, after: Metadata, target: str) -> Iterator[Outcome]:
+    found = (
+        ("EXIF", before.exif, after.exif, "without orientation and thumbnail; Software names vidcolor"),
+        ("XMP", before.xmp, after.xmp, "with a note that a machine has colored the picture"),
+        ("IPTC", before.iptc, after.iptc, "as it is"),
+        ("comment", before.comment, after.comment, "as it is"),
+    )
+    for what, old, new, how in found:
+        if old and new:
+            yield Outcome(what, "kept", how)
+        elif old:
+            yield Outcome(what, "dropped", f"{target} has no place for it")
+    if before.dpi and after.dpi:
+        yield Outcome("resolution", "kept", f"{before.dpi[0]:g}×{before.dpi[1]:g} pixels per inch")
+    elif before.dpi:
+        yield Outcome("resolution", "dropped", f"{target} has no place for the resolution")
 
 
 def _count_tags(data: bytes | None) -> int:

@@ -100,7 +100,7 @@ class SequenceWriter:
         number, _ = self._times.stamp(picture)
         path = self._destination.pattern.file(self._destination.first + number)
         rgb = np.rot90(film_to_rgb(picture, cb, cr, spec, CHROMA_BITS), quarter_turns(spec))
-        write_picture(path, rgb, self._as_photograph(picture), overwrite=self._destination.overwrite)
+        write_picture(path, [rgb], self._as_photograph(picture), overwrite=self._destination.overwrite)
         self.bytes_written += path.stat().st_size
 
     def _check(self, options: EncodeOptions) -> None:
@@ -125,11 +125,9 @@ class SequenceWriter:
         spec = self._reader.spec
         return SourcePicture(
             path=Path(self._reader.source.name),
-            grey=expand_range(picture.luma, spec),
+            grey=np.rot90(expand_range(picture.luma, spec), quarter_turns(spec)),
             bit_depth=16 if spec.bit_depth > 8 else 8,
             alpha=None,
-            exif=None,
-            dpi=None,
         )
 
 

@@ -1,39 +1,45 @@
-"""Write pictures atomically, in sRGB with an embedded profile.
+"""Write pictures atomically, in sRGB with an embedded profile, from bands of rows.
 
-Pillow cannot write color pictures of 16 bits. PNG of 16 bits is encoded by OpenCV, and metadata chunks are inserted.
-TIFF of 8 and 16 bits is written as a directory by Pillow and pixels that are packed here.
+PNG and TIFF are encoded here, since Pillow cannot write color pictures of 16 bits; all others by Pillow.
 """
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, TiffImagePlugin, features
-from PIL.ExifTags import IFD, Base
+from PIL import Image, features
 
 from vidcolor.errors import OutputError
 from vidcolor.files.atomic import atomic_file
 from vidcolor.files.paths import check_destination
 from vidcolor.frames import FloatArray
 from vidcolor.stills import icc
+from vidcolor.stills.metadata import Metadata, marked_exif, marked_xmp, parse_xmp, photoshop_block
+from vidcolor.stills.png_writer import chunk, text_chunk, write_png
 from vidcolor.stills.reader import SourcePicture
+from vidcolor.stills.tiff_writer import TiffWriter
 
 Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
-"""(H, W, 3) R, G, B or (H, W, 4) with alpha, code values."""
-PictureEncoder = Callable[[BinaryIO, Samples, SourcePicture], None]
-"""Writes samples, with the metadata of a source picture, to a file."""
+"""(rows, W, 3) R, G, B or (rows, W, 4) with alpha, code values."""
+PictureEncoder = Callable[[BinaryIO, Iterator[Samples], tuple[int, int], Metadata], None]
+"""Writes bands of samples of a picture of (height, width), with metadata, to a file."""
 
 JPEG_QUALITY = 95
 WEBP_QUALITY = 95
 AVIF_QUALITY = 90
 """On Pillow's scale; the error is about that of JPEG at 95."""
+OPTIMIZED_PIXELS = 1 << 26
+"""Pixels up to which the codes of a JPEG are optimized, for which the encoder holds 6 bytes a pixel."""
+MAX_JPEG_XMP = 65_504
+"""Bytes of XMP that a JPEG holds."""
 
 
 def check_output(dest: Path, source: Path, *, overwrite: bool) -> None:
@@ -50,17 +56,19 @@ def check_output(dest: Path, source: Path, *, overwrite: bool) -> None:
     check_destination(dest, source=source, overwrite=overwrite)
 
 
-def write_picture(path: Path, rgb: FloatArray, like: SourcePicture, *, overwrite: bool = False) -> None:
+def write_picture(path: Path, bands: Iterable[FloatArray], like: SourcePicture, *, overwrite: bool = False) -> None:
     """Write a picture in the format of the suffix of ``path``.
 
     JPEG (quality 95) and AVIF (90) are written without chroma subsampling, WebP with quality 95; PNG, TIFF and BMP are
-    lossless. The file appears under its name when it is complete.
+    lossless. The file appears under its name when it is complete, with the date of the source. Its EXIF and XMP data
+    say that a machine has colored it.
 
     Args:
         path: of the output.
-        rgb: sRGB, (H, W, 3) in [0, 1].
-        like: the source: its EXIF data, resolution and alpha are copied; if it has 16 bits, PNG and TIFF get 16 bits
-            too.
+        bands: rows of the picture from top to bottom, sRGB, (rows, W, 3) in [0, 1].
+        like: the source: its metadata and alpha are copied, as far as the format holds them
+            (:func:`lost_metadata`); if it has 16 bits, PNG and TIFF get 16 bits too. ``grey`` has the size of the
+            picture.
         overwrite: whether an existing file is replaced.
 
     Raises:
@@ -70,9 +78,41 @@ def write_picture(path: Path, rgb: FloatArray, like: SourcePicture, *, overwrite
     check_output(path, like.path, overwrite=overwrite)
     check_transparency(path, like)
     suffix = path.suffix.lower()
-    deep = like.bit_depth == 16 and suffix in DEEP
-    with atomic_file(path, overwrite=overwrite) as part, part.open("wb") as handle:
-        PICTURE_ENCODERS[suffix](handle, _quantize(rgb, like, deep=deep, opaque=suffix in OPAQUE), like)
+    with atomic_file(path, overwrite=overwrite) as part:
+        with part.open("wb") as handle:
+            samples = _quantized(bands, like, suffix)
+            height, width = like.grey.shape
+            PICTURE_ENCODERS[suffix](handle, samples, (height, width), _marked(like.metadata, suffix))
+        if like.metadata.modified_ns is not None:
+            os.utime(part, ns=(like.metadata.modified_ns, like.metadata.modified_ns))
+
+
+def lost_metadata(suffix: str, metadata: Metadata) -> tuple[str, ...]:
+    """Return a line for each kind of metadata that the format of a suffix does not hold."""
+    found = {
+        "EXIF data": (metadata.exif, WITH_EXIF),
+        "XMP data": (metadata.xmp, WITH_EXIF),
+        "IPTC data": (metadata.iptc, WITH_IPTC),
+        "a comment": (metadata.comment, WITH_COMMENT),
+    }
+    lines = [
+        f"{what} cannot be kept: '{suffix}' has no place for it"
+        for what, (value, suffixes) in found.items()
+        if value and suffix.lower() not in suffixes
+    ]
+    if metadata.xmp and suffix.lower() in WITH_EXIF and parse_xmp(metadata.xmp) is None:
+        lines.append("the XMP data is damaged and is left out")
+    elif metadata.xmp and suffix.lower() in JPEG_SUFFIXES and len(marked_xmp(metadata.xmp)) > MAX_JPEG_XMP:
+        lines.append(f"the XMP data is left out: '{suffix}' holds {MAX_JPEG_XMP} bytes of it")
+    return tuple(lines)
+
+
+def _marked(metadata: Metadata, suffix: str) -> Metadata:
+    """Return the metadata of the colored picture, which says that a machine has colored it."""
+    xmp = marked_xmp(metadata.xmp)
+    if suffix in JPEG_SUFFIXES and len(xmp) > MAX_JPEG_XMP:
+        xmp = marked_xmp(None)
+    return replace(metadata, exif=marked_exif(metadata.exif), xmp=xmp)
 
 
 def check_transparency(path: Path, like: SourcePicture) -> None:
@@ -87,108 +127,82 @@ def check_transparency(path: Path, like: SourcePicture) -> None:
         raise OutputError(f"{path}: '{suffix}' holds no transparency, which {source} has; write .png, .tiff or .webp")
 
 
-def _quantize(rgb: FloatArray, like: SourcePicture, *, deep: bool, opaque: bool) -> Samples:
-    """Convert R'G'B' in [0, 1] to code values of 16 (``deep``) or 8 bits, with alpha unless ``opaque``."""
-    levels = np.rint(rgb.clip(0, 1) * np.float32(65535 if deep else 255))
-    if like.alpha is not None and not opaque:
-        shallower = like.bit_depth == 16 and not deep
-        levels = np.dstack((levels, like.alpha // 257 if shallower else like.alpha))  # 65535 = 257 · 255
-    return levels.astype(np.uint16) if deep else levels.astype(np.uint8)
+def _quantized(bands: Iterable[FloatArray], like: SourcePicture, suffix: str) -> Iterator[Samples]:
+    """Convert bands of R'G'B' in [0, 1] to code values, with alpha if the format has it."""
+    deep = like.bit_depth == 16 and suffix in DEEP
+    top = 0
+    for rgb in bands:
+        alpha = None if like.alpha is None or suffix in OPAQUE else like.alpha[top : top + len(rgb)]
+        top += len(rgb)
+        levels = np.rint(rgb.clip(0, 1) * np.float32(65535 if deep else 255))
+        if alpha is not None:
+            shallower = like.bit_depth == 16 and not deep
+            levels = np.dstack((levels, alpha // 257 if shallower else alpha))  # 65535 = 257 · 255
+        yield levels.astype(np.uint16) if deep else levels.astype(np.uint8)
 
 
-def _metadata(like: SourcePicture) -> dict[str, Any]:
-    """Return profile, EXIF data and resolution as keyword arguments of Pillow's encoders."""
-    kept: dict[str, Any] = {"icc_profile": icc.srgb_profile()}
-    if like.exif:
-        kept["exif"] = like.exif
-    if like.dpi:
-        kept["dpi"] = like.dpi
+def _gathered(bands: Iterator[Samples], size: tuple[int, int]) -> Image.Image:
+    """Return the whole picture, of 8 bits."""
+    image: Image.Image | None = None
+    top = 0
+    for band in bands:
+        piece = Image.fromarray(band)
+        image = image or Image.new(piece.mode, size[::-1])
+        image.paste(piece, (0, top))
+        top += piece.height
+    assert image is not None  # a picture has rows
+    return image
+
+
+def _for_pillow(metadata: Metadata) -> dict[str, Any]:
+    """Return profile and metadata as keyword arguments of Pillow's encoders."""
+    kept: dict[str, Any] = {"icc_profile": icc.srgb_profile(), "exif": metadata.exif, "xmp": metadata.xmp}
+    if metadata.dpi:
+        kept["dpi"] = metadata.dpi
     return kept
 
 
-def _write_jpeg(handle: BinaryIO, samples: Samples, like: SourcePicture) -> None:
-    image = Image.fromarray(samples)
-    image.save(handle, "JPEG", quality=JPEG_QUALITY, subsampling="4:4:4", optimize=True, **_metadata(like))
+def _write_jpeg(handle: BinaryIO, bands: Iterator[Samples], size: tuple[int, int], metadata: Metadata) -> None:
+    kept = _for_pillow(metadata)
+    if metadata.iptc:
+        block = photoshop_block(metadata.iptc)
+        kept["extra"] = b"\xff\xed" + struct.pack(">H", 2 + len(block)) + block
+    if metadata.comment:
+        kept["comment"] = metadata.comment.encode()
+    optimize = size[0] * size[1] <= OPTIMIZED_PIXELS
+    image = _gathered(bands, size)
+    image.save(handle, "JPEG", quality=JPEG_QUALITY, subsampling="4:4:4", optimize=optimize, **kept)
 
 
-def _write_webp(handle: BinaryIO, samples: Samples, like: SourcePicture) -> None:
-    Image.fromarray(samples).save(handle, "WEBP", quality=WEBP_QUALITY, **_metadata(like))
+def _write_webp(handle: BinaryIO, bands: Iterator[Samples], size: tuple[int, int], metadata: Metadata) -> None:
+    _gathered(bands, size).save(handle, "WEBP", quality=WEBP_QUALITY, **_for_pillow(metadata))
 
 
-def _write_avif(handle: BinaryIO, samples: Samples, like: SourcePicture) -> None:
-    Image.fromarray(samples).save(handle, "AVIF", quality=AVIF_QUALITY, subsampling="4:4:4", **_metadata(like))
+def _write_avif(handle: BinaryIO, bands: Iterator[Samples], size: tuple[int, int], metadata: Metadata) -> None:
+    image = _gathered(bands, size)
+    image.save(handle, "AVIF", quality=AVIF_QUALITY, subsampling="4:4:4", **_for_pillow(metadata))
 
 
-def _write_bmp(handle: BinaryIO, samples: Samples, like: SourcePicture) -> None:
-    Image.fromarray(samples).save(handle, "BMP", **({"dpi": like.dpi} if like.dpi else {}))
+def _write_bmp(handle: BinaryIO, bands: Iterator[Samples], size: tuple[int, int], metadata: Metadata) -> None:
+    _gathered(bands, size).save(handle, "BMP", **({"dpi": metadata.dpi} if metadata.dpi else {}))
 
 
-def _write_png(handle: BinaryIO, samples: Samples, like: SourcePicture) -> None:
-    if samples.dtype == np.uint8:
-        Image.fromarray(samples).save(handle, "PNG", **_metadata(like))
-    else:
-        _write_deep_png(handle, samples, like)
+def _write_png(handle: BinaryIO, bands: Iterator[Samples], size: tuple[int, int], metadata: Metadata) -> None:
+    chunks = [chunk(b"iCCP", b"sRGB\0\0" + zlib.compress(icc.srgb_profile()))]
+    if metadata.dpi:
+        across, down = (round(value / 0.0254) for value in metadata.dpi)  # pixels per meter
+        chunks.append(chunk(b"pHYs", struct.pack(">IIB", across, down, 1)))
+    if metadata.exif:
+        chunks.append(chunk(b"eXIf", metadata.exif.removeprefix(b"Exif\0\0")))
+    if metadata.xmp:
+        chunks.append(text_chunk("XML:com.adobe.xmp", metadata.xmp.decode()))
+    if metadata.comment:
+        chunks.append(text_chunk("Comment", metadata.comment))
+    write_png(handle, bands, size, chunks)
 
 
-def _write_deep_png(handle: BinaryIO, samples: Samples, like: SourcePicture) -> None:
-    """Write a PNG of 16 bits: encoded by OpenCV, with chunks for profile, resolution and EXIF data."""
-    order = cv2.COLOR_RGB2BGR if samples.shape[2] == 3 else cv2.COLOR_RGBA2BGRA
-    _, encoded = cv2.imencode(".png", cv2.cvtColor(samples, order))
-    data = encoded.tobytes()
-    after_header = 8 + 25  # signature and IHDR; metadata must come before the pixels
-    handle.write(data[:after_header])
-    handle.write(_png_chunk(b"iCCP", b"sRGB\0\0" + zlib.compress(icc.srgb_profile())))
-    if like.dpi:
-        across, down = (round(value / 0.0254) for value in like.dpi)  # pixels per meter
-        handle.write(_png_chunk(b"pHYs", struct.pack(">IIB", across, down, 1)))
-    if like.exif:
-        handle.write(_png_chunk(b"eXIf", like.exif.removeprefix(b"Exif\0\0")))
-    handle.write(data[after_header:])
-
-
-def _png_chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-
-def _write_tiff(handle: BinaryIO, samples: Samples, like: SourcePicture) -> None:
-    """Write a TIFF 6.0 file: one directory, then one strip of Deflate with horizontal differencing."""
-    height, width, channels = samples.shape
-    differences = samples.copy()
-    differences[:, 1:] -= samples[:, :-1]  # modulo 2^bits, as the format defines
-    strip = zlib.compress(differences.astype(samples.dtype.newbyteorder("<"), copy=False).tobytes())
-    directory = _tiff_description(like)
-    for tag, value in {
-        Base.ImageWidth: width,
-        Base.ImageLength: height,
-        Base.BitsPerSample: (8 * samples.itemsize,) * channels,
-        Base.Compression: 8,  # Deflate
-        Base.PhotometricInterpretation: 2,  # RGB
-        Base.StripOffsets: 0,  # Pillow sets it to the end of the directory
-        Base.SamplesPerPixel: channels,
-        Base.RowsPerStrip: height,
-        Base.StripByteCounts: len(strip),
-        Base.PlanarConfiguration: 1,  # interleaved channels
-        Base.Predictor: 2,  # horizontal differencing
-        Base.InterColorProfile: icc.srgb_profile(),
-        **({Base.ExtraSamples: 2} if channels == 4 else {}),  # unassociated alpha
-    }.items():
-        directory[tag] = value
-    directory.save(handle)
-    handle.write(strip)
-
-
-def _tiff_description(like: SourcePicture) -> TiffImagePlugin.ImageFileDirectory_v2:
-    """Return a directory with the EXIF data and the resolution of the source."""
-    directory = TiffImagePlugin.ImageFileDirectory_v2()
-    if like.exif:
-        exif = Image.Exif()
-        exif.load(like.exif)
-        for tag in exif:
-            directory[tag] = exif.get_ifd(tag) if tag in (IFD.Exif, IFD.GPSInfo) else exif[tag]
-    if like.dpi:
-        directory[Base.XResolution], directory[Base.YResolution] = like.dpi
-        directory[Base.ResolutionUnit] = 2  # inch
-    return directory
+def _write_tiff(handle: BinaryIO, bands: Iterator[Samples], size: tuple[int, int], metadata: Metadata) -> None:
+    TiffWriter(handle).write(bands, size, metadata=metadata, profile=icc.srgb_profile())
 
 
 PICTURE_ENCODERS: Mapping[str, PictureEncoder] = {
@@ -203,7 +217,13 @@ PICTURE_ENCODERS: Mapping[str, PictureEncoder] = {
     ".bmp": _write_bmp,
 } | ({".avif": _write_avif} if features.check("avif") else {})
 """Lower-case suffix to encoder."""
-OPAQUE = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".bmp"))
+JPEG_SUFFIXES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif"))
+TIFF_SUFFIXES = frozenset((".tif", ".tiff"))
+WITH_EXIF = JPEG_SUFFIXES | TIFF_SUFFIXES | {".png", ".webp", ".avif"}
+"""Suffixes of formats that hold EXIF and XMP data."""
+WITH_IPTC = JPEG_SUFFIXES | TIFF_SUFFIXES
+WITH_COMMENT = JPEG_SUFFIXES | TIFF_SUFFIXES | {".png"}
+OPAQUE = JPEG_SUFFIXES | {".bmp"}
 """Suffixes of formats without alpha."""
-DEEP = frozenset((".png", ".tif", ".tiff"))
+DEEP = TIFF_SUFFIXES | {".png"}
 """Suffixes of formats that are written with 16 bits."""

@@ -1,0 +1,143 @@
+"""Decode pictures with Pillow, and color PNG of 16 bits, which Pillow reduces to 8, with OpenCV."""
+
+from __future__ import annotations
+
+import struct
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+import cv2
+import numpy as np
+from PIL import Image, ImageFile
+
+from vidcolor.frames import FloatArray, Plane
+from vidcolor.stills import icc
+from vidcolor.stills.bands import Band, row_ranges
+
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TGA", "TIFF", "WEBP")
+"""Formats that are read, by Pillow's names; its other decoders are disabled: they are rare, and EPS runs a program."""
+MODES_OF_8_BITS = frozenset(
+    ("1", "L", "P", "PA", "LA", "La", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV", "LAB")
+)
+
+_pillow_settings = threading.Lock()  # warning filters and the pixel limit are global
+
+
+class UndefinedWhiteError(ValueError):
+    """The samples have 32 bits, of which no level is defined as white."""
+
+
+@contextmanager
+def pillow_without_limits() -> Iterator[None]:
+    """Disable Pillow's warnings, which concern metadata, and its limit of pixels within the context."""
+    with _pillow_settings, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+def is_deep(image: ImageFile.ImageFile, file: BinaryIO) -> bool:
+    """Return whether a picture has more than 8 bits per channel.
+
+    Raises:
+        UndefinedWhiteError: it has 32.
+    """
+    if image.format == "PNG":
+        file.seek(24)
+        return file.read(1) == b"\x10"  # the bit depth in IHDR, always the first chunk
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
+        return True
+    if image.mode not in MODES_OF_8_BITS:
+        raise UndefinedWhiteError("has samples of 32 bits without a defined white; expected 8 or 16 bits")
+    return False
+
+
+def bands_of_8_bits(image: Image.Image, profile: bytes | None) -> Iterator[Band]:
+    """Decode a picture of up to 8 bits per channel, from top to bottom."""
+    image.load()
+    for top, bottom in row_ranges(image.height, image.width):
+        opaque, alpha = _split_alpha(image.crop((0, top, image.width, bottom)))
+        levels = np.asarray(_to_srgb(opaque, profile)).astype(np.float32) / np.float32(255)
+        yield Band(levels, alpha)
+
+
+def bands_of_16_bits(image: ImageFile.ImageFile, file: BinaryIO, profile: bytes | None) -> Iterator[Band]:
+    """Decode a picture of 16 bits per channel, from top to bottom.
+
+    Raises:
+        UnsupportedProfileError: the profile is not supported at 16 bits.
+        ValueError: OpenCV finds another picture than Pillow, or none.
+    """
+    grey = image.mode.startswith("I")
+    samples, alpha = _grey_samples(image) if grey else _decode_by_opencv(image, file)
+    for top, bottom in row_ranges(image.height, image.width):
+        levels = samples[top:bottom].astype(np.float32) / np.float32(65535)
+        if profile and not icc.is_srgb(profile):
+            levels = icc.deep_to_srgb(levels, profile)
+        yield Band(levels, None if alpha is None else alpha[top:bottom])
+
+
+def _grey_samples(image: ImageFile.ImageFile) -> tuple[Plane, Plane | None]:
+    """Return the samples of a grey picture of 16 bits, (H, W), and its alpha."""
+    image.load()
+    samples = np.asarray(image).astype(np.uint16)  # mode I: a PGM of more than 8 bits, scaled to 16
+    if "transparency" not in image.info:
+        return samples, None
+    return samples, np.where(samples == image.info["transparency"], 0, 65535).astype(np.uint16)
+
+
+def _decode_by_opencv(image: ImageFile.ImageFile, file: BinaryIO) -> tuple[Plane, Plane | None]:
+    """Return the samples of a color PNG of 16 bits, (H, W, 3), R, G, B, and its alpha."""
+    file.seek(0)
+    png = file.read()
+    if not _chunks_fit(png):
+        raise ValueError("a chunk is cut off")
+    samples = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
+    if samples is None or samples.dtype != np.uint16 or samples.ndim != 3 or samples.shape[:2] != image.size[::-1]:
+        raise ValueError("its samples of 16 bits cannot be unpacked")
+    channels = samples.astype(np.uint16, copy=False)
+    return channels[..., 2::-1], channels[..., 3] if channels.shape[2] == 4 else None
+
+
+def _chunks_fit(png: bytes) -> bool:
+    """Return whether all chunks end within the file; OpenCV allocates the length that a chunk claims."""
+    position = 8
+    while position + 12 <= len(png):
+        length, name = struct.unpack_from(">I4s", png, position)
+        position += 12 + int(length)
+        if name == b"IEND":
+            break
+    return position <= len(png)
+
+
+def _split_alpha(image: Image.Image) -> tuple[Image.Image, Plane | None]:
+    """Split a picture into one without alpha and its alpha, None if it has none."""
+    if image.mode in ("LA", "La") or (image.mode in ("1", "L") and "transparency" in image.info):
+        grey, alpha = image.convert("LA").split()
+        return grey, np.asarray(alpha)
+    if image.mode in ("PA", "RGBA", "RGBa") or "transparency" in image.info:
+        *color, alpha = image.convert("RGBA").split()
+        return Image.merge("RGB", color), np.asarray(alpha)
+    return image, None
+
+
+def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Convert an opaque picture of up to 8 bits a channel to sRGB: mode RGB, or L for grey without a profile."""
+    if image.mode not in ("L", "RGB", "CMYK", "LAB"):
+        image = image.convert("L" if image.mode == "1" else "RGB")  # palette, YCbCr, HSV
+    if image.mode == "LAB" and not profile:
+        return icc.lab_to_srgb(image)
+    if profile and not icc.is_srgb(profile):
+        return icc.to_srgb(image, profile)
+    return image.convert("RGB") if image.mode == "CMYK" else image
+
+
+def luma(levels: FloatArray) -> FloatArray:
+    """Compute the BT.601 luma of gamma-encoded R, G, B (H, W, 3); grey (H, W) is returned as it is."""
+    return levels if levels.ndim == 2 else np.asarray(cv2.cvtColor(levels, cv2.COLOR_RGB2GRAY), np.float32)
