@@ -215,7 +215,43 @@ def test_hidden_and_other_files_are_skipped_and_counted(tree: Path, tmp_path: Pa
     os.mkfifo(tree / "pipe.png")
     report = run(tree, tmp_path / "out")
     assert (report.pictures, report.skipped, report.failed) == (1, 3, ())
+    assert sorted(report.skipped_kinds) == [(".png", 1), (".txt", 1), ("hidden", 1)]
     assert files_below(tmp_path / "out") == ["a.png"]
+
+
+def test_what_cannot_be_read_is_no_success(tree: Path, tmp_path: Path) -> None:
+    """The raw file of a camera and the like fail by their names, with what to do."""
+    picture(tree / "a.png")
+    for name in ("b.NEF", "c.psd", "d.pdf"):
+        (tree / name).write_bytes(b"something")
+    report = run(tree, tmp_path / "out")
+    assert (report.pictures, report.skipped) == (1, 0)
+    assert {path.name: reason.partition(": is ")[2] for path, reason in report.failed} == {
+        "b.NEF": "the raw file of a camera; develop it first, into a TIFF of 16 bits",
+        "c.psd": "a Photoshop document; save it flattened, as TIFF, first",
+        "d.pdf": "a PDF document; extract its pictures first (pdfimages -all)",
+    }
+
+
+def test_a_folder_of_something_else(tree: Path, tmp_path: Path) -> None:
+    """A folder without pictures and films is refused with what is in it."""
+    for name in ("a.txt", "b.txt", "README"):
+        (tree / name).touch()
+    with pytest.raises(
+        InputError, match=r"holds no picture and no film that can be read; found 2 \.txt, 1 without suffix"
+    ):
+        run(tree, tmp_path / "out")
+
+
+def test_pictures_and_films_are_told_by_content(tree: Path, tmp_path: Path) -> None:
+    """An animated GIF is a film, a still one a picture; both get the suffix of what they become."""
+    frames = [Image.fromarray(np.full((48, 64), level, np.uint8)) for level in (40, 90, 140)]
+    frames[0].save(tree / "moving.gif", save_all=True, append_images=frames[1:], duration=100)
+    frames[0].save(tree / "still.gif")
+    frames[0].save(tree / "dots.pbm")
+    report = run(tree, tmp_path / "out")
+    assert (report.pictures, report.films, report.failed) == (2, 1, ())
+    assert files_below(tmp_path / "out") == ["dots.png", "moving.mkv", "still.png"]
 
 
 def test_output_inside_input(tree: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 
 from vidcolor.errors import InputError, OptionError, OutputError, VidcolorError, message_with_notes
 from vidcolor.files.paths import is_file, is_folder, path_exists, resolve_path
-from vidcolor.files.suffixes import FILM_SUFFIXES, is_picture, output_name
+from vidcolor.files.suffixes import FILM_SUFFIXES, REFUSALS, has_picture_suffix, output_name
 from vidcolor.frames import FloatArray
 from vidcolor.inference.colorizer import Predictor
 from vidcolor.inference.multi_device import predictors_of, round_robin
@@ -24,6 +25,7 @@ from vidcolor.photograph import at_render_size, predict_colors, read_picture, re
 from vidcolor.progress import OnFile, OnProgress, OnWarning
 from vidcolor.resume.unfinished import is_finished, remove_empty_folder
 from vidcolor.stages import Stage
+from vidcolor.stills.kinds import is_picture, read_head, refusal
 from vidcolor.stills.reader import SourcePicture
 from vidcolor.stills.writer import check_output, lost_metadata
 
@@ -43,6 +45,8 @@ class FolderReport:
     """How many were colored."""
     skipped: int
     """How many files are hidden, or neither picture nor film."""
+    skipped_kinds: tuple[tuple[str, int], ...] = ()
+    """Suffixes of the skipped files, or ``hidden``, ``without suffix``, with their number; the most frequent first."""
     finished: int = 0
     """How many files an earlier run, which this one resumes, has colored."""
     failed: tuple[tuple[Path, str], ...]
@@ -71,7 +75,8 @@ class FolderPlan:
 
     pictures: tuple[Job, ...]
     films: tuple[Job, ...]
-    skipped: int
+    skipped_kinds: tuple[tuple[str, int], ...]
+    """As in :class:`FolderReport`."""
     failed: tuple[tuple[Path, str], ...]
     """Source and reason of each folder that cannot be listed, and each file that fails for its name alone."""
 
@@ -142,13 +147,15 @@ def colorize_folder(
 ) -> FolderReport:
     """Color all pictures and films below ``source`` into the same tree below ``dest``.
 
-    Names are kept, except that a format which cannot be written becomes PNG (GIF, JPEG 2000, PGM, PPM, TGA), and a film
-    in a container other than ``KEPT_FILM_SUFFIXES`` becomes Matroska. Links are followed for reading; nothing is
-    written outside ``dest``. Hidden folders are not entered, nor is ``dest`` if it lies below ``source``.
+    Names are kept, except that a format which cannot be written becomes PNG (GIF, HEIC, JPEG 2000, JPEG XL, PBM, PGM,
+    PPM, TGA), and a film in a container other than ``KEPT_FILM_SUFFIXES``, or an animated GIF or PNG, becomes Matroska.
+    Links are followed for reading; nothing is written outside ``dest``. Hidden folders are not entered, nor is ``dest``
+    if it lies below ``source``.
 
     An exception of one file, of whatever type, is noted in the report, and the work goes on; only what is not an
-    ``Exception``, such as Ctrl-C, ends it. The second of two files that would be written under one name fails likewise,
-    and a folder below ``source`` that cannot be looked into.
+    ``Exception``, such as Ctrl-C, ends it. A picture that cannot be read, such as the raw file of a camera, fails by
+    its name. The second of two files that would be written under one name fails likewise, and a folder below ``source``
+    that cannot be looked into.
 
     Args:
         source: the folder.
@@ -179,7 +186,8 @@ def colorize_folder(
     return FolderReport(
         pictures=pictures,
         films=tally.colored - pictures,
-        skipped=plan.skipped,
+        skipped=sum(count for _, count in plan.skipped_kinds),
+        skipped_kinds=plan.skipped_kinds,
         finished=finished,
         failed=tuple(tally.failed),
         warnings=tuple(tally.warnings),
@@ -213,13 +221,25 @@ def plan_folder(source: Path, dest: Path) -> FolderPlan:
     files = sorted(entry for entry in found if isinstance(entry, Path))
     if closed and closed[0][0] == source:
         raise InputError(closed[0][1])
-    media = [Job(file, dest / output_name(file.relative_to(source))) for file in files if _is_media(file)]
-    jobs, failed = _without_clashes(media)
-    if not media:
-        raise InputError(f"{source}: holds no picture and no film that can be read")
-    pictures = tuple(job for job in jobs if is_picture(job.source))
-    films = tuple(job for job in jobs if not is_picture(job.source))
-    return FolderPlan(pictures, films, len(files) - len(media), (*closed, *failed))
+    unread = [(file, f"{file}: {reason}") for file in files if (reason := _refusal(file))]
+    refused = {file for file, _ in unread}
+    media = [file for file in files if _is_media(file) and file not in refused]
+    skipped = _count_kinds([file for file in files if file not in refused.union(media)])
+    if not media and not unread:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in skipped) or "nothing"
+        raise InputError(f"{source}: holds no picture and no film that can be read; found {kinds}")
+    are_pictures = {file: is_picture(file) for file in media}
+    named = {file: output_name(file.relative_to(source), picture=are_pictures[file]) for file in media}
+    jobs, failed = _without_clashes([Job(file, dest / name) for file, name in named.items()])
+    pictures = tuple(job for job in jobs if are_pictures[job.source])
+    films = tuple(job for job in jobs if not are_pictures[job.source])
+    return FolderPlan(pictures, films, skipped, (*closed, *unread, *failed))
+
+
+def _count_kinds(files: list[Path]) -> tuple[tuple[str, int], ...]:
+    """Count files by kind; see :attr:`FolderReport.skipped_kinds`."""
+    kinds = ("hidden" if file.name.startswith(".") else file.suffix.lower() or "without suffix" for file in files)
+    return tuple(Counter(kinds).most_common())
 
 
 @dataclass(frozen=True)
@@ -250,12 +270,19 @@ def _walk(folder: Path, avoided: tuple[Path, ...]) -> Iterator[Path | ClosedFold
             yield from _walk(entry, (*avoided, real))
 
 
+def _refusal(file: Path) -> str | None:
+    """Return why a picture by its name is not read, such as the raw file of a camera; None: it may be readable."""
+    if file.name.startswith(".") or file.suffix.lower() not in REFUSALS or not is_file(file):
+        return None
+    return refusal(read_head(file), file.suffix.lower())
+
+
 def _is_media(file: Path) -> bool:
     """Return whether a file is a picture or a film by its name.
 
     A broken link or a file that cannot be reached is one too, so that it is reported; a pipe is none.
     """
-    named_so = is_picture(file) or file.suffix.lower() in FILM_SUFFIXES
+    named_so = has_picture_suffix(file) or file.suffix.lower() in FILM_SUFFIXES
     return named_so and not file.name.startswith(".") and (is_file(file) or not path_exists(file))
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from vidcolor.color.chroma import colorize_bands
 from vidcolor.color.luma import at_render_size
 from vidcolor.errors import OptionError, ResourceError
-from vidcolor.files.suffixes import is_picture
 from vidcolor.frames import FloatArray
 from vidcolor.inference.colorizer import Predictor, largest_render_size
 from vidcolor.options import ColorizeOptions
+from vidcolor.stills.kinds import is_picture
 from vidcolor.stills.reader import SourcePicture, read_picture
 from vidcolor.stills.writer import check_output, lost_metadata, write_picture
 

@@ -45,6 +45,7 @@ class FolderReport:
     done: int = 3
     failed: tuple[tuple[Path, str], ...] = ()
     skipped: int = 0
+    skipped_kinds: tuple[tuple[str, int], ...] = ()
     seconds: float = 1.0
     warnings: tuple[tuple[Path, str], ...] = ()
     finished: int = 0

@@ -43,12 +43,14 @@ class FolderReport:
     seconds: float
     warnings: tuple[tuple[Path, str], ...] = ()
     finished: int = 0
+    skipped_kinds: tuple[tuple[str, int], ...] = ()
 
 
 FOLDER_REPORT = FolderReport(
     done=5,
     failed=((Path("in/bad.jpg"), "is empty"),),
-    skipped=2,
+    skipped=3,
+    skipped_kinds=((".txt", 2), ("hidden", 1)),
     seconds=1.25,
     warnings=((Path("in/film.mov"), "the cover was dropped"),),
 )
@@ -267,7 +269,7 @@ def test_text_folder(capsys: pytest.CaptureFixture[str]) -> None:
     assert "8/8 film.mov  120/240 frames  12.0 fps  0:00:10 left" in stream.getvalue()
     assert stream.getvalue().count("\x1b[33mwarning: in/film.mov: the cover was dropped") == 1
     assert "error: in/bad.jpg: is empty" in stream.getvalue()
-    assert capsys.readouterr().out == "out: 5 colored in 1.2 s, 2 skipped, 1 failed\n"
+    assert capsys.readouterr().out == "out: 5 colored in 1.2 s, 3 skipped (2 .txt, 1 hidden), 1 failed\n"
 
 
 def test_text_folder_says_what_was_finished_before(capsys: pytest.CaptureFixture[str]) -> None:
@@ -379,7 +381,8 @@ def test_json_folder(capsys: pytest.CaptureFixture[str]) -> None:
             "seconds": 1.25,
             "done": 5,
             "finished": 0,
-            "skipped": 2,
+            "skipped": 3,
+            "skipped_kinds": {".txt": 2, "hidden": 1},
             "failed": [{"path": "in/bad.jpg", "message": "is empty"}],
             "warnings": [{"path": "in/film.mov", "message": "the cover was dropped"}],
         },

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from vidcolor.errors import InputError, OptionError, OutputError
 from vidcolor.files.paths import follow_link, is_folder, is_stream
-from vidcolor.files.suffixes import is_picture
 from vidcolor.media.destinations import (
     Destination,
     FileDestination,
@@ -21,6 +20,7 @@ from vidcolor.media.destinations import (
 )
 from vidcolor.media.image_sequence import DEFAULT_RATE, PicturePattern, PictureSequence, given_pattern
 from vidcolor.media.pipes import PipeInput, PipeOutput
+from vidcolor.stills.kinds import is_picture
 
 if TYPE_CHECKING:
     from vidcolor.media.sources import FilmInput

@@ -41,9 +41,9 @@ from vidcolor.cli.options import (
 )
 from vidcolor.cli.session import FAILED, Session, exit_codes, signals_raise
 from vidcolor.files.paths import check_destination, is_file, is_folder, path_exists
-from vidcolor.files.suffixes import is_picture
 from vidcolor.media.destinations import find_destination
 from vidcolor.resume.unfinished import is_finished, remove_empty_folder
+from vidcolor.stills.kinds import is_picture
 
 if TYPE_CHECKING:
     from vidcolor.inference.colorizer import Predictor

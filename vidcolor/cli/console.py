@@ -10,7 +10,7 @@ one JSON object a line and nothing else:
                        ``--profile`` also ``profile``, with the fields of :class:`vidcolor.inspect.profile.Profile`
     done      output, output_bytes, seconds                                         a picture; the last line
     done      output, output_bytes, finished: 1             ``--resume``, and it was there already; the last line
-    done      output, seconds, done, finished (before), skipped, failed and warnings: [{path, message}]
+    done      output, seconds, done, finished (before), skipped, skipped_kinds, failed and warnings: [{path, message}]
                                                                                     a folder; the last line
     done      kind, path, bytes, picture, plan, ...    info: the one line; :mod:`vidcolor.inspect.report` has all keys
     error     message, exit_code                                                    the last line, if it went wrong
@@ -178,7 +178,9 @@ class TextDisplay:
             self._warn(about(path, message))
         for path, message in report.failed:
             self._complain(about(path, message))
-        counts = {"finished before": report.finished, "skipped": report.skipped, "failed": len(report.failed)}
+        kinds = ", ".join(f"{count} {kind}" for kind, count in report.skipped_kinds)
+        skipped = f"skipped ({kinds})" if kinds else "skipped"
+        counts = {"finished before": report.finished, skipped: report.skipped, "failed": len(report.failed)}
         others = "".join(f", {count} {what}" for what, count in counts.items() if count)
         self._say(f"{output}: {report.done} colored in {duration(report.seconds)}{others}")
 
@@ -317,6 +319,7 @@ class JsonDisplay:
             "done": report.done,
             "finished": report.finished,
             "skipped": report.skipped,
+            "skipped_kinds": dict(report.skipped_kinds),
             "failed": [{"path": str(path), "message": message} for path, message in report.failed],
             "warnings": [{"path": str(path), "message": message} for path, message in report.warnings],
         }

@@ -10,7 +10,6 @@ import os
 import sys
 from pathlib import Path
 
-
 CANNOT_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 """Errors of file systems that have no sync; any other is a failure to write."""
 

@@ -1,4 +1,4 @@
-"""File name suffixes: picture or film, and the suffix of the colored version."""
+"""File name suffixes: pictures, films, what cannot be read, and the suffix of the colored version."""
 
 from __future__ import annotations
 
@@ -7,22 +7,56 @@ from pathlib import Path
 KEPT_FILM_SUFFIXES = frozenset((".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mts", ".ts"))
 """Containers for arbitrary timestamps and the default codec. Films in others are written as ``.mkv``."""
 FILM_SUFFIXES = KEPT_FILM_SUFFIXES | frozenset(
-    (".3gp", ".asf", ".avi", ".dv", ".flv", ".mpeg", ".mpg", ".mxf", ".ogv", ".vob", ".webm", ".wmv")
+    (
+        *(".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".m2v", ".mjpeg", ".mjpg", ".mk3d", ".mpe"),
+        *(".mpeg", ".mpg", ".mxf", ".nut", ".ogm", ".ogv", ".qt", ".rm", ".rmvb", ".vob", ".webm", ".wmv", ".wtv"),
+        ".y4m",
+    )
 )
 """Suffixes of films in a folder."""
 KEPT_PICTURE_SUFFIXES = frozenset((".avif", ".bmp", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"))
 """Pictures that are written in their own format; others are written as ``.png``."""
-READ_ONLY_SUFFIXES = frozenset((".gif", ".jp2", ".pgm", ".ppm", ".tga"))
+READ_ONLY_SUFFIXES = frozenset(
+    (
+        *(".apng", ".dib", ".gif", ".heic", ".heif", ".hif", ".j2c", ".j2k", ".jp2", ".jpc", ".jpf", ".jpx", ".jxl"),
+        *(".pbm", ".pgm", ".pnm", ".ppm", ".tga"),
+    )
+)
 """Pictures that are read but not written; in a folder they are written as ``.png``."""
 
+RAW_SUFFIXES = frozenset(
+    (
+        *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".kdc", ".mef", ".mos"),
+        *(".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"),
+    )
+)
+RAW_REFUSAL = "is the raw file of a camera; develop it first, into a TIFF of 16 bits"
+REFUSALS = dict.fromkeys(RAW_SUFFIXES, RAW_REFUSAL) | {
+    ".djvu": "is a DjVu document; convert its pages to TIFF first",
+    ".eps": "is a PostScript document; convert it to TIFF first",
+    ".jxr": "is a JPEG XR picture; convert it to TIFF first",
+    ".pdf": "is a PDF document; extract its pictures first (pdfimages -all)",
+    ".psb": "is a Photoshop document; save it flattened, as TIFF, first",
+    ".psd": "is a Photoshop document; save it flattened, as TIFF, first",
+    ".svg": "is a vector graphic; export it as PNG first",
+    ".wdp": "is a JPEG XR picture; convert it to TIFF first",
+    ".xcf": "is a GIMP document; export it as TIFF first",
+}
+"""Suffixes of pictures that are not read, with the reason and what to do."""
 
-def is_picture(path: Path) -> bool:
+
+def has_picture_suffix(path: Path) -> bool:
     """Return whether the suffix is that of a picture that vidcolor reads."""
     suffix = path.suffix.lower()
     return suffix in KEPT_PICTURE_SUFFIXES or suffix in READ_ONLY_SUFFIXES
 
 
-def output_name(name: Path) -> Path:
-    """Return the name of the colored version: the same, or with ``.png`` or ``.mkv`` if the format is not written."""
-    kept, otherwise = (KEPT_PICTURE_SUFFIXES, ".png") if is_picture(name) else (KEPT_FILM_SUFFIXES, ".mkv")
+def output_name(name: Path, *, picture: bool) -> Path:
+    """Return the name of the colored version: the same, or with ``.png`` or ``.mkv`` if the format is not written.
+
+    Args:
+        name: of the source.
+        picture: whether it is a picture; otherwise it is a film.
+    """
+    kept, otherwise = (KEPT_PICTURE_SUFFIXES, ".png") if picture else (KEPT_FILM_SUFFIXES, ".mkv")
     return name if name.suffix.lower() in kept else name.with_suffix(otherwise)

@@ -27,6 +27,7 @@ from vidcolor.media.passthrough import describe
 from vidcolor.media.reader import VideoReader
 from vidcolor.media.writer import VideoWriter
 from vidcolor.options import EncodeOptions
+from vidcolor.stills.kinds import is_picture
 
 
 def default_output(source: Path) -> Path:
@@ -34,7 +35,7 @@ def default_output(source: Path) -> Path:
 
     A container that cannot hold what the default encoder makes is replaced by one that can.
     """
-    named = output_name(source)
+    named = output_name(source, picture=is_picture(source))
     return named.with_name(f"{source.stem}-colored{named.suffix}")
 
 

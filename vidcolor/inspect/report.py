@@ -33,13 +33,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from vidcolor.errors import VidcolorError
-from vidcolor.files.suffixes import is_picture
 from vidcolor.inspect.film import FilmInfo, film_info
 from vidcolor.inspect.picture import PictureFileInfo, inspect_picture
 from vidcolor.inspect.rehearsal import default_output, rehearse_film
 from vidcolor.media.outcomes import OutcomeKind, Rehearsal
 from vidcolor.media.reader import VideoReader
 from vidcolor.options import ColorizeOptions
+from vidcolor.stills.kinds import is_picture
 
 if TYPE_CHECKING:
     from vidcolor.inference.colorizer import Predictor

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import struct
-import threading
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import cache
 from typing import BinaryIO
 
 import cv2
@@ -16,6 +14,8 @@ from PIL import Image, ImageFile
 from vidcolor.frames import FloatArray, Plane
 from vidcolor.stills import icc
 from vidcolor.stills.bands import Band, row_ranges
+from vidcolor.stills.kinds import is_heif, is_jxl
+from vidcolor.stills.pillow_limits import pillow_without_limits
 
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TGA", "TIFF", "WEBP")
 """Formats that are read, by Pillow's names; its other decoders are disabled: they are rare, and EPS runs a program."""
@@ -23,23 +23,57 @@ MODES_OF_8_BITS = frozenset(
     ("1", "L", "P", "PA", "LA", "La", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV", "LAB")
 )
 
-_pillow_settings = threading.Lock()  # warning filters and the pixel limit are global
+_HOW_TO_INSTALL = "is {}, which needs {}: pip install 'vidcolor[pictures]', or convert it to PNG or TIFF"
+
+
+class MissingDecoderError(ValueError):
+    """A package that decodes a format is not installed; the message names it."""
 
 
 class UndefinedWhiteError(ValueError):
     """The samples have 32 bits, of which no level is defined as white."""
 
 
-@contextmanager
-def pillow_without_limits() -> Iterator[None]:
-    """Disable Pillow's warnings, which concern metadata, and its limit of pixels within the context."""
-    with _pillow_settings, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            yield
-        finally:
-            Image.MAX_IMAGE_PIXELS = limit
+def open_image(file: BinaryIO, head: bytes) -> ImageFile.ImageFile:
+    """Parse the header of a picture.
+
+    Args:
+        file: from which it is read.
+        head: its first bytes.
+
+    Raises:
+        MissingDecoderError: the decoder of HEIC or JPEG XL is not installed.
+        UnidentifiedImageError: it is no picture of these formats.
+    """
+    formats: tuple[str, ...] = FORMATS
+    if is_heif(head):
+        formats = (_load_heif(),)
+    elif is_jxl(head):
+        formats = (_load_jxl(),)
+    file.seek(0)
+    with pillow_without_limits():
+        return Image.open(file, formats=formats)
+
+
+@cache
+def _load_heif() -> str:
+    """Add the decoder of HEIF to Pillow, and return its name of the format."""
+    try:
+        import pillow_heif
+    except ImportError as exc:
+        raise MissingDecoderError(_HOW_TO_INSTALL.format("a HEIC picture", "pillow-heif")) from exc
+    pillow_heif.register_heif_opener(thumbnails=False)
+    return "HEIF"
+
+
+@cache
+def _load_jxl() -> str:
+    """Add the decoder of JPEG XL to Pillow, and return its name of the format."""
+    try:
+        import pillow_jxl  # noqa: F401
+    except ImportError as exc:
+        raise MissingDecoderError(_HOW_TO_INSTALL.format("a JPEG XL picture", "pillow-jxl-plugin")) from exc
+    return "JXL"
 
 
 def is_deep(image: ImageFile.ImageFile, file: BinaryIO) -> bool:

@@ -22,16 +22,18 @@ from vidcolor.errors import InputError, one_line
 from vidcolor.frames import FloatArray, Plane
 from vidcolor.stills import icc
 from vidcolor.stills.bands import Band
+from vidcolor.stills.kinds import HEAD_BYTES, TIFF_MAGIC, refusal
 from vidcolor.stills.metadata import IPTC_RESOURCE, SIDEWAYS, Metadata, orientation_and_exif, resolution
 from vidcolor.stills.pillow_decoder import (
-    FORMATS,
+    MissingDecoderError,
     UndefinedWhiteError,
     bands_of_8_bits,
     bands_of_16_bits,
     is_deep,
     luma,
-    pillow_without_limits,
+    open_image,
 )
+from vidcolor.stills.pillow_limits import pillow_without_limits
 from vidcolor.stills.tiff import TiffFile, TiffPage, UnsupportedTiffError, parse_tiff
 
 Rgb = npt.NDArray[np.uint8]
@@ -42,7 +44,8 @@ MAX_PICTURE_PIXELS = 500_000_000
 
 Pillow's own limit, 179 million, is too small for scans of large-format film.
 """
-TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+WITH_MAIN_PICTURE = ("MPO", "HEIF")
+"""Formats in which one of several pictures is the main one, which is read."""
 DECODE_ERRORS = (
     OSError,
     SyntaxError,
@@ -185,7 +188,7 @@ def count_pages(path: Path) -> int:
         InputError: the file is missing or damaged.
     """
     with _reading(path), _open_file(path) as file:
-        return len(parse_tiff(file).pages) if file.read(4) in TIFF_MAGIC else 1
+        return len(parse_tiff(file).pages) if file.read(HEAD_BYTES).startswith(TIFF_MAGIC) else 1
 
 
 @contextmanager
@@ -195,7 +198,7 @@ def _reading(name: Path | str) -> Iterator[None]:
         yield
     except icc.UnsupportedProfileError as exc:
         raise InputError(f"{name}: {exc}; convert it to sRGB, or to 8 bits, first") from exc
-    except (UnsupportedTiffError, UndefinedWhiteError) as exc:
+    except (UnsupportedTiffError, UndefinedWhiteError, MissingDecoderError) as exc:
         raise InputError(f"{name}: {exc}") from exc
     except UnidentifiedImageError as exc:
         raise InputError(f"{name}: is not a picture that can be read; expected JPEG, PNG, WebP, TIFF or BMP") from exc
@@ -227,30 +230,25 @@ def _open_picture(name: Path | str, file: BinaryIO, page: int | None, *, as_grey
         page: of a TIFF; None: the only one.
         as_grey: let a JPEG decoder return only the luma, if that is the grey of the picture.
     """
-    magic = file.read(4)
-    file.seek(0)
-    if magic in TIFF_MAGIC:
+    head = file.read(HEAD_BYTES)
+    if reason := refusal(head, Path(name).suffix.lower()):
+        raise InputError(f"{name}: {reason}")
+    if head.startswith(TIFF_MAGIC):
         tiff = parse_tiff(file)
         _check_count(name, len(tiff.pages) if page is None else 1, "pages")
         chosen = tiff.pages[page or 0]
         _check_size(name, chosen.width, chosen.height)
         if chosen.is_for_pillow:
-            with _open_by_pillow(file) as image:
+            with open_image(file, head) as image:
                 image.seek(chosen.index)
                 yield _tiff_picture(file, tiff, chosen, bands_of_8_bits(image, chosen.profile), image.mode)
         else:
             yield _tiff_picture(file, tiff, chosen, chosen.bands(), chosen.kind)
         return
-    with _open_by_pillow(file) as image:
+    with open_image(file, head) as image:
         _check_size(name, *image.size)
-        _check_count(name, 1 if image.format == "MPO" else getattr(image, "n_frames", 1), "pictures")  # MPO: a preview
+        _check_count(name, 1 if image.format in WITH_MAIN_PICTURE else getattr(image, "n_frames", 1), "pictures")
         yield _pillow_picture(image, file, as_grey=as_grey)
-
-
-def _open_by_pillow(file: BinaryIO) -> ImageFile.ImageFile:
-    file.seek(0)
-    with pillow_without_limits():
-        return Image.open(file, formats=FORMATS)
 
 
 def _check_size(name: Path | str, width: int, height: int) -> None:
@@ -312,8 +310,16 @@ def _pillow_picture(image: ImageFile.ImageFile, file: BinaryIO, *, as_grey: bool
         bit_depth=16 if deep else 8,
         metadata=_metadata(image.info, exif, kept, is_jpeg=is_jpeg),
         bands=bands_of_16_bits(image, file, profile) if deep else bands_of_8_bits(image, profile),
-        notes=(),
+        notes=tuple(_heif_notes(image)) if format_ == "HEIF" else (),
     )
+
+
+def _heif_notes(image: ImageFile.ImageFile) -> Iterator[str]:
+    """Yield a line for each thing in a HEIF that is not used."""
+    if (count := getattr(image, "n_frames", 1)) > 1:
+        yield f"of the {count} pictures in the file the main one is colored"
+    if (bits := image.info.get("bit_depth", 8)) > 8:
+        yield f"its {bits} bits are rounded to 8"
 
 
 def _exif_of(image: ImageFile.ImageFile) -> Image.Exif:

@@ -23,6 +23,7 @@ import numpy.typing as npt
 import tifffile
 from PIL import Image, TiffImagePlugin
 
+from vidcolor.files.suffixes import RAW_REFUSAL
 from vidcolor.frames import FloatArray, Plane
 from vidcolor.stills import icc
 from vidcolor.stills.bands import Band, band_rows
@@ -88,7 +89,7 @@ def parse_tiff(file: BinaryIO) -> TiffFile:
             raise ValueError("a directory cannot be parsed")
         kind = int(page.tags.valueof(254, 0))
         if DNG_VERSION in page.tags or page.photometric in (RAW_SENSOR, RAW_LINEAR):
-            raise UnsupportedTiffError("is the raw file of a camera; develop it first, into a TIFF of 16 bits")
+            raise UnsupportedTiffError(RAW_REFUSAL)
         if index == 0 or not (kind & (REDUCED | MASK) or page.tags.valueof(255) == OLD_REDUCED):
             pages.append(TiffPage(file, page, index))
         masks += bool(kind & MASK)

@@ -25,7 +25,7 @@ from tqdm import tqdm
 from vidcolor.color.lab import lightness_to_grey, rgb_to_lab
 from vidcolor.errors import InputError, OutputError
 from vidcolor.files.atomic import atomic_file
-from vidcolor.files.suffixes import FILM_SUFFIXES, is_picture
+from vidcolor.files.suffixes import FILM_SUFFIXES, has_picture_suffix
 from vidcolor.media.probe import choose_video, open_film
 from vidcolor.stills.reader import Rgb, read_rgb
 from vidcolor_training.data.films import sample_film
@@ -82,11 +82,11 @@ def iterate_files(sources: Iterable[Path]) -> Iterator[PictureFile]:
     """
     for source in sources:
         if source.is_dir():
-            for path in _below(source, is_picture):
+            for path in _below(source, has_picture_suffix):
                 yield _read_file(path.relative_to(source).as_posix(), path)
         elif source.suffix == ".tar" and source.is_file():
             yield from _iterate_shard(source)
-        elif is_picture(source) and source.is_file():
+        elif has_picture_suffix(source) and source.is_file():
             yield _read_file(source.name, source)
         else:
             raise InputError(f"{source}: expected a folder of pictures, a .tar of pictures or a picture")
@@ -111,7 +111,7 @@ def _iterate_shard(path: Path) -> Iterator[PictureFile]:
     try:
         with tarfile.open(path) as shard:
             for member in sorted(shard.getmembers(), key=lambda m: m.name):
-                if is_picture(Path(member.name)) and (stream := shard.extractfile(member)):
+                if has_picture_suffix(Path(member.name)) and (stream := shard.extractfile(member)):
                     yield PictureFile(f"{path.name}/{member.name}", stream.read())
     except (tarfile.TarError, OSError) as exc:
         raise InputError(f"{path}: expected a whole tar file, found a damaged one ({exc}); copy it again") from exc
@@ -129,7 +129,7 @@ def split_sources(sources: Iterable[Path]) -> tuple[list[Path], list[tuple[str, 
         if source.is_dir():
             stills.append(source)
             films += [(path.relative_to(source).as_posix(), path) for path in _below(source, _is_film)]
-        elif source.suffix.lower() == ".tar" or is_picture(source):
+        elif source.suffix.lower() == ".tar" or has_picture_suffix(source):
             stills.append(source)
         elif _is_film(source) or _opens_as_film(source):
             films.append((source.name, source))
