@@ -27,6 +27,10 @@ class EncodeOptions:
     """Planar Y'CbCr pixel format; ``None``: 4:2:0 at the depth of the source."""
     encoder_options: Mapping[str, str] = field(default_factory=dict)
     """Any further option of the encoder, as ``ffmpeg -KEY VALUE`` takes it."""
+    audio_codec: str | None = None
+    """An encoder for sound that the container cannot hold as it is, as ``ffmpeg -encoders`` names it; ``None``: such
+    sound is left out. PCM is always kept where the container can hold any.
+    """
     format: str | None = None
     """Container, as ``ffmpeg -f`` takes it; ``None``: by the output's ending, and Matroska for a pipe."""
 

@@ -497,7 +497,7 @@ class TestEverythingElse:
         source = make_clip(tmp_path / "in.mp4", Clip(audio=("eng",)))
         options = EncodeOptions(codec="libvpx-vp9", encoder_options={"deadline": "realtime", "cpu-used": "8"})
         assert copy_film(source, tmp_path / "out.webm", options) == [
-            "stream 1 (audio, aac, eng): webm cannot store it, left out"
+            "stream 1 (audio, aac, eng): webm cannot store it, left out; `audio_codec` libopus encodes it"
         ]
         assert len(times_of(tmp_path / "out.webm")) == 12
 

@@ -221,6 +221,12 @@ encode_options = stacked(
             help="Encoder, as ffmpeg names it: libx265, libsvtav1, ffv1, prores_ks, hevc_nvenc, hevc_qsv ...",
         ),
         encoding(
+            "--audio-codec",
+            metavar="NAME",
+            show_default="such sound is left out",
+            help="Encoder for sound that the container cannot hold as it is, as ffmpeg names it: aac, libopus ...",
+        ),
+        encoding(
             "--crf",
             type=float,
             metavar="NUMBER",

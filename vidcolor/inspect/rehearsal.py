@@ -19,11 +19,11 @@ from vidcolor.files.paths import check_destination
 from vidcolor.files.suffixes import output_name
 from vidcolor.frames import ChromaFormat, Plane
 from vidcolor.inspect.film import is_rgb
+from vidcolor.media.carriage import describe
 from vidcolor.media.destinations import FileDestination
 from vidcolor.media.encoder import EncoderChoice
 from vidcolor.media.metadata import container_metadata, kept_metadata
 from vidcolor.media.outcomes import Outcome, Rehearsal
-from vidcolor.media.passthrough import describe
 from vidcolor.media.reader import VideoReader
 from vidcolor.media.writer import VideoWriter
 from vidcolor.options import EncodeOptions

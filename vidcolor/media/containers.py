@@ -31,6 +31,8 @@ TS_AUDIO = {"mp2", "mp3", "aac", "aac_latm", "ac3", "eac3", "dts", "truehd", "op
 TS_DATA = {"dvb_subtitle", "dvb_teletext", "klv", "timed_id3", "smpte_2038"}
 TS_CODECS = frozenset(TS_VIDEO | TS_AUDIO | TS_DATA)
 """Codecs with a stream type in MPEG-TS. Its muxer writes all others without an error, as bytes that no reader knows."""
+PICTURE_FIRST = frozenset({"mxf"})
+"""Containers that hold nothing without a picture stream, which must be their first."""
 PICKY = MOV_FAMILY | {"avi", "mpegts"}
 """Containers that store some metadata only."""
 MAX_TIMESCALE = 2**31 - 1  # libav keeps the numbers of a time base in a C int

@@ -13,9 +13,9 @@ from av.packet import Packet
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from vidcolor.media.carriage import describe
 from vidcolor.media.damage import DamageError
 from vidcolor.media.items import Item, Jump, Note
-from vidcolor.media.passthrough import describe
 
 INDEXED_FORMATS = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"})
 """Containers in which an incomplete packet means an incomplete file (in a broadcast it means bad reception), and whose

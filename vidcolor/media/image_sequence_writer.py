@@ -17,9 +17,9 @@ from vidcolor.color.luma import expand_range, quarter_turns
 from vidcolor.color.transfer import HDR_NAMES, is_hdr
 from vidcolor.errors import OptionError, OutputError
 from vidcolor.frames import ChromaFormat, Picture, Plane
+from vidcolor.media.carriage import describe
 from vidcolor.media.destinations import NumberedDestination
 from vidcolor.media.encoder import FALLBACK_RATE
-from vidcolor.media.passthrough import describe
 from vidcolor.media.reader import VideoReader
 from vidcolor.media.sources import SequenceSource
 from vidcolor.media.timestamps import CountedTimes, OwnTimes, Times

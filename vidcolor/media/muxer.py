@@ -17,17 +17,21 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from vidcolor.errors import OptionError, OutputError
-from vidcolor.media.containers import TS_CODECS, container_options, lost_by_container
+from vidcolor.media.containers import PICTURE_FIRST, TS_CODECS, container_options, lost_by_container
 from vidcolor.media.destinations import ContainerDestination
 from vidcolor.media.frame_encoder import FrameEncoder
 from vidcolor.media.metadata import container_metadata, kept_metadata, timecode_of
 from vidcolor.media.outcomes import Outcome
 from vidcolor.media.passthrough import Passthrough, copy_chapters
 from vidcolor.media.reader import VideoReader
+from vidcolor.media.sound import find_sound_encoder
 
 
 class Muxer:
     """A container in the making, with one stream of encoded pictures and the other streams of the source.
+
+    Sound in PCM and text subtitles are converted where the container cannot hold them as they are
+    (:mod:`vidcolor.media.carriage`).
 
     The times of pictures are exact in MP4 and MOV; Matroska counts in milliseconds, MPEG-TS in 1/90000 s, AVI in whole
     frames, and times are rounded to these. Packets of other streams keep their bytes and their times, except where the
@@ -41,6 +45,7 @@ class Muxer:
         destination: where the container goes.
         reader: the source. Its pictures are replaced, everything else is copied.
         encoder: the encoder of the pictures. It is started on the stream of this container.
+        audio_codec: the encoder for sound that the container cannot hold otherwise; None: such sound is left out.
 
     Raises:
         OutputError: the file cannot be created, or the container refuses the streams.
@@ -50,14 +55,24 @@ class Muxer:
     outcomes: tuple[Outcome, ...]
     """One for each of the other streams, and for what the container cannot hold."""
 
-    def __init__(self, destination: ContainerDestination, *, reader: VideoReader, encoder: FrameEncoder) -> None:
+    def __init__(
+        self,
+        destination: ContainerDestination,
+        *,
+        reader: VideoReader,
+        encoder: FrameEncoder,
+        audio_codec: str | None = None,
+    ) -> None:
         self._name = destination.name
+        sound_encoder = None if audio_codec is None else find_sound_encoder(audio_codec)
         self._output = destination.begin()
         format_name, start = encoder.format_name, reader.first.pts * reader.spec.time_base
         try:
             options = container_options(format_name, reader.container, start)
             self._container = av.open(self._output.target, "w", format=format_name, container_options=options)
-            self._passthrough = Passthrough(self._container, self._name, keep_going=reader.keep_going)
+            self._passthrough = Passthrough(
+                self._container, self._name, audio_codec=sound_encoder, keep_going=reader.keep_going
+            )
             self._add_streams(reader, encoder)
             self._container.metadata.update(container_metadata(reader.container.metadata, format_name))
             copy_chapters(reader.container, self._container)
@@ -130,6 +145,7 @@ class Muxer:
         """
         try:
             with naming_errors(self._name):
+                self._passthrough.finish()
                 self._container.close()
             self._output.flush()
             self._output.publish()
@@ -152,7 +168,10 @@ class Muxer:
         return packet
 
     def _add_streams(self, reader: VideoReader, encoder: FrameEncoder) -> None:
-        for stream in reader.container.streams:
+        streams = list(reader.container.streams)
+        if encoder.format_name in PICTURE_FIRST:
+            streams.sort(key=lambda stream: stream.index != reader.stream.index)
+        for stream in streams:
             if stream.index == reader.stream.index:
                 self._stream = self._add_picture_stream(reader, encoder)
             else:
@@ -182,7 +201,7 @@ class Muxer:
 
 
 def rehearse_muxing(
-    destination: ContainerDestination, *, reader: VideoReader, encoder: FrameEncoder
+    destination: ContainerDestination, *, reader: VideoReader, encoder: FrameEncoder, audio_codec: str | None = None
 ) -> tuple[Outcome, ...]:
     """Write the beginning of a container, remove it, and return its :attr:`Muxer.outcomes`.
 
@@ -190,12 +209,13 @@ def rehearse_muxing(
         destination: as for :class:`Muxer`.
         reader: as for :class:`Muxer`.
         encoder: as for :class:`Muxer`; its headers are those of the container afterwards.
+        audio_codec: as for :class:`Muxer`.
 
     Raises:
         OutputError: see :class:`Muxer`.
         OptionError: see :class:`Muxer`.
     """
-    muxer = Muxer(destination, reader=reader, encoder=encoder)
+    muxer = Muxer(destination, reader=reader, encoder=encoder, audio_codec=audio_codec)
     muxer.discard()
     return muxer.outcomes
 

@@ -37,7 +37,7 @@ class VideoWriter:
         format_name = choose_container(destination, options.format)
         self.encoder = FrameEncoder(options, reader.spec, format_name=format_name, may_round=reader.source.is_stills)
         self.chroma = self.encoder.chroma
-        self._muxer = Muxer(destination, reader=reader, encoder=self.encoder)
+        self._muxer = Muxer(destination, reader=reader, encoder=self.encoder, audio_codec=options.audio_codec)
 
     def __enter__(self) -> Self:
         return self

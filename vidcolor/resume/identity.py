@@ -26,7 +26,7 @@ from vidcolor.resume.records import structure_record
 
 SAMPLE_BYTES = 1 << 20
 """Bytes at the start and at the end of the input that are hashed."""
-UNRELATED_OPTIONS = frozenset({"overwrite", "resume", "scenes", "encode", "on_error", "hwaccel"})
+UNRELATED_OPTIONS = frozenset({"overwrite", "resume", "scenes", "encode", "on_error", "hwaccel", "audio_codec"})
 """Options that do not change the encoded pictures, or are compared separately (``scenes``, ``encode``).
 
 ``on_error`` is one, because pictures before the first damage are the same with all its values; so is ``hwaccel``,

@@ -80,6 +80,7 @@ class SegmentWriter:
         self._reader = reader
         self._identity = identity
         self._codec = options.codec
+        self._audio_codec = options.audio_codec
         self._segment: OpenSegment | None = None
         self._joined_warnings: tuple[str, ...] = ()
         self._work = WorkFolder(destination.path, identity, resume=resume, overwrite=destination.overwrite)
@@ -90,7 +91,9 @@ class SegmentWriter:
                 check_destination(destination.path, overwrite=False)  # only the film itself may exist
             self._encoder = self._choose_encoder(options)
             self.chroma = self._encoder.chroma
-            muxed = rehearse_muxing(self._destination, reader=reader, encoder=self._encoder)
+            muxed = rehearse_muxing(
+                self._destination, reader=reader, encoder=self._encoder, audio_codec=options.audio_codec
+            )
             self._outcomes = (*self._encoder.outcomes, *muxed)
             self._check_headers()
             if self._published is None:
@@ -239,7 +242,7 @@ class SegmentWriter:
         # Opened again, because a demuxer can learn more about a source while it reads it.
         with (
             self._reader.reopened() as reopened,
-            Muxer(self._destination, reader=reopened, encoder=self._encoder) as muxer,
+            Muxer(self._destination, reader=reopened, encoder=self._encoder, audio_codec=self._audio_codec) as muxer,
         ):
             muxer.join(joined_packets(self._work, self._encoder.time_base), reopened.other_packets())
             self._work.errors = tuple(dict.fromkeys((*self._reader.errors, *reopened.errors, *muxer.errors)))
