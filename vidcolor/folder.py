@@ -16,11 +16,11 @@ import numpy as np
 
 from vidcolor.errors import InputError, OptionError, OutputError, VidcolorError, message_with_notes
 from vidcolor.files.paths import is_file, is_folder, path_exists, resolve_path
-from vidcolor.files.suffixes import FILM_SUFFIXES, REFUSALS, has_picture_suffix, output_name
+from vidcolor.files.suffixes import FILM_SUFFIXES, REFUSALS, film_name, has_picture_suffix, picture_name
 from vidcolor.frames import FloatArray
 from vidcolor.inference.colorizer import Predictor
 from vidcolor.inference.multi_device import predictors_of, round_robin
-from vidcolor.options import ColorizeOptions
+from vidcolor.options import ColorizeOptions, EncodeOptions
 from vidcolor.photograph import at_render_size, predict_colors, read_picture, render_picture
 from vidcolor.progress import OnFile, OnProgress, OnWarning
 from vidcolor.resume.unfinished import is_finished, remove_empty_folder
@@ -148,7 +148,8 @@ def colorize_folder(
     """Color all pictures and films below ``source`` into the same tree below ``dest``.
 
     Names are kept, except that a format which cannot be written becomes PNG (GIF, HEIC, JPEG 2000, JPEG XL, PBM, PGM,
-    PPM, TGA), and a film in a container other than ``KEPT_FILM_SUFFIXES``, or an animated GIF or PNG, becomes Matroska.
+    PPM, TGA). A film in a container other than ``KEPT_FILM_SUFFIXES``, or in one that cannot hold all of its streams,
+    becomes Matroska, or MOV or MP4 if these hold more of it; so does an animated GIF or PNG.
     Links are followed for reading; nothing is written outside ``dest``. Hidden folders are not entered, nor is ``dest``
     if it lies below ``source``.
 
@@ -176,7 +177,7 @@ def colorize_folder(
     source, dest = Path(source), Path(dest)
     if options.scenes is not None:
         raise OptionError("`scenes`: is the list of one film's shots; color the films of a folder one by one with it")
-    plan, finished = plan_folder(source, dest), 0
+    plan, finished = plan_folder(source, dest, options.encode), 0
     if options.resume and not options.overwrite:
         plan, finished = _without_finished(plan)
     tally = Tally(len(plan.pictures) + len(plan.films), on_file, failed=list(plan.failed))
@@ -203,8 +204,8 @@ def _without_finished(plan: FolderPlan) -> tuple[FolderPlan, int]:
     return plan.without(finished), len(finished)
 
 
-def plan_folder(source: Path, dest: Path) -> FolderPlan:
-    """List the pictures and films below ``source`` with their outputs; opens and writes no file.
+def plan_folder(source: Path, dest: Path, options: EncodeOptions) -> FolderPlan:
+    """List the pictures and films below ``source`` with their outputs; writes no file.
 
     Raises:
         InputError: as :func:`colorize_folder`.
@@ -229,11 +230,23 @@ def plan_folder(source: Path, dest: Path) -> FolderPlan:
         kinds = ", ".join(f"{count} {kind}" for kind, count in skipped) or "nothing"
         raise InputError(f"{source}: holds no picture and no film that can be read; found {kinds}")
     are_pictures = {file: is_picture(file) for file in media}
-    named = {file: output_name(file.relative_to(source), picture=are_pictures[file]) for file in media}
-    jobs, failed = _without_clashes([Job(file, dest / name) for file, name in named.items()])
+    names = {file: file.relative_to(source) for file in media}
+    pictures_named = {file: picture_name(name) for file, name in names.items() if are_pictures[file]}
+    films_named = _film_names({file: name for file, name in names.items() if not are_pictures[file]}, options)
+    named = pictures_named | films_named
+    jobs, failed = _without_clashes([Job(file, dest / named[file]) for file in media])
     pictures = tuple(job for job in jobs if are_pictures[job.source])
     films = tuple(job for job in jobs if not are_pictures[job.source])
     return FolderPlan(pictures, films, skipped, (*closed, *unread, *failed))
+
+
+def _film_names(names: dict[Path, Path], options: EncodeOptions) -> dict[Path, Path]:
+    """Give every film the suffix of a container that holds its streams."""
+    if not names:
+        return {}
+    from vidcolor.media.film_names import choose_suffix  # a folder of photographs needs no codecs
+
+    return {film: film_name(name, choose_suffix(film, options)) for film, name in names.items()}
 
 
 def _count_kinds(files: list[Path]) -> tuple[tuple[str, int], ...]:

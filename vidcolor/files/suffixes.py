@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 KEPT_FILM_SUFFIXES = frozenset((".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mts", ".ts"))
-"""Containers for arbitrary timestamps and the default codec. Films in others are written as ``.mkv``."""
+"""Containers for arbitrary timestamps and the default codec. Films in others are written as one of these."""
+OTHER_FILM_SUFFIXES = (".mkv", ".mov", ".mp4")
+"""Suffixes for films whose own is not kept, or cannot hold all of their streams; the first that can is used."""
 FILM_SUFFIXES = KEPT_FILM_SUFFIXES | frozenset(
     (
         *(".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".m2v", ".mjpeg", ".mjpg", ".mk3d", ".mpe"),
@@ -51,12 +53,17 @@ def has_picture_suffix(path: Path) -> bool:
     return suffix in KEPT_PICTURE_SUFFIXES or suffix in READ_ONLY_SUFFIXES
 
 
-def output_name(name: Path, *, picture: bool) -> Path:
-    """Return the name of the colored version: the same, or with ``.png`` or ``.mkv`` if the format is not written.
+def picture_name(name: Path) -> Path:
+    """Return the name of a colored picture: the same, or with ``.png`` if its format is not written."""
+    return name if name.suffix.lower() in KEPT_PICTURE_SUFFIXES else name.with_suffix(".png")
 
-    Args:
-        name: of the source.
-        picture: whether it is a picture; otherwise it is a film.
-    """
-    kept, otherwise = (KEPT_PICTURE_SUFFIXES, ".png") if picture else (KEPT_FILM_SUFFIXES, ".mkv")
-    return name if name.suffix.lower() in kept else name.with_suffix(otherwise)
+
+def film_suffixes(name: Path) -> tuple[str, ...]:
+    """Return the suffixes that a colored film may get, its own first if it is kept."""
+    own = name.suffix.lower()
+    return tuple(dict.fromkeys((*([own] if own in KEPT_FILM_SUFFIXES else []), *OTHER_FILM_SUFFIXES)))
+
+
+def film_name(name: Path, suffix: str) -> Path:
+    """Return the name of a colored film with a suffix: the same if it has that one already."""
+    return name if name.suffix.lower() == suffix else name.with_suffix(suffix)

@@ -16,12 +16,13 @@ from vidcolor.color import h273
 from vidcolor.color.luma_weights import luma_weights
 from vidcolor.errors import VidcolorError
 from vidcolor.files.paths import check_destination
-from vidcolor.files.suffixes import output_name
+from vidcolor.files.suffixes import film_name, picture_name
 from vidcolor.frames import ChromaFormat, Plane
 from vidcolor.inspect.film import is_rgb
 from vidcolor.media.carriage import describe
 from vidcolor.media.destinations import FileDestination
 from vidcolor.media.encoder import EncoderChoice
+from vidcolor.media.film_names import choose_suffix
 from vidcolor.media.metadata import container_metadata, kept_metadata
 from vidcolor.media.outcomes import Outcome, Rehearsal
 from vidcolor.media.reader import VideoReader
@@ -30,12 +31,12 @@ from vidcolor.options import EncodeOptions
 from vidcolor.stills.kinds import is_picture
 
 
-def default_output(source: Path) -> Path:
+def default_output(source: Path, options: EncodeOptions) -> Path:
     """Return the name of the output if none is given, such as ``film-colored.mp4`` for ``film.mp4``.
 
-    A container that cannot hold what the default encoder makes is replaced by one that can.
+    A container that cannot hold all of the film is replaced by one that holds more of it.
     """
-    named = output_name(source, picture=is_picture(source))
+    named = picture_name(source) if is_picture(source) else film_name(source, choose_suffix(source, options))
     return named.with_name(f"{source.stem}-colored{named.suffix}")
 
 

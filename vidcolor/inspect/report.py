@@ -82,11 +82,13 @@ def inspect_file(
     """
     overwrite = options.overwrite or dest is None  # the default name is only shown, never written
     if is_picture(source):
-        info, plan = inspect_picture(source, dest or default_output(source), overwrite=overwrite)
+        info, plan = inspect_picture(source, dest or default_output(source, options.encode), overwrite=overwrite)
         return PictureReport(info=info, plan=plan)
     with VideoReader(source, deinterlace=options.deinterlace, on_error=options.on_error) as reader:
         film = film_info(reader)
-        plan = rehearse_film(reader, dest or default_output(source), options.encode, overwrite=overwrite)
+        plan = rehearse_film(
+            reader, dest or default_output(source, options.encode), options.encode, overwrite=overwrite
+        )
     if load is None or plan.refused is not None:
         return FilmReport(info=film, plan=plan, trial=None, trial_failed=None)
     trial, failed = _try(film, plan, load(), options)

@@ -109,7 +109,7 @@ def choose_encoder(options: EncodeOptions, spec: VideoSpec, *, may_round: bool =
     Raises:
         OptionError: there is no such video encoder, it does not have an option, or none of its pixel formats fits.
     """
-    codec = _find_codec(options.codec)
+    codec = find_encoder(options.codec)
     settings = _settings(codec, options)
     siting = _siting(codec, settings)
     if options.pix_fmt is not None:
@@ -122,7 +122,12 @@ def choose_encoder(options: EncodeOptions, spec: VideoSpec, *, may_round: bool =
     return EncoderChoice(codec, pixel_format, frame_format, settings, siting)
 
 
-def _find_codec(name: str) -> Codec:
+def find_encoder(name: str) -> Codec:
+    """Return an encoder of pictures.
+
+    Raises:
+        OptionError: there is no such encoder, or it encodes something else.
+    """
     try:
         codec = Codec(name, "w")
     except UnknownCodecError as exc:
