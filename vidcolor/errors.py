@@ -26,8 +26,7 @@ def unexpected(exc: BaseException) -> str:
 
 def message_with_notes(exc: BaseException) -> str:
     """Return an exception's message and its notes, such as what has been kept, on one line."""
-    message = str(exc) if isinstance(exc, VidcolorError) else unexpected(exc)
-    return "; ".join([message, *getattr(exc, "__notes__", ())])
+    return "; ".join([str(exc), *getattr(exc, "__notes__", ())])
 
 
 class VidcolorError(Exception):

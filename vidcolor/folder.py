@@ -8,13 +8,14 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import ParamSpec
 
 import numpy as np
 
-from vidcolor.errors import InputError, OptionError, OutputError, VidcolorError, message_with_notes
+from vidcolor.errors import InputError, OptionError, OutputError, VidcolorError, message_with_notes, unexpected
 from vidcolor.files.paths import is_file, is_folder, path_exists, resolve_path
 from vidcolor.files.suffixes import FILM_SUFFIXES, REFUSALS, film_name, has_picture_suffix, picture_name
 from vidcolor.frames import FloatArray
@@ -30,6 +31,7 @@ from vidcolor.stills.reader import SourcePicture
 from vidcolor.stills.writer import check_output, lost_metadata
 
 LOG = logging.getLogger(__name__)
+P = ParamSpec("P")
 READ_AHEAD = 2  # pictures
 WAITING_BYTES = 1 << 30
 """Limit for the grey levels of pictures that wait for others of their size; above it the fullest batch is colored."""
@@ -115,12 +117,34 @@ class Tally:
     colored: int = 0
     failed: list[tuple[Path, str]] = field(default_factory=list)
     warnings: list[tuple[Path, str]] = field(default_factory=list)
+    of_caller: Exception | None = None
+    """What a function of the caller has raised."""
 
     def begin(self, job: Job) -> None:
         """Count a file whose work begins."""
         self.begun += 1
         if self.on_file is not None:
             self.on_file(job.source, self.begun, self.total)
+
+    def guarded(self, call: Callable[P, None] | None) -> Callable[P, None] | None:
+        """Return a function of the caller, whose exceptions end the work as they do outside of a folder."""
+        if call is None:
+            return None
+
+        def guard(*args: P.args, **kwargs: P.kwargs) -> None:
+            try:
+                call(*args, **kwargs)
+            except Exception as exc:
+                self.of_caller = exc
+                raise
+
+        return guard
+
+    def fail_unexpectedly(self, job: Job, exc: Exception) -> None:
+        """Note a file whose work has ended with an exception; raise one of the caller's functions again."""
+        if exc is self.of_caller:
+            raise exc
+        self.fail(job, reason_of(exc, job))
 
     def fail(self, job: Job, reason: str) -> None:
         """Note a file that could not be colored."""
@@ -131,7 +155,7 @@ def reason_of(exc: Exception, job: Job) -> str:
     """Return why a file could not be colored, in one line; the traceback of an unexpected exception is logged."""
     if not isinstance(exc, VidcolorError):
         LOG.debug("%s: unexpected exception", job.source, exc_info=exc)
-        return f"{job.source}: {message_with_notes(exc)}"
+        return "; ".join([f"{job.source}: {unexpected(exc)}", *getattr(exc, "__notes__", ())])
     return message_with_notes(exc)
 
 
@@ -153,10 +177,10 @@ def colorize_folder(
     Links are followed for reading; nothing is written outside ``dest``. Hidden folders are not entered, nor is ``dest``
     if it lies below ``source``.
 
-    An exception of one file, of whatever type, is noted in the report, and the work goes on; only what is not an
-    ``Exception``, such as Ctrl-C, ends it. A picture that cannot be read, such as the raw file of a camera, fails by
-    its name. The second of two files that would be written under one name fails likewise, and a folder below ``source``
-    that cannot be looked into.
+    An exception of one file, of whatever type, is noted in the report, and the work goes on; only Ctrl-C and
+    exceptions of ``on_file``, ``on_progress`` and ``on_warning`` end it. A picture that cannot be read, such as the
+    raw file of a camera, fails by its name. The second of two files that would be written under one name fails
+    likewise, and a folder below ``source`` that cannot be looked into.
 
     Args:
         source: the folder.
@@ -419,15 +443,15 @@ def _colorize_films(
                 job.dest,
                 colorizer=colorizer,
                 options=options,
-                on_progress=on_progress,
-                on_warning=on_warning,
+                on_progress=tally.guarded(on_progress),
+                on_warning=tally.guarded(on_warning),
             )
             tally.colored += 1
             tally.warnings += [(job.source, warning) for warning in report.warnings]
             for error in report.errors:
                 tally.fail(job, error)
         except Exception as exc:
-            tally.fail(job, reason_of(exc, job))
+            tally.fail_unexpectedly(job, exc)
 
 
 def _create_folder(job: Job, dest: Path) -> None:

@@ -61,6 +61,10 @@ class ColorizeOptions:
     """What to do where a film is damaged. ``keep-grey``: a picture that cannot be decoded becomes the one before,
     damaged packets of sound are left out, and the report lists both.
     """
+    keep_start: bool = False
+    """Begin at the time at which a recording's own clock begins, such as 35001 s of a broadcast. Otherwise a film that
+    begins after 10 s is moved to 0. One with pictures before zero is moved in any case.
+    """
     hwaccel: str = "none"
     """Hardware that decodes films in files, as ``ffmpeg -hwaccels`` names it (``cuda``, ``vaapi``, ``videotoolbox``);
     ``auto``: any that there is, or else software. The pictures are the same (:mod:`vidcolor.media.hwaccel`).

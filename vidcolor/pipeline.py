@@ -205,7 +205,7 @@ def opened(source: FilmInput | VideoReader, options: ColorizeOptions) -> VideoRe
     """Open a film that is not open yet."""
     if isinstance(source, VideoReader):
         return source
-    return open_reader(source, options.deinterlace, options.on_error, options.hwaccel)
+    return open_reader(source, options)
 
 
 def open_writer(

@@ -266,7 +266,7 @@ def open_film(session: Session, source: Path, options: ColorizeOptions) -> Video
     with session.display.loading(f"Looking into {source.name}"):
         from vidcolor.media.opening import open_reader
 
-        return open_reader(source, options.deinterlace, options.on_error, options.hwaccel)
+        return open_reader(source, options)
 
 
 @contextmanager

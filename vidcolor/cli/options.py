@@ -196,6 +196,11 @@ reading_options = stacked(
             "decoded, and end with exit code 1.",
         ),
         reading(
+            "--keep-start",
+            is_flag=True,
+            help="Begin where the film's own clock begins, such as at 35001 s of a broadcast, instead of at 0.",
+        ),
+        reading(
             "--hwaccel",
             default=ColorizeOptions.hwaccel,
             metavar="NAME|auto|none",

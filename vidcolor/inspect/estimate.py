@@ -191,7 +191,11 @@ def estimate_film(
     def read(accelerator: HWAccel | None) -> VideoReader:
         excerpts = Excerpts(path, timing, accelerator)
         return VideoReader(
-            excerpts, deinterlace=options.deinterlace, on_error=options.on_error, accelerator=accelerator
+            excerpts,
+            deinterlace=options.deinterlace,
+            on_error=options.on_error,
+            accelerator=accelerator,
+            keep_start=options.keep_start,
         )
 
     with tempfile.TemporaryDirectory(prefix="vidcolor-") as folder:

@@ -84,7 +84,9 @@ def inspect_file(
     if is_picture(source):
         info, plan = inspect_picture(source, dest or default_output(source, options.encode), overwrite=overwrite)
         return PictureReport(info=info, plan=plan)
-    with VideoReader(source, deinterlace=options.deinterlace, on_error=options.on_error) as reader:
+    with VideoReader(
+        source, deinterlace=options.deinterlace, on_error=options.on_error, keep_start=options.keep_start
+    ) as reader:
         film = film_info(reader)
         plan = rehearse_film(
             reader, dest or default_output(source, options.encode), options.encode, overwrite=overwrite

@@ -59,16 +59,17 @@ def choose_container(destination: ContainerDestination, requested: str | None) -
     return _by_ending(destination.path) if requested is None else _known(requested)
 
 
-def container_options(format_name: str, source: InputContainer, start: Fraction) -> dict[str, str]:
+def container_options(format_name: str, source: InputContainer, start: Fraction, shift: Fraction) -> dict[str, str]:
     """Return the options of a muxer that keep the start time of every stream and give equal bytes for equal films.
 
     Args:
         format_name: libav's name of the container.
         source: the container of the source.
         start: the first picture's time in seconds.
+        shift: seconds that are added to the times of the source.
     """
     # Matroska would write random numbers for streams and chapters.
-    return {"fflags": "+bitexact", **_start_options(format_name, source, start)}
+    return {"fflags": "+bitexact", **_start_options(format_name, source, start, shift)}
 
 
 def lost_by_container(source: InputContainer, spec: VideoSpec, format_name: str) -> Iterator[Outcome]:
@@ -110,9 +111,9 @@ def lost_metadata(metadata: Mapping[str, str], format_name: str) -> list[str]:
     return sorted(key for key in metadata if key.lower() not in arrived)
 
 
-def _start_options(format_name: str, source: InputContainer, start: Fraction) -> dict[str, str]:
+def _start_options(format_name: str, source: InputContainer, start: Fraction, shift: Fraction) -> dict[str, str]:
     if format_name in MOV_FAMILY:
-        return {"movie_timescale": str(_movie_timescale(source, start))}
+        return {"movie_timescale": str(_movie_timescale(source, start, shift))}
     if format_name in {"matroska", "webm"}:
         return {"avoid_negative_ts": "disabled"}  # sound may begin before zero without moving the other streams
     if format_name in {"mpegts", "mpeg", "vob", "dvd", "svcd", "vcd"}:
@@ -122,12 +123,13 @@ def _start_options(format_name: str, source: InputContainer, start: Fraction) ->
     return {}
 
 
-def _movie_timescale(source: InputContainer, start: Fraction) -> int:
+def _movie_timescale(source: InputContainer, start: Fraction, shift: Fraction) -> int:
     """Return a time scale that represents every start time exactly, if there is one; MOV stores them in its units."""
     scale = lcm(1000, start.denominator)
     for stream in source.streams:
         if stream.start_time and stream.time_base:
-            scale = lcm(scale, (stream.start_time * stream.time_base).denominator)
+            ticks = stream.start_time + round(shift / stream.time_base)
+            scale = lcm(scale, (ticks * stream.time_base).denominator)
     return scale if scale <= MAX_TIMESCALE else 1000
 
 

@@ -68,14 +68,14 @@ class Muxer:
         self._output = destination.begin()
         format_name, start = encoder.format_name, reader.first.pts * reader.spec.time_base
         try:
-            options = container_options(format_name, reader.container, start)
+            options = container_options(format_name, reader.container, start, reader.shift)
             self._container = av.open(self._output.target, "w", format=format_name, container_options=options)
             self._passthrough = Passthrough(
                 self._container, self._name, audio_codec=sound_encoder, keep_going=reader.keep_going
             )
             self._add_streams(reader, encoder)
             self._container.metadata.update(container_metadata(reader.container.metadata, format_name))
-            copy_chapters(reader.container, self._container)
+            copy_chapters(reader.container, self._container, reader.shift)
             lost = lost_by_container(reader.container, reader.spec, format_name)
             self.outcomes = (*self._passthrough.outcomes, *lost)
             with naming_errors(self._name):

@@ -7,26 +7,21 @@ from functools import partial
 from av.codec.hwaccel import HWAccel
 
 from vidcolor.media.hwaccel import open_on_device
-from vidcolor.media.interlacing import Deinterlacing
 from vidcolor.media.pipes import PipeInput
 from vidcolor.media.reader import VideoReader
 from vidcolor.media.sources import FilmInput
-from vidcolor.options import OnError
+from vidcolor.options import ColorizeOptions
 from vidcolor.stages import Stage
 
 
-def open_reader(
-    film: FilmInput, deinterlace: Deinterlacing | None = None, on_error: OnError = "stop", hwaccel: str = "none"
-) -> VideoReader:
+def open_reader(film: FilmInput, options: ColorizeOptions = ColorizeOptions()) -> VideoReader:
     """Open a film and decode its first picture.
 
     A pipe is opened in another thread, because libav would swallow Ctrl-C while it waits for the pipe's first bytes.
 
     Args:
         film: a file, a pipe, or numbered pictures.
-        deinterlace: as in :class:`~vidcolor.options.ColorizeOptions`.
-        on_error: likewise.
-        hwaccel: likewise.
+        options: ``deinterlace``, ``on_error``, ``hwaccel`` and ``keep_start`` are used.
 
     Raises:
         InputError: the film cannot be read.
@@ -34,11 +29,17 @@ def open_reader(
     """
 
     def read(accelerator: HWAccel | None) -> VideoReader:
-        return VideoReader(film, deinterlace=deinterlace, on_error=on_error, accelerator=accelerator)
+        return VideoReader(
+            film,
+            deinterlace=options.deinterlace,
+            on_error=options.on_error,
+            accelerator=accelerator,
+            keep_start=options.keep_start,
+        )
 
     if not isinstance(film, PipeInput):
-        return open_on_device(read, hwaccel)
-    with Stage("open", map(partial(open_on_device, read), [hwaccel]), depth=1) as opening:
+        return open_on_device(read, options.hwaccel)
+    with Stage("open", map(partial(open_on_device, read), [options.hwaccel]), depth=1) as opening:
         try:
             return next(opening)
         except BaseException:

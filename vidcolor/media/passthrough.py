@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import av
@@ -195,8 +196,13 @@ class Passthrough:
         self._earliest[index] = dts + self._least_step
 
 
-def copy_chapters(source: InputContainer, target: OutputContainer) -> None:
-    """Copy the chapters with their titles; containers without chapters ignore them."""
-    chapters = [chapter for chapter in source.chapters() if chapter["time_base"]]
+def copy_chapters(source: InputContainer, target: OutputContainer, shift: Fraction) -> None:
+    """Copy the chapters with their titles, ``shift`` seconds later; containers without chapters ignore them."""
+    chapters = []
+    for chapter in source.chapters():
+        if chapter["time_base"]:
+            ticks = round(shift / chapter["time_base"])
+            chapter["start"], chapter["end"] = (max(chapter[edge] + ticks, 0) for edge in ("start", "end"))
+            chapters.append(chapter)
     if chapters:
         target.set_chapters(chapters)

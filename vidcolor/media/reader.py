@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,7 +19,7 @@ from vidcolor.media.damage import DamageError, DamageLog, UnreadableError
 from vidcolor.media.interlacing import Deinterlacing
 from vidcolor.media.items import Jump, Note
 from vidcolor.media.outcomes import Outcome, warnings_of
-from vidcolor.media.reading import PictureItem, demux, open_container, start_reading
+from vidcolor.media.reading import PictureItem, open_container, start_reading
 from vidcolor.media.sources import FilmInput, Source, source_of
 from vidcolor.options import OnError
 
@@ -63,6 +64,7 @@ class VideoReader:
         on_error: what to do about damage after the first picture. ``stop``: raise an error. ``keep-grey``: repeat the
             picture before for one that cannot be decoded, and leave out incomplete packets of other streams.
         accelerator: hardware that decodes a film in a file as far as it can (:mod:`vidcolor.media.hwaccel`).
+        keep_start: as in :class:`~vidcolor.options.ColorizeOptions`.
 
     Raises:
         InputError: the file is missing, empty, no media or damaged, or holds no picture.
@@ -76,6 +78,8 @@ class VideoReader:
     """The picture stream in :attr:`container`."""
     keep_going: bool
     """Whether damage is noted in :attr:`errors`; otherwise it ends the reading."""
+    shift: Fraction
+    """See :class:`~vidcolor.media.reading.OpenFilm`."""
     spec: VideoSpec
     display_matrix: tuple[int, ...] | None
     """See :class:`~vidcolor.media.reading.FilmFacts`."""
@@ -95,12 +99,20 @@ class VideoReader:
         deinterlace: Deinterlacing | None = None,
         on_error: OnError = "stop",
         accelerator: HWAccel | None = None,
+        keep_start: bool = False,
     ) -> None:
         self.film = film
+        self._keep_start = keep_start
         self.source = source_of(film, accelerator)
         self.keep_going = on_error == "keep-grey"
-        self._open = open_container(self.source, keep_going=self.keep_going, mode=deinterlace, accelerator=accelerator)
-        self.container, self.stream = self._open.container, self._open.stream
+        self._open = open_container(
+            self.source,
+            keep_going=self.keep_going,
+            mode=deinterlace,
+            accelerator=accelerator,
+            keep_start=keep_start,
+        )
+        self.container, self.stream, self.shift = self._open.container, self._open.stream, self._open.shift
         self._found = Findings(self.source.warnings)
         try:
             with self._naming_errors():
@@ -130,7 +142,7 @@ class VideoReader:
     def reopened(self) -> VideoReader:
         """Open the same film once more, decoded in software. A pipe cannot be opened again."""
         on_error: OnError = "keep-grey" if self.keep_going else "stop"
-        return VideoReader(self.film, deinterlace=self._open.mode, on_error=on_error)
+        return VideoReader(self.film, deinterlace=self._open.mode, on_error=on_error, keep_start=self._keep_start)
 
     def interrupt(self) -> None:
         """End the film here: a read from a pipe that waits in another thread returns."""
@@ -189,7 +201,7 @@ class VideoReader:
         # Packets read ahead were attached to the first picture; demuxing goes on from there.
         self._pictures.close()
         with self._naming_errors():
-            for item in demux(self._open):
+            for item in self._open.items:
                 if isinstance(item, Note):
                     self._found.add(item)
                 elif isinstance(item, Packet) and item.stream.index != self.stream.index and item.size > 0:

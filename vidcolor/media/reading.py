@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from itertools import chain
 from typing import Any, TypeAlias
 
@@ -15,6 +16,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vidcolor.frames import FirstField, Picture, VideoSpec
+from vidcolor.media.continuity import join_clocks, start_of
 from vidcolor.media.damage import UnreadableError
 from vidcolor.media.decoding import decode, note_concealment
 from vidcolor.media.demuxing import note_damage
@@ -52,6 +54,10 @@ class OpenFilm:
     """How the film is deinterlaced, if it is."""
     may_accelerate: bool
     """Whether the container was opened for decoding by hardware."""
+    shift: Fraction
+    """Seconds that are added to the source's times at the beginning (:mod:`vidcolor.media.continuity`)."""
+    items: Iterator[Item]
+    """The packets of all streams, with one clock, and notes where one is damaged; can be read once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,9 +79,16 @@ class FilmFacts:
 
 
 def open_container(
-    source: Source, *, keep_going: bool, mode: Deinterlacing | None, accelerator: HWAccel | None
+    source: Source, *, keep_going: bool, mode: Deinterlacing | None, accelerator: HWAccel | None, keep_start: bool
 ) -> OpenFilm:
     """Open a source, choose the picture stream in it, and set the threads of its decoder.
+
+    Args:
+        source: the film.
+        keep_going: see :class:`OpenFilm`.
+        mode: likewise.
+        accelerator: hardware that decodes the film.
+        keep_start: as in :class:`~vidcolor.options.ColorizeOptions`.
 
     Raises:
         InputError: the source cannot be opened, or holds no picture stream that can be decoded.
@@ -90,6 +103,9 @@ def open_container(
         stream.codec_context.thread_count = 1  # each thread holds pictures of the device, which has few
     if source.is_stills or keep_going:
         stream.codec_context.thread_type = "SLICE"  # with frame threads an error is reported some pictures late
+    start = start_of(container, stream, keep_start=keep_start)
+    packets = source.packets(container, stream)
+    noted = note_damage(packets, container, stream, name=source.name, keep_going=keep_going)
     return OpenFilm(
         source=source,
         container=container,
@@ -97,6 +113,8 @@ def open_container(
         keep_going=keep_going,
         mode=mode,
         may_accelerate=accelerator is not None,
+        shift=start.shift,
+        items=join_clocks(noted, container, stream, start),
     )
 
 
@@ -105,8 +123,7 @@ def start_reading(film: OpenFilm) -> tuple[FilmFacts, Iterator[PictureItem]]:
 
     The stages are chained generators: a packet is read when the picture that needs it is taken.
     """
-    items = demux(film)
-    items = decode(items, film.stream, keep_going=film.keep_going, is_stills=film.source.is_stills)
+    items = decode(film.items, film.stream, keep_going=film.keep_going, is_stills=film.source.is_stills)
     items = note_concealment(items, film.stream, keep_going=film.keep_going)
     items = repair_timestamps(items, film.stream)
     items = fill_gaps(items)
@@ -115,12 +132,6 @@ def start_reading(film: OpenFilm) -> tuple[FilmFacts, Iterator[PictureItem]]:
     if film.mode is not None:
         items = deinterlace(items, film.mode, facts.default_first_field)
     return facts, make_pictures(items, facts.spec, has_fields=film.mode is None, first=facts.default_first_field)
-
-
-def demux(film: OpenFilm) -> Iterator[Item]:
-    """Read the packets of all streams, with a note where one is damaged."""
-    packets = film.source.packets(film.container, film.stream)
-    return note_damage(packets, film.container, film.stream, name=film.source.name, keep_going=film.keep_going)
 
 
 def peek_frame(items: Iterator[Item]) -> tuple[VideoFrame, Iterator[Item]]:
