@@ -254,6 +254,17 @@ def test_pictures_and_films_are_told_by_content(tree: Path, tmp_path: Path) -> N
     assert files_below(tmp_path / "out") == ["dots.png", "moving.mkv", "still.png"]
 
 
+def test_pages_of_a_tiff(tree: Path, tmp_path: Path) -> None:
+    """A TIFF of several pages is colored page by page, and counts as one picture."""
+    picture(tree / "a.png")
+    first = Image.fromarray(np.full((48, 64), 90, np.uint8))
+    first.save(tree / "b.tif", save_all=True, append_images=[first, first])
+    report = run(tree, tmp_path / "out")
+    assert (report.pictures, report.failed) == (2, ())
+    with Image.open(tmp_path / "out" / "b.tif") as image:
+        assert (image.n_frames, image.mode) == (3, "RGB")
+
+
 def test_output_inside_input(tree: Path) -> None:
     """An output folder below the input is not taken for input, at the first run or the second."""
     picture(tree / "a.png")

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from vidcolor.errors import InputError, OutputError
 from vidcolor.frames import FloatArray
 from vidcolor.options import ColorizeOptions
 from vidcolor.photograph import at_render_size, colorize_image, is_picture, read_picture
+from vidcolor.stills.reader import count_pages
 
 OPTIONS = ColorizeOptions(render_size=64)
 LUMA = np.array((0.299, 0.587, 0.114))
@@ -119,6 +121,26 @@ def test_output_is_checked_before_work(tmp_path: Path, name: str) -> None:
     with pytest.raises(OutputError):
         colorize_image(source, tmp_path / name, colorizer=colorizer, options=OPTIONS)
     assert colorizer.shown == []
+
+
+def test_every_page_of_a_tiff_is_colored(tmp_path: Path) -> None:
+    """Pages of any size and depth come back as pages, each with its own metadata; other formats hold one picture."""
+    deep = np.linspace(0, 65535, 60 * 40).reshape(60, 40).astype(np.uint16)
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tiff:
+        tiff.write(deep, photometric="minisblack", metadata=None, description="first", resolution=(300, 300))
+        tiff.write((deep[:30] >> 8).astype(np.uint8), photometric="minisblack", metadata=None, description="second")
+    colorize_image(tmp_path / "a.tif", tmp_path / "b.tif", colorizer=OneColor(10, 10), options=OPTIONS)
+    assert count_pages(tmp_path / "b.tif") == 2
+    for page, expected in enumerate((deep / 65535, (deep[:30] >> 8) / 255)):
+        again = read_picture(tmp_path / "b.tif", page)
+        np.testing.assert_allclose(again.grey, expected, atol=0.006 if page else 3e-5)
+        assert again.bit_depth == (8 if page else 16)
+    with tifffile.TiffFile(tmp_path / "b.tif") as tiff:
+        assert [page.description for page in tiff.pages] == ["first", "second"]
+        assert [page.tags["PageNumber"].value for page in tiff.pages] == [(0, 2), (1, 2)]
+        np.testing.assert_array_equal(tiff.pages[0].shape, (60, 40, 3))
+    with pytest.raises(OutputError, match=r"'\.png' holds one picture, and a\.tif has 2 pages; write \.tif"):
+        colorize_image(tmp_path / "a.tif", tmp_path / "c.png", colorizer=OneColor(), options=OPTIONS)
 
 
 def test_bad_input_leaves_nothing(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Fuzz the readers: corrupt films, pictures, weights or unfinished work, and read each in a process of its own.
+"""Fuzz the readers: corrupt films, pictures, scans, weights or unfinished work, and read each in a process of its own.
 
     python -m tools.fuzz --kind films --cases 20000 --seed 1
     python -m tools.fuzz --kind pictures --seed 1 --first 1234 --cases 1 --keep found
@@ -35,6 +35,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -42,11 +43,12 @@ from typing import IO, Any, Literal
 
 import tools.fuzz_mutations
 from tests.support.painter import Painter
+from tools.fuzz_scans import scan_reader
 from tools.fuzz_seeds import SEEDS
 from tools.fuzz_work import short_segments, work_reader
 from vidcolor.errors import OptionError, VidcolorError
 
-SUFFIXES = {"films": "", "pictures": ".png", "weights": ".safetensors", "work": ".part", "faults": ""}
+SUFFIXES = {"films": "", "pictures": ".png", "scans": ".tif", "weights": ".safetensors", "work": ".part", "faults": ""}
 COPY_SUFFIXES = (".mkv", ".mp4", ".mov", ".avi", ".ts")
 ADDRESS_SPACE = 12 << 30
 """Bytes beyond what the process has at the start; a case that needs more fails alone."""
@@ -383,9 +385,10 @@ def _fault_reader() -> Callable[[Path, Random], None]:
     return read
 
 
-READERS = {
+READERS: dict[str, Callable[[], Callable[[Path, Random], None]]] = {
     "films": _film_reader,
     "pictures": _picture_reader,
+    "scans": partial(scan_reader, MAX_PIXELS),
     "weights": _weights_reader,
     "work": work_reader,
     "faults": _fault_reader,
@@ -395,7 +398,7 @@ READERS = {
 def main() -> None:
     """Run the cases of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kind", choices=("films", "pictures", "weights", "work"), default="films")
+    parser.add_argument("--kind", choices=("films", "pictures", "scans", "weights", "work"), default="films")
     parser.add_argument("--cases", type=int, default=1000)
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
     parser.add_argument("--seed", type=int, default=1)

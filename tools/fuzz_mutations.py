@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from tools.fuzz_scans import corrupt_tag
 from tools.fuzz_seeds import join_weights, split_weights
 from tools.fuzz_work import corrupt_record
 
@@ -425,6 +426,7 @@ BYTE_WAYS: tuple[Way, ...] = (truncate, flip_bits, flip_bits, add_noise, remove_
 WAYS_OF_KIND: dict[str, tuple[Way, ...]] = {
     "films": (*(corrupt_field,) * 5, film_bomb),
     "pictures": (corrupt_field, corrupt_field, corrupt_field, bomb),
+    "scans": (*(corrupt_tag,) * 5, corrupt_field),
     "weights": (corrupt_header, corrupt_header, corrupt_about, corrupt_about, corrupt_about, corrupt_numbers),
     "work": (*(corrupt_record,) * 5,),
     "faults": (),

@@ -25,6 +25,7 @@ from tests.support.icc_profiles import (
     rgb_profile,
     table_curve,
 )
+from tools.fuzz_scans import scan_seeds
 from tools.fuzz_work import work_seeds
 
 LIKE_X264 = {"crf": "30", "preset": "ultrafast", "threads": "1"}
@@ -222,6 +223,7 @@ def fault_seeds() -> dict[str, bytes]:
 SEEDS: dict[str, Callable[[], dict[str, bytes]]] = {
     "films": film_seeds,
     "pictures": picture_seeds,
+    "scans": scan_seeds,
     "weights": weights_seeds,
     "work": work_seeds,
     "faults": fault_seeds,

@@ -21,14 +21,19 @@ from vidcolor.files.suffixes import FILM_SUFFIXES, REFUSALS, film_name, has_pict
 from vidcolor.frames import FloatArray
 from vidcolor.inference.colorizer import Predictor
 from vidcolor.inference.multi_device import predictors_of, round_robin
+<<<<<<< HEAD
 from vidcolor.options import ColorizeOptions, EncodeOptions
 from vidcolor.photograph import at_render_size, predict_colors, read_picture, render_picture
+=======
+from vidcolor.options import ColorizeOptions
+from vidcolor.photograph import at_render_size, colorize_image, predict_colors, read_picture, render_picture
+>>>>>>> 8cf6335 (Color every page of a TIFF, and fuzz the readers of scans)
 from vidcolor.progress import OnFile, OnProgress, OnWarning
 from vidcolor.resume.unfinished import is_finished, remove_empty_folder
 from vidcolor.stages import Stage
 from vidcolor.stills.kinds import is_picture, read_head, refusal
-from vidcolor.stills.reader import SourcePicture
-from vidcolor.stills.writer import check_output, lost_metadata
+from vidcolor.stills.reader import SourcePicture, count_pages
+from vidcolor.stills.writer import TIFF_SUFFIXES, check_output, lost_metadata
 
 LOG = logging.getLogger(__name__)
 P = ParamSpec("P")
@@ -205,7 +210,9 @@ def colorize_folder(
     if options.resume and not options.overwrite:
         plan, finished = _without_finished(plan)
     tally = Tally(len(plan.pictures) + len(plan.films), on_file, failed=list(plan.failed))
-    _colorize_pictures(plan.pictures, dest, tally, colorizer, options)
+    paged = tuple(job for job in plan.pictures if _has_pages(job.source))
+    _colorize_pictures(tuple(job for job in plan.pictures if job not in paged), dest, tally, colorizer, options)
+    _colorize_paged(paged, dest, tally, colorizer, options)
     pictures = tally.colored
     _colorize_films(plan.films, dest, tally, colorizer, options, on_progress, on_warning)
     return FolderReport(
@@ -350,6 +357,31 @@ def _colorize_pictures(
         ):
             for item, ab in zip(batch, colors, strict=True):
                 _write(item, ab, tally, colorizer, options)
+
+
+def _has_pages(path: Path) -> bool:
+    """Return whether a picture is a TIFF of several pages; one that cannot be read has none."""
+    if path.suffix.lower() not in TIFF_SUFFIXES:
+        return False
+    try:
+        return count_pages(path) > 1
+    except InputError:
+        return False
+
+
+def _colorize_paged(
+    jobs: tuple[Job, ...], dest: Path, tally: Tally, colorizer: Predictor, options: ColorizeOptions
+) -> None:
+    """Color pictures of several pages, one by one."""
+    for job in jobs:
+        tally.begin(job)
+        try:
+            _create_folder(job, dest)
+            notes = colorize_image(job.source, job.dest, colorizer=colorizer, options=options)
+            tally.colored += 1
+            tally.warnings += [(job.source, note) for note in notes]
+        except Exception as exc:
+            tally.fail(job, reason_of(exc, job))
 
 
 def _read(

@@ -11,8 +11,8 @@ from vidcolor.frames import FloatArray
 from vidcolor.inference.colorizer import Predictor, largest_render_size
 from vidcolor.options import ColorizeOptions
 from vidcolor.stills.kinds import is_picture
-from vidcolor.stills.reader import SourcePicture, read_picture
-from vidcolor.stills.writer import check_output, lost_metadata, write_picture
+from vidcolor.stills.reader import SourcePicture, count_pages, read_picture
+from vidcolor.stills.writer import check_output, lost_metadata, write_pages, write_picture
 
 __all__ = ["at_render_size", "colorize_image", "is_picture", "predict_colors", "read_picture", "render_picture"]
 
@@ -20,7 +20,7 @@ __all__ = ["at_render_size", "colorize_image", "is_picture", "predict_colors", "
 def colorize_image(
     source: str | Path, dest: str | Path, *, colorizer: Predictor, options: ColorizeOptions = ColorizeOptions()
 ) -> tuple[str, ...]:
-    """Color one photograph.
+    """Color one photograph, or all pages of a TIFF.
 
     Args:
         source: the photograph; see :func:`~vidcolor.stills.reader.read_picture` for how a picture that has color
@@ -43,11 +43,36 @@ def colorize_image(
     if options.scenes is not None:
         raise OptionError(f"`scenes`: is the list of a film's shots; {source} is a picture")
     check_output(dest, source, overwrite=options.overwrite)
+    num_pages = count_pages(source)
+    if num_pages > 1:
+        return _colorize_pages(source, dest, num_pages, colorizer=colorizer, options=options)
     picture = read_picture(source)
+    ab, notes = _predict(picture, colorizer, options)
+    render_picture(picture, ab, dest, saturation=options.saturation, overwrite=options.overwrite)
+    return (*notes, *lost_metadata(dest.suffix, picture.metadata))
+
+
+def _colorize_pages(
+    source: Path, dest: Path, num_pages: int, *, colorizer: Predictor, options: ColorizeOptions
+) -> tuple[str, ...]:
+    """Color all pages of a TIFF, one by one."""
+    warnings: tuple[str, ...] = ()
+    with write_pages(dest, source, num_pages, overwrite=options.overwrite) as writer:
+        for page in range(num_pages):
+            picture = read_picture(source, page)
+            ab, notes = _predict(picture, colorizer, options)
+            writer.write(colorize_bands(picture.grey, ab, saturation=options.saturation), picture)
+            warnings += tuple(f"page {page + 1}: {note}" for note in notes)
+    return warnings
+
+
+def _predict(
+    picture: SourcePicture, colorizer: Predictor, options: ColorizeOptions
+) -> tuple[FloatArray, tuple[str, ...]]:
+    """Predict ab for a photograph, and return the warnings about it."""
     grey = at_render_size(picture.grey, options.render_size)
     ab, notes = predict_colors(picture.grey, grey, colorizer=colorizer, fit=options.fit_render_size)
-    render_picture(picture, ab, dest, saturation=options.saturation, overwrite=options.overwrite)
-    return (*picture.notes, *lost_metadata(dest.suffix, picture.metadata), *notes)
+    return ab, (*picture.notes, *notes)
 
 
 def predict_colors(

@@ -249,3 +249,20 @@ def test_colors(tmp_path: Path) -> None:
     path = written(tmp_path / "b.tif", DEEP[..., :4], "separated")
     expected = Image.fromarray(SHALLOW[..., :4], "CMYK").convert("RGB")
     np.testing.assert_allclose(read_rgb(path.read_bytes(), path).astype(int), np.asarray(expected), atol=2)
+
+
+def test_directories_that_form_a_loop(tmp_path: Path) -> None:
+    """A directory that names itself as the next one is an error, not an endless number of pages."""
+    data = bytearray(tiff_of_bytes(SHALLOW[..., 0].tobytes(), 8))
+    (count,) = struct.unpack_from("<H", data, 8)
+    struct.pack_into("<I", data, 10 + 12 * count, 8)
+    (tmp_path / "a.tif").write_bytes(data)
+    with pytest.raises(InputError, match="cannot be decoded as a picture"):
+        count_pages(tmp_path / "a.tif")
+
+
+def test_no_pixels(tmp_path: Path) -> None:
+    """A picture of no width is refused."""
+    (tmp_path / "a.tif").write_bytes(tiff_of_bytes(b"", 8, t256=0))
+    with pytest.raises(InputError, match="holds no pixels"):
+        read_picture(tmp_path / "a.tif")

@@ -46,7 +46,9 @@ RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
 
 
 @pytest.mark.fuzz
-@pytest.mark.parametrize(("kind", "cases"), [("films", 140), ("pictures", 120), ("weights", 40), ("work", 40)])
+@pytest.mark.parametrize(
+    ("kind", "cases"), [("films", 140), ("pictures", 120), ("scans", 200), ("weights", 40), ("work", 40)]
+)
 def test_short_run(kind: str, cases: int) -> None:
     """Every spoiled file is read, or refused in one line that names it, within ten seconds and 2 GiB."""
     outcomes = fuzz(Plan(kind=kind, seed=7, cases=cases))

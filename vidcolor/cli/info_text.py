@@ -114,7 +114,8 @@ def _shots(trial: Estimate) -> str:
 
 def _picture_file(info: PictureFileInfo) -> Iterator[Row]:
     turned = "" if info.orientation == 1 else f", turned upright (EXIF orientation {info.orientation})"
-    yield "size", f"{info.width}×{info.height}{turned}"
+    pages = f", the first of {info.pages} pages" if info.pages > 1 else ""
+    yield "size", f"{info.width}×{info.height}{turned}{pages}"
     yield "format", f"{info.mode}, {info.bit_depth} bits, {'with' if info.alpha else 'without'} transparency"
     yield "profile", info.profile or "none, taken as sRGB"
     yield "EXIF", f"{info.exif_tags} tags" if info.exif_tags else "none"

@@ -17,8 +17,8 @@ from vidcolor.errors import OutputError
 from vidcolor.media.outcomes import Outcome, Rehearsal
 from vidcolor.stills import icc
 from vidcolor.stills.metadata import Metadata
-from vidcolor.stills.reader import PictureHeader, SourcePicture, read_header, read_picture
-from vidcolor.stills.writer import check_output, check_transparency, write_picture
+from vidcolor.stills.reader import PictureHeader, SourcePicture, count_pages, read_header, read_picture
+from vidcolor.stills.writer import check_output, check_pages, check_transparency, write_picture
 
 CORNER = 16  # pixels
 
@@ -35,6 +35,8 @@ class PictureFileInfo:
     width: int
     """Of the upright picture, as is the height."""
     height: int
+    pages: int
+    """Of a TIFF; 1 for other pictures. All else is about the first."""
     bit_depth: int
     orientation: int
     """1 to 8 (EXIF 2.32); 1 is stored upright."""
@@ -47,16 +49,17 @@ class PictureFileInfo:
 
 
 def inspect_picture(path: Path, dest: Path, *, overwrite: bool) -> tuple[PictureFileInfo, Rehearsal]:
-    """Describe a photograph, and write a corner of it; a refused output is a result, not an error.
+    """Describe a photograph, of several pages the first, and write a corner of it; a refusal is a result, not an error.
 
     Raises:
         InputError: the picture cannot be read.
     """
-    header, picture = read_header(path), read_picture(path)
-    return _describe(header, picture), _rehearse(header, picture, dest, overwrite=overwrite)
+    header, pages = read_header(path), count_pages(path)
+    picture = read_picture(path, 0)
+    return _describe(header, picture, pages), _rehearse(header, picture, pages, dest, overwrite=overwrite)
 
 
-def _describe(header: PictureHeader, picture: SourcePicture) -> PictureFileInfo:
+def _describe(header: PictureHeader, picture: SourcePicture, pages: int) -> PictureFileInfo:
     height, width = picture.grey.shape
     return PictureFileInfo(
         path=picture.path,
@@ -65,6 +68,7 @@ def _describe(header: PictureHeader, picture: SourcePicture) -> PictureFileInfo:
         mode=header.mode,
         width=width,
         height=height,
+        pages=pages,
         bit_depth=picture.bit_depth,
         orientation=header.orientation,
         alpha=picture.alpha is not None,
@@ -74,11 +78,12 @@ def _describe(header: PictureHeader, picture: SourcePicture) -> PictureFileInfo:
     )
 
 
-def _rehearse(header: PictureHeader, picture: SourcePicture, dest: Path, *, overwrite: bool) -> Rehearsal:
+def _rehearse(header: PictureHeader, picture: SourcePicture, pages: int, dest: Path, *, overwrite: bool) -> Rehearsal:
     with tempfile.TemporaryDirectory(prefix="vidcolor-") as folder:
         stage = Path(folder) / f"rehearsal{dest.suffix}"
         try:
             check_output(dest, picture.path, overwrite=overwrite)
+            check_pages(dest, picture.path, pages)
             check_transparency(dest, picture)
             corner = _corner(picture)
             write_picture(stage, [np.dstack([corner.grey] * 3)], corner)

@@ -46,6 +46,7 @@ its own) or hold XMP, IPTC, Photoshop or ICC blocks. They are not copied to the 
 SIDEWAYS = (5, 6, 7, 8)
 """EXIF orientations with width and height exchanged."""
 CM_PER_INCH = 2.54
+MAX_DPI = 1_000_000
 IPTC_RESOURCE = 1028
 """Number of the Photoshop resource that holds IPTC data."""
 UNREADABLE = (
@@ -111,7 +112,7 @@ def _corrected(details: dict[int, Any], size: tuple[int, int]) -> dict[int, Any]
 
 
 def resolution(info: Mapping[Any, Any], exif: Image.Exif, *, is_jpeg: bool) -> tuple[float, float] | None:
-    """Return pixels per inch; None if the file gives none, or one without a unit, or one of at most 1.
+    """Return pixels per inch; None if the file gives none, or one without a unit, or an implausible one.
 
     Args:
         info: Pillow's, of the picture.
@@ -134,7 +135,7 @@ def resolution(info: Mapping[Any, Any], exif: Image.Exif, *, is_jpeg: bool) -> t
 
 def _plausible(across: float, down: float) -> tuple[float, float] | None:
     across, down = float(across), float(down)
-    return (across, down) if 1 < across < float("inf") and 1 < down < float("inf") else None
+    return (across, down) if 1 < across < MAX_DPI and 1 < down < MAX_DPI else None
 
 
 def marked_exif(exif: bytes | None) -> bytes:

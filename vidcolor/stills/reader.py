@@ -127,12 +127,9 @@ def read_picture(path: Path, page: int | None = None) -> SourcePicture:
         width, height = opened.header.width, opened.header.height
         grey = np.empty((height, width), np.float32)
         alphas = []
-        top = 0
-        for band in opened.bands:
-            bottom = top + len(band.levels)
-            grey[top:bottom] = luma(band.levels)
+        for rows, band in _rows(opened):
+            grey[rows] = luma(band.levels)
             alphas += [] if band.alpha is None else [band.alpha]
-            top = bottom
         modified_ns = path.stat().st_mtime_ns
     orientation = opened.header.orientation
     return SourcePicture(
@@ -163,11 +160,9 @@ def read_rgb(data: bytes, name: Path | str) -> Rgb:
     """
     with _reading(name), _open_picture(name, BytesIO(data), None, as_grey=False) as opened:
         rgb = np.empty((opened.header.height, opened.header.width, 3), np.uint8)
-        top = 0
-        for band in opened.bands:
+        for rows, band in _rows(opened):
             levels = np.rint(band.levels * np.float32(255))
-            rgb[top : top + len(levels)] = levels[..., None] if levels.ndim == 2 else levels
-            top += len(levels)
+            rgb[rows] = levels[..., None] if levels.ndim == 2 else levels
     return np.ascontiguousarray(_upright(rgb, opened.header.orientation))
 
 
@@ -189,6 +184,16 @@ def count_pages(path: Path) -> int:
     """
     with _reading(path), _open_file(path) as file:
         return len(parse_tiff(file).pages) if file.read(HEAD_BYTES).startswith(TIFF_MAGIC) else 1
+
+
+def _rows(opened: _OpenPicture) -> Iterator[tuple[slice, Band]]:
+    """Yield each band of a picture with its rows; raise ValueError if rows are missing at the end."""
+    top = 0
+    for band in opened.bands:
+        yield slice(top, top + len(band.levels)), band
+        top += len(band.levels)
+    if top != opened.header.height:
+        raise ValueError(f"{top} of {opened.header.height} rows are there")
 
 
 @contextmanager
@@ -240,7 +245,8 @@ def _open_picture(name: Path | str, file: BinaryIO, page: int | None, *, as_grey
         _check_size(name, chosen.width, chosen.height)
         if chosen.is_for_pillow:
             with open_image(file, head) as image:
-                image.seek(chosen.index)
+                with pillow_without_limits():
+                    image.seek(chosen.index)
                 yield _tiff_picture(file, tiff, chosen, bands_of_8_bits(image, chosen.profile), image.mode)
         else:
             yield _tiff_picture(file, tiff, chosen, chosen.bands(), chosen.kind)
@@ -252,6 +258,8 @@ def _open_picture(name: Path | str, file: BinaryIO, page: int | None, *, as_grey
 
 
 def _check_size(name: Path | str, width: int, height: int) -> None:
+    if width < 1 or height < 1:
+        raise InputError(f"{name}: holds no pixels")
     if width * height > MAX_PICTURE_PIXELS:
         size = f"{width}×{height}"
         raise InputError(
@@ -268,10 +276,11 @@ def _check_count(name: Path | str, count: int, what: str) -> None:
 
 def _tiff_picture(file: BinaryIO, tiff: TiffFile, page: TiffPage, bands: Iterator[Band], mode: str) -> _OpenPicture:
     exif = Image.Exif()
-    with pillow_without_limits(), suppress(*DECODE_ERRORS):
-        page.load_tags(exif)
-    size = (page.width, page.height)
-    orientation, kept = orientation_and_exif(exif, size)
+    with pillow_without_limits():
+        with suppress(*DECODE_ERRORS):
+            page.load_tags(exif)
+        orientation, kept = orientation_and_exif(exif, (page.width, page.height))
+        dpi = resolution({}, exif, is_jpeg=False)
     return _OpenPicture(
         header=PictureHeader(
             format="TIFF",
@@ -282,7 +291,7 @@ def _tiff_picture(file: BinaryIO, tiff: TiffFile, page: TiffPage, bands: Iterato
             profile=page.profile,
         ),
         bit_depth=page.bit_depth,
-        metadata=Metadata(exif=kept, dpi=resolution({}, exif, is_jpeg=False), xmp=page.xmp, iptc=page.iptc),
+        metadata=Metadata(exif=kept, dpi=dpi, xmp=page.xmp, iptc=page.iptc),
         bands=bands,
         notes=tuple(page.notes(tiff.num_masks)),
     )

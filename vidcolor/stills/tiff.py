@@ -83,10 +83,11 @@ def parse_tiff(file: BinaryIO) -> TiffFile:
         ValueError: the file is damaged, as other exceptions of tifffile do.
     """
     file.seek(0)
-    pages, masks = [], 0
+    pages, masks, seen = [], 0, set()
     for index, page in enumerate(tifffile.TiffFile(file).pages):
-        if not isinstance(page, tifffile.TiffPage):
-            raise ValueError("a directory cannot be parsed")
+        if not isinstance(page, tifffile.TiffPage) or page.offset in seen:
+            raise ValueError("its directories are damaged, or form a loop")
+        seen.add(page.offset)
         kind = int(page.tags.valueof(254, 0))
         if DNG_VERSION in page.tags or page.photometric in (RAW_SENSOR, RAW_LINEAR):
             raise UnsupportedTiffError(RAW_REFUSAL)
@@ -313,17 +314,19 @@ class TiffPage:
     def _open_segment(self, index: int, rows: int, row_bytes: int) -> SegmentStream:
         """Return the decompressed bytes of a strip or tile."""
         page = self._page
-        offset, size = page.dataoffsets[index], page.databytecounts[index]
-        if page.compression in UNCOMPRESSED:
-            plain = _FilePart(self._file, offset, rows * row_bytes)
-            return plain if page.fillorder == 1 else BytesIO(plain.read(rows * row_bytes).translate(BITS_REVERSED))
+        is_plain = page.compression in UNCOMPRESSED
+        offset, size = page.dataoffsets[index], rows * row_bytes if is_plain else page.databytecounts[index]
+        if offset + size > page.parent.filehandle.size:
+            raise ValueError("a strip or tile lies beyond the end of the file")
+        if is_plain and page.fillorder == 1:
+            return _FilePart(self._file, offset, size)
         self._file.seek(offset)
         data = self._file.read(size)
         if page.fillorder == 2:
             data = data.translate(BITS_REVERSED)
         if page.compression in DEFLATE:
             return _Inflated(data)
-        return BytesIO(_decompress_by_libtiff(data, int(page.compression), rows, row_bytes))
+        return BytesIO(data if is_plain else _decompress_by_libtiff(data, int(page.compression), rows, row_bytes))
 
     def _bytes(self, code: int) -> bytes | None:
         value = self._page.tags.valueof(code)

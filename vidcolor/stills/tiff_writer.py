@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -27,14 +27,16 @@ class TiffWriter:
 
     Args:
         handle: a new file, open for writing.
+        num_pages: that will be written; each says its number if there are several.
     """
 
-    def __init__(self, handle: BinaryIO) -> None:
+    def __init__(self, handle: BinaryIO, num_pages: int) -> None:
         self._handle = handle
+        self._num_pages = num_pages
         handle.write(b"II*\0" + bytes(4))
         self._link = 4
         """Position at which the offset of the next directory is written."""
-        self._num_pages = 0
+        self._page = 0
 
     def write(
         self,
@@ -43,7 +45,6 @@ class TiffWriter:
         *,
         metadata: Metadata,
         profile: bytes,
-        num_pages: int = 1,
     ) -> None:
         """Write a page.
 
@@ -52,7 +53,6 @@ class TiffWriter:
             size: height and width.
             metadata: goes into the directory.
             profile: ICC profile.
-            num_pages: of the file; the page says its number if there are several.
 
         Raises:
             OutputError: the file would be larger than 4 GB.
@@ -66,7 +66,7 @@ class TiffWriter:
             self._handle.write(strip)
         directory = _describe(metadata)
         channels, bits = band.shape[2], 8 * band.dtype.itemsize
-        for tag, value in {
+        layout: dict[int, Any] = {
             Base.ImageWidth: size[1],
             Base.ImageLength: size[0],
             Base.BitsPerSample: (bits,) * channels,
@@ -79,13 +79,16 @@ class TiffWriter:
             Base.PlanarConfiguration: 1,  # interleaved channels
             Base.Predictor: 2,  # horizontal differencing
             Base.InterColorProfile: profile,
-            **({Base.ExtraSamples: 2} if channels == 4 else {}),  # unassociated alpha
-            **({Base.NewSubfileType: 2, Base.PageNumber: (self._num_pages, num_pages)} if num_pages > 1 else {}),
-        }.items():
+        }
+        if channels == 4:
+            layout[Base.ExtraSamples] = 2  # unassociated alpha
+        if self._num_pages > 1:
+            layout |= {Base.NewSubfileType: 2, Base.PageNumber: (self._page, self._num_pages)}  # a page of a document
+        for tag, value in layout.items():
             directory[tag] = value
         directory.tagtype[Base.StripOffsets] = directory.tagtype[Base.StripByteCounts] = LONG
         self._append(directory, offsets)
-        self._num_pages += 1
+        self._page += 1
 
     def _append(self, directory: TiffImagePlugin.ImageFileDirectory_v2, offsets: list[int]) -> None:
         """Write a directory at the end of the file, and link it to the one before."""

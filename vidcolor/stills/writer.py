@@ -9,6 +9,7 @@ import os
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -85,6 +86,58 @@ def write_picture(path: Path, bands: Iterable[FloatArray], like: SourcePicture, 
             PICTURE_ENCODERS[suffix](handle, samples, (height, width), _marked(like.metadata, suffix))
         if like.metadata.modified_ns is not None:
             os.utime(part, ns=(like.metadata.modified_ns, like.metadata.modified_ns))
+
+
+class PageWriter:
+    """A TIFF of several pages.
+
+    Args:
+        handle: a new file, open for writing.
+        num_pages: that it will have.
+    """
+
+    def __init__(self, handle: BinaryIO, num_pages: int) -> None:
+        self._tiff = TiffWriter(handle, num_pages)
+
+    def write(self, bands: Iterable[FloatArray], like: SourcePicture) -> None:
+        """Write the next page; arguments as for :func:`write_picture`."""
+        height, width = like.grey.shape
+        metadata = _marked(like.metadata, ".tif")
+        samples = _quantized(bands, like, ".tif")
+        self._tiff.write(samples, (height, width), metadata=metadata, profile=icc.srgb_profile())
+
+
+@contextmanager
+def write_pages(path: Path, source: Path, num_pages: int, *, overwrite: bool) -> Iterator[PageWriter]:
+    """Write a TIFF of several pages, which appears under its name when the context ends without an exception.
+
+    Args:
+        path: of the output.
+        source: path of the input.
+        num_pages: of the input and the output.
+        overwrite: whether an existing file is replaced.
+
+    Raises:
+        OutputError: as :func:`write_picture`, or the format holds no pages.
+    """
+    check_output(path, source, overwrite=overwrite)
+    check_pages(path, source, num_pages)
+    with atomic_file(path, overwrite=overwrite) as part:
+        with part.open("wb") as handle:
+            yield PageWriter(handle, num_pages)
+        modified_ns = source.stat().st_mtime_ns
+        os.utime(part, ns=(modified_ns, modified_ns))
+
+
+def check_pages(path: Path, source: Path, num_pages: int) -> None:
+    """Check that the format of a suffix holds several pages if the source has them.
+
+    Raises:
+        OutputError: it does not.
+    """
+    suffix = path.suffix.lower()
+    if num_pages > 1 and suffix not in TIFF_SUFFIXES:
+        raise OutputError(f"{path}: '{suffix}' holds one picture, and {source.name} has {num_pages} pages; write .tif")
 
 
 def lost_metadata(suffix: str, metadata: Metadata) -> tuple[str, ...]:
@@ -202,7 +255,7 @@ def _write_png(handle: BinaryIO, bands: Iterator[Samples], size: tuple[int, int]
 
 
 def _write_tiff(handle: BinaryIO, bands: Iterator[Samples], size: tuple[int, int], metadata: Metadata) -> None:
-    TiffWriter(handle).write(bands, size, metadata=metadata, profile=icc.srgb_profile())
+    TiffWriter(handle, 1).write(bands, size, metadata=metadata, profile=icc.srgb_profile())
 
 
 PICTURE_ENCODERS: Mapping[str, PictureEncoder] = {
