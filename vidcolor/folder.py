@@ -21,13 +21,8 @@ from vidcolor.files.suffixes import FILM_SUFFIXES, REFUSALS, film_name, has_pict
 from vidcolor.frames import FloatArray
 from vidcolor.inference.colorizer import Predictor
 from vidcolor.inference.multi_device import predictors_of, round_robin
-<<<<<<< HEAD
 from vidcolor.options import ColorizeOptions, EncodeOptions
-from vidcolor.photograph import at_render_size, predict_colors, read_picture, render_picture
-=======
-from vidcolor.options import ColorizeOptions
 from vidcolor.photograph import at_render_size, colorize_image, predict_colors, read_picture, render_picture
->>>>>>> 8cf6335 (Color every page of a TIFF, and fuzz the readers of scans)
 from vidcolor.progress import OnFile, OnProgress, OnWarning
 from vidcolor.resume.unfinished import is_finished, remove_empty_folder
 from vidcolor.stages import Stage
