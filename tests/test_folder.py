@@ -81,10 +81,17 @@ def copied_films(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, Path]]:
     return calls
 
 
+CONTRAST = 20
+"""Levels above and below the mean of :func:`picture`; one of a single level would show nothing to color."""
+
+
 def picture(path: Path, level: int = 100, size: tuple[int, int] = (40, 30)) -> Path:
-    """A grey picture of one level, in folders that are made on the way."""
+    """A grey picture of a mean level, in folders that are made on the way: one half is darker than the other."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("L", size, level).save(path)
+    levels = np.full(size[::-1], level)
+    levels[:, : size[0] // 2] -= CONTRAST
+    levels[:, size[0] // 2 :] += CONTRAST
+    Image.fromarray(levels.clip(0, 255).astype(np.uint8)).save(path)
     return path
 
 

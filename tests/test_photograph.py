@@ -35,8 +35,9 @@ class OneColor:
 
 
 def photograph(path: Path, height: int = 90, width: int = 150, **options: object) -> Path:
-    """A grey picture with a gradient and some texture."""
+    """A grey picture of a gradient with grain and a bright block, without which it would show nothing to color."""
     levels = np.add.outer(np.linspace(40, 120, height), np.linspace(0, 80, width))
+    levels[height // 3 : 2 * height // 3, width // 3 : 2 * width // 3] += 50
     levels += np.random.default_rng(2).normal(0, 6, levels.shape)
     Image.fromarray(levels.clip(0, 255).astype(np.uint8)).save(path, **options)
     return path

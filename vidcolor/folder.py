@@ -15,6 +15,7 @@ from typing import ParamSpec
 
 import numpy as np
 
+from vidcolor.color.neutral import NetworkView
 from vidcolor.errors import InputError, OptionError, OutputError, VidcolorError, message_with_notes, unexpected
 from vidcolor.files.paths import is_file, is_folder, path_exists, resolve_path
 from vidcolor.files.suffixes import FILM_SUFFIXES, REFUSALS, film_name, has_picture_suffix, picture_name
@@ -95,8 +96,8 @@ class ReadPicture:
 
     job: Job
     picture: SourcePicture
-    grey: FloatArray
-    """(h, w), grey levels in [0, 1] at render size."""
+    view: NetworkView
+    """The picture at render size."""
 
 
 @dataclass(frozen=True)
@@ -387,7 +388,7 @@ def _read(
             _create_folder(job, dest)
             check_output(job.dest, job.source, overwrite=overwrite)
             picture = read_picture(job.source)
-            yield ReadPicture(job, picture, at_render_size(picture.grey, render_size))
+            yield ReadPicture(job, picture, NetworkView.of(at_render_size(picture.grey, render_size)))
         except Exception as exc:
             yield BadPicture(job, reason_of(exc, job))
 
@@ -406,14 +407,14 @@ def _batches(
         group = waiting.pop(shape)
         for item in group:
             tally.begin(item.job)
-        return group, np.stack([item.grey for item in group])
+        return group, np.stack([item.view.shown for item in group])
 
     for item in pictures:
         if isinstance(item, BadPicture):
             tally.begin(item.job)
             tally.fail(item.job, item.reason)
             continue
-        shape = item.grey.shape
+        shape = item.view.grey.shape
         waiting.setdefault(shape, []).append(item)
         if len(waiting[shape]) >= colorizer.batch_size:
             yield batch(shape)
@@ -438,8 +439,10 @@ def _write(
     full, dest = item.picture.grey, item.job.dest
     try:
         if ab is None:
-            ab, notes = predict_colors(full, item.grey, colorizer=colorizer, fit=options.fit_render_size)
+            ab, notes = predict_colors(full, item.view, colorizer=colorizer, fit=options.fit_render_size)
             tally.warnings += [(item.job.source, note) for note in notes]
+        else:
+            ab = item.view.neutralized(ab)
         render_picture(item.picture, ab, dest, saturation=options.saturation, overwrite=options.overwrite)
         notes = (*item.picture.notes, *lost_metadata(dest.suffix, item.picture.metadata))
         tally.warnings += [(item.job.source, note) for note in notes]

@@ -87,6 +87,34 @@ class ChromaFormat:
 
 
 @dataclass(frozen=True)
+class Borders:
+    """The widths of a picture's borders in pixels; 0 where there is none."""
+
+    left: int = 0
+    top: int = 0
+    right: int = 0
+    bottom: int = 0
+    level: float = 0.0
+    """Grey level of the widest, 0 to 255."""
+
+    def __bool__(self) -> bool:
+        return any(self.widths)
+
+    @property
+    def widths(self) -> tuple[int, int, int, int]:
+        """Left, top, right, bottom."""
+        return self.left, self.top, self.right, self.bottom
+
+    def inside(self, plane: FloatArray) -> FloatArray:
+        """Return the part of a plane (..., h, w) that lies within the borders, as a view."""
+        height, width = plane.shape[-2:]
+        return plane[..., self.top : height - self.bottom, self.left : width - self.right]
+
+
+NO_BORDERS = Borders()
+
+
+@dataclass(frozen=True)
 class Picture:
     """One decoded picture: its time, its luma, and the packets of other streams that come before it in the file."""
 
@@ -115,6 +143,8 @@ class Frame:
     """True for the first frame of a shot; no state may be carried over from the frame before."""
     opens_segment: bool = False
     """True for the first frame of a segment (:mod:`vidcolor.resume.segments`), which has an encoder of its own."""
+    borders: Borders = NO_BORDERS
+    """Around the picture in ``grey``: bars, or the frame of the film gate (:mod:`vidcolor.motion.borders`)."""
     is_disturbed: bool = False
     """True for a flash, or a frame so damaged that nothing in it matches its neighbors; it is useless for motion."""
     is_anchor: bool = True

@@ -7,18 +7,23 @@ from dataclasses import replace
 
 import numpy as np
 
+from vidcolor.color.borders import fill_borders
+from vidcolor.color.texture import texture_factor
 from vidcolor.frames import FloatArray, Frame
 from vidcolor.inference.colorizer import Predictor
 from vidcolor.inference.multi_device import call_slots, predict_batch, round_robin
 
 
 def colorize_anchors(frames: Iterator[Frame], colorizer: Predictor) -> Iterator[Frame]:
-    """Set ``ab`` on the anchors among ``frames``; the other frames pass through, in order."""
+    """Set ``ab`` on the anchors among ``frames``; the other frames pass through, in order.
+
+    An anchor that shows nothing with a color gets ab of 0 (:mod:`vidcolor.color.texture`).
+    """
     batches = ((batch, anchors_of(batch)) for batch in anchor_batches(frames, colorizer))
     for batch, ab in round_robin(batches, call_slots(colorizer), call=predict_batch):
         colors = iter(ab)
         for frame in batch:
-            yield replace(frame, ab=next(colors)) if frame.is_anchor else frame
+            yield with_colors(frame, next(colors)) if frame.is_anchor else frame
 
 
 def anchor_batches(frames: Iterator[Frame], colorizer: Predictor) -> Iterator[list[Frame]]:
@@ -42,7 +47,12 @@ def anchor_batches(frames: Iterator[Frame], colorizer: Predictor) -> Iterator[li
         yield batch
 
 
+def with_colors(frame: Frame, ab: FloatArray) -> Frame:
+    """Set ``ab`` (2, h, w) on an anchor as far as the picture shows anything with a color."""
+    return replace(frame, ab=ab * np.float32(texture_factor(frame.borders.inside(frame.grey))))
+
+
 def anchors_of(frames: list[Frame]) -> FloatArray:
-    """Return the grey of the anchors among ``frames``: (N, h, w), where N may be 0."""
-    anchors = [frame.grey for frame in frames if frame.is_anchor]
+    """Return the grey of the anchors among ``frames`` without their borders: (N, h, w), where N may be 0."""
+    anchors = [fill_borders(frame.grey, frame.borders) for frame in frames if frame.is_anchor]
     return np.stack(anchors) if anchors else np.empty((0, *frames[0].grey.shape), np.float32)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from vidcolor.color.chroma import colorize_bands
 from vidcolor.color.luma import at_render_size
+from vidcolor.color.neutral import NetworkView
 from vidcolor.errors import OptionError, ResourceError
 from vidcolor.frames import FloatArray
 from vidcolor.inference.colorizer import Predictor, largest_render_size
@@ -70,21 +71,21 @@ def _predict(
     picture: SourcePicture, colorizer: Predictor, options: ColorizeOptions
 ) -> tuple[FloatArray, tuple[str, ...]]:
     """Predict ab for a photograph, and return the warnings about it."""
-    grey = at_render_size(picture.grey, options.render_size)
-    ab, notes = predict_colors(picture.grey, grey, colorizer=colorizer, fit=options.fit_render_size)
+    view = NetworkView.of(at_render_size(picture.grey, options.render_size))
+    ab, notes = predict_colors(picture.grey, view, colorizer=colorizer, fit=options.fit_render_size)
     return ab, (*picture.notes, *notes)
 
 
 def predict_colors(
-    full: FloatArray, grey: FloatArray, *, colorizer: Predictor, fit: bool
+    full: FloatArray, view: NetworkView, *, colorizer: Predictor, fit: bool
 ) -> tuple[FloatArray, tuple[str, ...]]:
     """Predict ab for a photograph.
 
     Args:
         full: (H, W) grey levels at full size.
-        grey: (h, w), the same at render size.
+        view: the same at render size.
         colorizer: the network.
-        fit: let the network see a smaller picture if memory does not suffice for ``grey``.
+        fit: let the network see a smaller picture if memory does not suffice for ``view``.
 
     Returns:
         ab (2, h, w), smaller with ``fit``, and a warning if it is smaller.
@@ -93,16 +94,16 @@ def predict_colors(
         ResourceError: memory does not suffice, also not for the smallest picture with ``fit``.
     """
     try:
-        return colorizer.predict(grey[None])[0], ()
+        return view.neutralized(colorizer.predict(view.shown[None])[0]), ()
     except ResourceError:
         if not fit:
             raise
-    height, width = grey.shape
+    height, width = view.grey.shape
     wanted = min(height, width)
     size = largest_render_size(colorizer, wanted, width / height)
-    smaller = at_render_size(full, size)
+    smaller = NetworkView.of(at_render_size(full, size))
     line = f"the network sees the picture with a short side of {size} pixels instead of {wanted}: memory holds no more"
-    return colorizer.predict(smaller[None])[0], (line,)
+    return smaller.neutralized(colorizer.predict(smaller.shown[None])[0]), (line,)
 
 
 def render_picture(

@@ -21,6 +21,7 @@ from vidcolor.media.reader import VideoReader
 from vidcolor.media.sources import FilmInput
 from vidcolor.media.writer import VideoWriter
 from vidcolor.motion.anchors import mark_anchors
+from vidcolor.motion.borders import mark_borders, neutralize_borders
 from vidcolor.motion.duplicates import expand_duplicates, merge_duplicates
 from vidcolor.motion.propagation import smooth_and_propagate
 from vidcolor.motion.scene_list import SceneFile, ShotList
@@ -144,11 +145,12 @@ def color_frames(
         shots: where shots begin, if that is known.
     """
     with_cuts = mark_cuts(pictures) if shots is None else shots.apply(mark_cuts(pictures))
-    with_segments = mark_segments(with_cuts)
+    with_segments = mark_segments(mark_borders(with_cuts))
     merged = merge_duplicates(with_segments) if anchor_spacing is None else with_segments
     frames = stage("decode", mark_anchors(merged, anchor_spacing))
     colored = stage("generator", colorize_anchors(frames, colorizer))
-    return stage("temporal", expand_duplicates(smooth_and_propagate(colored, strength=smoothing)))
+    steady = neutralize_borders(smooth_and_propagate(colored, strength=smoothing))
+    return stage("temporal", expand_duplicates(steady))
 
 
 def encode(rendered: Iterator[tuple[Frame, Plane, Plane]], writer: Writer) -> Iterator[Frame]:

@@ -15,6 +15,7 @@ from torch import nn
 
 from vidcolor.color.chroma import colorize_grey
 from vidcolor.color.luma import MIN_SHORT_SIDE, at_render_size
+from vidcolor.color.neutral import NetworkView
 from vidcolor.errors import OptionError, ResourceError
 from vidcolor.frames import FloatArray
 from vidcolor.inference.arrays import grey_levels
@@ -180,7 +181,8 @@ class Colorizer:
 
         taken = OnePicture.of(picture)
         grey = taken.grey
-        ab = self.predict(at_render_size(grey, options.render_size)[None])[0]
+        view = NetworkView.of(at_render_size(grey, options.render_size))
+        ab = view.neutralized(self.predict(view.shown[None])[0])
         return taken.colored(colorize_grey(grey, ab, saturation=options.saturation))
 
     def _try_batch(self, grey: FloatArray, hints: FloatArray | None) -> FloatArray | None:
