@@ -188,7 +188,8 @@ class Passthrough:
         if dts is None:
             dts = earliest or 0
         elif earliest is not None and dts < earliest:
-            if index not in self._moved:
+            # A time that occurs twice, as after rounding, is moved by one unit without a warning.
+            if index not in self._moved and dts < earliest - self._least_step:
                 self._moved[index] = f"{describe(source)}: its timestamps go back, packets were moved on"
             dts = earliest
         packet.dts = dts

@@ -29,6 +29,10 @@ LIMITED_BY_DEFAULT = frozenset({"h264", "hevc", "vvc", "av1", "vp8", "vp9", "mpe
 """Codecs that have limited range unless a tag says otherwise; grey pictures of other codecs have full range."""
 MAX_PIXELS = 1 << 26
 """Twice 8K. A decoder may hold forty pictures, and the header of a tiny file can announce the largest possible ones."""
+WITHOUT_HEADER = frozenset({"mpeg", "mpegts", "flv", "live_flv"})
+"""Containers without a list of streams: each is found with its first packets, and so is the form of its sound."""
+LONG_PROBE = {"probesize": str(1 << 26), "analyzeduration": str(300 * av.time_base)}
+"""Bytes and microseconds of a film without a header in which streams are looked for; they are kept in memory."""
 HDR_SIDE_DATA = (SideDataType.MASTERING_DISPLAY_METADATA, SideDataType.CONTENT_LIGHT_LEVEL)
 DROPPED_SIDE_DATA = {
     SideDataType.A53_CC: "closed captions inside the picture",
@@ -59,12 +63,21 @@ def open_film(path: Path, accelerator: HWAccel | None = None) -> InputContainer:
     if is_file(path):
         check_announced_samples(path)
     try:
-        # Without the prefix libav would take what precedes a colon in the name for a protocol.
-        return av.open(f"file:{path}", "r", metadata_errors="ignore", hwaccel=accelerator)
+        container = _open(path, accelerator, {})
+        if container.format.name in WITHOUT_HEADER:
+            container.close()
+            container = _open(path, accelerator, LONG_PROBE)
     except av.PermissionError as exc:
         raise InputError(f"{path}: may not be read ({exc.strerror}); change its permissions") from exc
     except av.FFmpegError as exc:
         raise InputError(f"{path}: cannot be read as a film ({exc.strerror}); is it one, and is it whole?") from exc
+    return container
+
+
+def _open(path: Path, accelerator: HWAccel | None, options: dict[str, str]) -> InputContainer:
+    # Without the prefix libav would take what precedes a colon in the name for a protocol.
+    name = f"file:{path}"
+    return av.open(name, "r", metadata_errors="ignore", container_options=options, hwaccel=accelerator)
 
 
 def open_picture(path: Path, rate: Fraction) -> InputContainer:
@@ -174,15 +187,20 @@ def lost_features(first: VideoFrame, stream: VideoStream) -> list[Outcome]:
     if alpha_outside or any(component.is_alpha for component in first.format.components):
         lost.append(Outcome("transparency", "dropped", "the film has transparency, which is left out"))
     entries = side_data(first, stream)
-    for kind, name in DROPPED_SIDE_DATA.items():
-        if kind in entries:
-            lost.append(Outcome(name, "dropped", f"the film has {name}, left out"))
+    for name in dropped_features(first, stream):
+        lost.append(Outcome(name, "dropped", f"the film has {name}, left out"))
     if any(kind in entries for kind in HDR_SIDE_DATA) and _hdr_metadata(first, stream) is None:
         lost.append(Outcome("HDR metadata", "dropped", "the film's HDR metadata is incomplete, left out"))
     if first.rotation and SideDataType.DISPLAYMATRIX not in entries:
         why = f"the pictures have an EXIF rotation by {first.rotation}°, which is left out"
         lost.append(Outcome("rotation", "dropped", why))
     return lost
+
+
+def dropped_features(frame: VideoFrame, stream: VideoStream) -> list[str]:
+    """Return the names of what a decoded frame has in its side data and its copy cannot have."""
+    entries = side_data(frame, stream)
+    return [name for kind, name in DROPPED_SIDE_DATA.items() if kind in entries]
 
 
 def side_data(frame: VideoFrame, stream: VideoStream) -> Mapping[SideDataType, Any]:

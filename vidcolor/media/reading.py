@@ -30,6 +30,7 @@ from vidcolor.media.interlacing import (
     header_field,
 )
 from vidcolor.media.items import Item, Jump, Note
+from vidcolor.media.late_features import note_late_features
 from vidcolor.media.outcomes import Outcome
 from vidcolor.media.pictures import make_pictures
 from vidcolor.media.probe import choose_video, display_matrix, lost_features, video_spec
@@ -127,6 +128,7 @@ def start_reading(film: OpenFilm) -> tuple[FilmFacts, Iterator[PictureItem]]:
     items = note_concealment(items, film.stream, keep_going=film.keep_going)
     items = repair_timestamps(items, film.stream)
     items = fill_gaps(items)
+    items = note_late_features(items, film.stream)
     first, items = peek_frame(items)
     facts = facts_of(film, first)
     if film.mode is not None:
