@@ -122,7 +122,7 @@ def scan_reader(max_pixels: int) -> Callable[[Path, Random], None]:
     Args:
         max_pixels: limit for the size of a picture.
     """
-    from vidcolor.files.suffixes import output_name
+    from vidcolor.files.suffixes import picture_name
     from vidcolor.stills import reader
     from vidcolor.stills.kinds import is_picture
     from vidcolor.stills.writer import PICTURE_ENCODERS, lost_metadata, write_picture
@@ -131,7 +131,7 @@ def scan_reader(max_pixels: int) -> Callable[[Path, Random], None]:
 
     def read(path: Path, chance: Random) -> None:
         """Read each page as grey; of small files also the colors; write one in four."""
-        output_name(path, picture=is_picture(path))
+        is_picture(picture_name(path))
         for page in range(min(reader.count_pages(path), 8)):
             picture = reader.read_picture(path, page)
             assert picture.grey.min() >= 0

@@ -22,6 +22,7 @@ from vidcolor.errors import InputError, one_line
 from vidcolor.frames import FloatArray, Plane
 from vidcolor.stills import icc
 from vidcolor.stills.bands import Band
+from vidcolor.stills.doubts import doubts_about
 from vidcolor.stills.kinds import HEAD_BYTES, TIFF_MAGIC, refusal
 from vidcolor.stills.metadata import IPTC_RESOURCE, SIDEWAYS, Metadata, orientation_and_exif, resolution
 from vidcolor.stills.pillow_decoder import (
@@ -138,7 +139,7 @@ def read_picture(path: Path, page: int | None = None) -> SourcePicture:
         bit_depth=opened.bit_depth,
         alpha=np.ascontiguousarray(_upright(np.concatenate(alphas), orientation)) if alphas else None,
         metadata=replace(opened.metadata, modified_ns=modified_ns),
-        notes=opened.notes,
+        notes=(*opened.notes, *doubts_about(grey)),
     )
 
 
@@ -247,6 +248,7 @@ def _open_picture(name: Path | str, file: BinaryIO, page: int | None, *, as_grey
             with open_image(file, head) as image:
                 with pillow_without_limits():
                     image.seek(chosen.index)
+                    image.load()  # where Pillow warns of damaged tags again
                 yield _tiff_picture(file, tiff, chosen, bands_of_8_bits(image, chosen.profile), image.mode)
         else:
             yield _tiff_picture(file, tiff, chosen, chosen.bands(), chosen.kind)
