@@ -49,6 +49,12 @@ X265_MIN_SIDE = 64  # pixels: in smaller pictures x265 writes out of bounds (48Ã
 
 SHAPE_CODECS = frozenset({"libx264", "libx264rgb", "libx265", "mpeg1video", "mpeg2video", "mpeg4"})
 """Encoders that store the sample aspect ratio in the packets themselves."""
+MPEG_RATES = tuple(Fraction(rate) for rate in ("24000/1001", "24", "25", "30000/1001", "30", "50", "60000/1001", "60"))
+"""Frames per second that MPEG-1 and MPEG-2 have a code for (ISO/IEC 13818-2, table 6-4)."""
+MPEG2_FACTORS = frozenset(Fraction(n, d) for n in range(1, 5) for d in range(1, 33))
+"""What MPEG-2 can multiply such a rate with (6.3.5)."""
+MPEG4_MAX_DENOMINATOR = 65535
+"""Of a unit of time in MPEG-4 part 2 (ISO/IEC 14496-2, 6.3.3)."""
 X265_DELAY = 2
 """Frames. In films no longer than this the decoding times of x265 are uninitialized; no frame is reordered there."""
 
@@ -257,13 +263,30 @@ def _is_too_small(codec: Codec, spec: VideoSpec) -> bool:
     return codec.name == "libx265" and min(spec.width, spec.height) < X265_MIN_SIDE
 
 
+def numbering_rate(codec: str, spec: VideoSpec) -> Fraction | None:
+    """Return the frames per second of an encoder that does not take every unit of time, only a rate of its standard.
+
+    Such an encoder gets the numbers of the pictures as their times. The rate is that of the film, or the nearest that
+    the standard has. None: the encoder takes the times as they are.
+    """
+    rate = spec.frame_rate or FALLBACK_RATE
+    if codec == "mpeg4":
+        return 1 / (1 / rate).limit_denominator(MPEG4_MAX_DENOMINATOR)
+    if codec not in {"mpeg1video", "mpeg2video"}:
+        return None
+    if codec == "mpeg2video" and any(rate / known in MPEG2_FACTORS for known in MPEG_RATES):
+        return rate
+    return min(MPEG_RATES, key=lambda known: abs(known - rate))
+
+
 def configure(context: VideoCodecContext, choice: EncoderChoice, spec: VideoSpec) -> None:
     """Set size, time base, color tags and settings of an encoder that is not yet open."""
+    rate = numbering_rate(choice.codec.name, spec)
     context.width = spec.width
     context.height = spec.height
     context.pix_fmt = choice.frame_format
-    context.time_base = spec.time_base
-    context.framerate = spec.frame_rate or FALLBACK_RATE
+    context.time_base = spec.time_base if rate is None else 1 / rate
+    context.framerate = rate or spec.frame_rate or FALLBACK_RATE
     if spec.sample_aspect_ratio is not None:
         context.sample_aspect_ratio = spec.sample_aspect_ratio
     context.color_range = RANGE_FULL if spec.full_range else RANGE_LIMITED
@@ -286,7 +309,7 @@ def _library_parameters(choice: EncoderChoice, spec: VideoSpec) -> dict[str, str
     """Return the option with the encoder library's parameters: ours, then the user's, because later values win."""
     name = choice.codec.name
     hdr = None if spec.hdr is None else encoder_parameters(name, spec.hdr)
-    parameters = {**_reproducible(name), **(hdr or {})}
+    parameters = {**_reproducible(name), **_timing(name, spec), **(hdr or {})}
     option = PARAMETER_OPTIONS.get(name)
     if not parameters or option is None:
         return {}
@@ -301,6 +324,14 @@ def _reproducible(name: str) -> dict[str, str]:
     can be configured to ignore AVX-512 while x264 still uses it.
     """
     return {"asm": "avx2"} if name.startswith("libx264") and cv2.checkHardwareSupport(AVX2) else {}
+
+
+def _timing(name: str, spec: VideoSpec) -> dict[str, str]:
+    """Return the parameters with which x264 writes the film's frame rate into its headers, not the unit of time.
+
+    A player of the raw stream would take a unit of 1/12800 s for 12800 frames a second.
+    """
+    return {"force-cfr": "1"} if name.startswith("libx264") and spec.frame_rate else {}
 
 
 def open_encoder(context: VideoCodecContext, choice: EncoderChoice, spec: VideoSpec) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Any, cast
 
@@ -23,6 +23,7 @@ from vidcolor.media.encoder import (
     choose_encoder,
     configure,
     fit_container,
+    numbering_rate,
     open_encoder,
     shares_bits,
 )
@@ -30,7 +31,7 @@ from vidcolor.media.hdr_metadata import encoder_parameters
 from vidcolor.media.interlacing import FIELD_CODECS, ORDERING_CODECS, SWITCHING_CODECS, FieldMarks
 from vidcolor.media.outcomes import Outcome
 from vidcolor.media.pixel_formats import RANGE_FULL, RANGE_LIMITED, fill
-from vidcolor.media.timestamps import CountedTimes, OwnTimes, Times
+from vidcolor.media.timestamps import CountedTimes, OwnTimes, PictureNumbers, Times
 from vidcolor.options import EncodeOptions
 
 GLOBAL_HEADER = 0x40  # AVFMT_GLOBALHEADER: the container stores the encoder's headers once, not with every keyframe
@@ -76,6 +77,7 @@ class FrameEncoder:
         self._field_warning: str | None = None
         self._context: VideoCodecContext | None = None
         self._frames = 0
+        self._numbers: PictureNumbers | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -115,6 +117,9 @@ class FrameEncoder:
         self.headers = context.extradata or b""
         self._context = context
         self._frames = 0
+        self._numbers = None
+        if numbering_rate(self.choice.codec.name, self._spec) is not None:
+            self._numbers = PictureNumbers(self._spec.time_base)
 
     def encode(self, picture: Picture, cb: Plane, cr: Plane) -> list[Packet[Any]]:
         """Encode a picture at its own time, and return the packets that are ready.
@@ -129,7 +134,7 @@ class FrameEncoder:
         """
         assert self._context is not None  # start() comes first
         self._frames += 1
-        return list(self._context.encode(self._frame(picture, cb, cr)))
+        return self._with_times(self._context.encode(self._frame(picture, cb, cr)))
 
     def flush(self) -> list[Packet[Any]]:
         """Return the packets that the encoder has held back; :meth:`start` must follow before the next picture.
@@ -139,11 +144,19 @@ class FrameEncoder:
         """
         if self._context is None or not self._frames:
             return []
-        packets = list(self._context.encode(None))
+        packets = self._with_times(self._context.encode(None))
         if self.choice.codec.name == "libx265" and self._frames <= X265_DELAY:
             for packet in packets:
                 packet.dts = packet.pts
         return packets
+
+    def _with_times(self, packets: Iterable[Packet[Any]]) -> list[Packet[Any]]:
+        """Return the packets of the encoder with the times of their pictures."""
+        encoded = list(packets)
+        if self._numbers is not None:
+            for packet in encoded:
+                self._numbers.restore(packet)
+        return encoded
 
     def _frame(self, picture: Picture, cb: Plane, cr: Plane) -> VideoFrame:
         spec, depth = self._spec, self.chroma.bit_depth
@@ -155,6 +168,9 @@ class FrameEncoder:
         fill(frame, (luma, cb, cr), depth)
         frame.pts, frame.duration = self._times.stamp(picture)
         frame.time_base = spec.time_base
+        if self._numbers is not None:
+            frame.pts, frame.duration = self._numbers.add(frame.pts, frame.duration), 1
+            frame.time_base = self._context.time_base
         frame.color_range = RANGE_FULL if spec.full_range else RANGE_LIMITED
         frame.colorspace, frame.color_primaries, frame.color_trc = spec.matrix, spec.primaries, spec.transfer
         return frame

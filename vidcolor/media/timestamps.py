@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from typing import Protocol
+from typing import Any, Protocol
 
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -129,3 +130,41 @@ class CountedTimes:
             rate = f"{float(1 / self._frame_seconds):g} frames per second"
             self.warnings = (f"the output holds no times, only {rate}: {where}, and so others",)
         return number, 1
+
+
+class PictureNumbers:
+    """The numbers of pictures, for an encoder that takes no other times, and the times for its packets.
+
+    Args:
+        time_base: of the pictures' times.
+    """
+
+    def __init__(self, time_base: Fraction) -> None:
+        self._time_base = time_base
+        self._times: list[tuple[int, int]] = []  # pts and duration, from the picture ``_first`` on
+        self._first = 0
+
+    def add(self, pts: int, duration: int) -> int:
+        """Return the number of the next picture, and keep its times."""
+        self._times.append((pts, duration))
+        return self._first + len(self._times) - 1
+
+    def restore(self, packet: Packet[Any]) -> None:
+        """Set the times of a packet to those of its picture. Packets come in the order of their decoding times."""
+        assert packet.pts is not None  # the number of a picture
+        number = packet.pts
+        decoded = number if packet.dts is None else packet.dts
+        packet.pts, packet.duration = self._times[number - self._first]
+        packet.dts = self._time_of(decoded)
+        packet.time_base = self._time_base
+        outdated = max(decoded - 1 - self._first, 0)  # one is kept, for the step between two pictures
+        del self._times[:outdated]
+        self._first += outdated
+
+    def _time_of(self, number: int) -> int:
+        """Return the time of a picture; before the first one, pictures are as far apart as the first two."""
+        if number >= self._first:
+            return self._times[number - self._first][0]
+        times = [pts for pts, _ in self._times[:2]]
+        step = times[1] - times[0] if len(times) > 1 else max(self._times[0][1], 1)
+        return times[0] + (number - self._first) * step
