@@ -15,8 +15,13 @@ from av.video.stream import VideoStream
 from vidcolor.media.damage import DamageError
 from vidcolor.media.items import Item, Jump, LostPicture, Note
 
+UNTIMED_FORMATS = frozenset({"avi", "mxf"})
+"""Containers that may store the order of decoding only, without the times at which pictures are shown."""
 
-def decode(items: Iterable[Item], stream: VideoStream, *, keep_going: bool, is_stills: bool) -> Iterator[Item]:
+
+def decode(
+    items: Iterable[Item], stream: VideoStream, *, keep_going: bool, is_stills: bool, may_be_untimed: bool = False
+) -> Iterator[Item]:
     """Replace the packets of ``stream`` with the frames that they decode to.
 
     Packets before the first frame that cannot be decoded are left out with a warning, since a recording may begin
@@ -27,24 +32,31 @@ def decode(items: Iterable[Item], stream: VideoStream, *, keep_going: bool, is_s
         stream: the picture stream.
         keep_going: yield a :class:`LostPicture` for each picture that cannot be decoded; otherwise raise an error.
         is_stills: each packet is a still image, so the first one must decode, too.
+        may_be_untimed: the container is one of :data:`UNTIMED_FORMATS`.
 
     Raises:
         DamageError: a packet cannot be decoded.
     """
     assert stream.time_base is not None  # choose_video
     lost = LostPictures(stream.time_base)
+    order = DecodingOrder() if may_be_untimed else None
     has_begun, skipped = False, 0
     for item in items:
         if not isinstance(item, Packet) or item.stream.index != stream.index:
-            has_begun = has_begun and not isinstance(item, Jump)
+            if isinstance(item, Jump):
+                has_begun, order = False, order and DecodingOrder()
             if not isinstance(item, Packet) or item.size > 0:  # an empty packet only flushes the decoder of its stream
                 yield item
             continue
+        if order is not None:
+            order = order.enter(item)
         if keep_going:
             lost.expect(item)
         try:
             frames = item.decode()
         except av.FFmpegError as exc:
+            if order is not None and not has_begun:
+                order = DecodingOrder()
             if has_begun and keep_going:
                 lost.add_failure(str(exc.strerror))
             elif has_begun or is_stills:
@@ -56,10 +68,46 @@ def decode(items: Iterable[Item], stream: VideoStream, *, keep_going: bool, is_s
             if skipped:
                 yield Note(f"{skipped} damaged packets before the first picture were skipped")
             has_begun, skipped = True, 0
+            if order is not None:
+                order.stamp(frame)
             if frame.pts is not None:
                 yield from lost.before(frame.pts)
             yield frame
     yield from lost.at_end()
+
+
+class DecodingOrder:
+    """Gives frames the times of packets in the order of decoding, where a container stores no others.
+
+    libav guesses when pictures are shown, and guesses them late by the frames that the decoder holds back, and wrong
+    where a packet holds two frames (packed B-frames of DivX). But frames come out of the decoder in their order, each
+    when the packet of its own time, and of that delay, goes in.
+    """
+
+    def __init__(self) -> None:
+        self._first: int | None = None
+        self._delay: int | None = None
+
+    def enter(self, packet: Packet[Any]) -> DecodingOrder | None:
+        """Note a packet that goes into the decoder, and make its dts its only time.
+
+        Returns:
+            the object, or None if the first packet shows that the container does store times.
+        """
+        if not packet.size:
+            return self
+        if self._first is None:
+            if packet.pts is None or packet.dts is None or not 0 <= packet.dts < packet.pts:
+                return None
+            self._first = packet.dts
+        packet.pts = packet.dts
+        return self
+
+    def stamp(self, frame: VideoFrame) -> None:
+        """Set the pts of a frame; None for those that come out at the end."""
+        if self._delay is None and frame.dts is not None and self._first is not None:
+            self._delay = frame.dts - self._first
+        frame.pts = None if frame.dts is None or self._delay is None else frame.dts - self._delay
 
 
 class LostPictures:

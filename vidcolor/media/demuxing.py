@@ -18,8 +18,9 @@ from vidcolor.media.damage import DamageError
 from vidcolor.media.items import Item, Jump, Note
 
 INDEXED_FORMATS = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"})
-"""Containers in which an incomplete packet means an incomplete file (in a broadcast it means bad reception), and whose
-header holds the duration (other demuxers estimate it from the bit rate)."""
+"""Containers in which an incomplete packet means an incomplete file (in a broadcast it means bad reception)."""
+DURATION_FORMATS = INDEXED_FORMATS | {"flv", "mxf"}
+"""Containers whose header holds the duration; other demuxers estimate it from the bit rate."""
 KINDS: tuple[Literal["video", "audio", "subtitle", "data"], ...] = ("video", "audio", "subtitle", "data")
 MAX_MISSING_SECONDS = 1
 """How much shorter than its header says a film may be without a warning."""
@@ -70,14 +71,22 @@ def note_damage(
             raise DamageError(str(exc.strerror)) from exc
         yield Note(f"the file cannot be read beyond {float(end):.2f} s ({exc.strerror})", is_damage=True)
         yield end_of(stream)
-    if is_indexed and container.duration is not None:
-        announced = Fraction(container.duration, av.time_base)
-        if announced - end > MAX_MISSING_SECONDS:
-            what = f"ends at {float(end):.2f} s, its header announces {float(announced):.2f} s"
-            yield Note(f"{name} {what}: it may be cut short")
+    announced = announced_seconds(container, stream)
+    if announced is not None and announced - end > MAX_MISSING_SECONDS:
+        what = f"ends at {float(end):.2f} s, its header announces {float(announced):.2f} s"
+        yield Note(f"{name} {what}: it may be cut short")
     for kind in late_kinds(container):
         what = f"a stream of type {kind} appears so late in the file that it was not found when the film was opened"
         yield Note(f"{what}, left out; remux the film first (ffmpeg -probesize 2G -analyzeduration 2G)")
+
+
+def announced_seconds(container: InputContainer, stream: VideoStream) -> Fraction | None:
+    """Return the duration of a film according to its header; None if it says nothing, or libav estimates it."""
+    if container.format.name == "avi" and stream.time_base is not None:
+        return stream.frames * stream.time_base or None  # libav shortens the duration to that of the file
+    if container.format.name in DURATION_FORMATS and container.duration is not None:
+        return Fraction(container.duration, av.time_base)
+    return None
 
 
 def packets_of(container: InputContainer) -> Iterator[Packet[Any]]:

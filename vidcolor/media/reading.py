@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 from vidcolor.frames import FirstField, Picture, VideoSpec
 from vidcolor.media.continuity import join_clocks, start_of
 from vidcolor.media.damage import UnreadableError
-from vidcolor.media.decoding import decode, note_concealment
+from vidcolor.media.decoding import UNTIMED_FORMATS, decode, note_concealment
 from vidcolor.media.demuxing import note_damage
 from vidcolor.media.gaps import fill_gaps
 from vidcolor.media.interlacing import (
@@ -124,7 +124,13 @@ def start_reading(film: OpenFilm) -> tuple[FilmFacts, Iterator[PictureItem]]:
 
     The stages are chained generators: a packet is read when the picture that needs it is taken.
     """
-    items = decode(film.items, film.stream, keep_going=film.keep_going, is_stills=film.source.is_stills)
+    items = decode(
+        film.items,
+        film.stream,
+        keep_going=film.keep_going,
+        is_stills=film.source.is_stills,
+        may_be_untimed=film.container.format.name in UNTIMED_FORMATS,
+    )
     items = note_concealment(items, film.stream, keep_going=film.keep_going)
     items = repair_timestamps(items, film.stream)
     items = fill_gaps(items)
