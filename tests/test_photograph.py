@@ -9,11 +9,15 @@ import pytest
 import tifffile
 from PIL import Image
 
-from vidcolor.errors import InputError, OutputError
+from tests.support.clips import make_clip
+from vidcolor.color.luma import at_render_size
+from vidcolor.errors import InputError, OptionError, OutputError
 from vidcolor.frames import FloatArray
 from vidcolor.options import ColorizeOptions
-from vidcolor.photograph import at_render_size, colorize_image, is_picture, read_picture
-from vidcolor.stills.reader import count_pages
+from vidcolor.photograph import colorize_image
+from vidcolor.pipeline import colorize_video
+from vidcolor.stills.kinds import is_picture
+from vidcolor.stills.reader import count_pages, read_picture
 
 OPTIONS = ColorizeOptions(render_size=64)
 LUMA = np.array((0.299, 0.587, 0.114))
@@ -73,6 +77,18 @@ def test_toned_scan_loses_its_tone(tmp_path: Path) -> None:
     Image.fromarray(sepia).save(tmp_path / "a.png")
     colorize_image(tmp_path / "a.png", tmp_path / "b.png", colorizer=OneColor(), options=OPTIONS)
     np.testing.assert_array_equal(levels_of(tmp_path / "b.png"), np.rint(sepia @ LUMA)[..., None].repeat(3, axis=2))
+
+
+def test_negative(tmp_path: Path) -> None:
+    """A scan of a negative is inverted, for the network and in the output; a film is refused."""
+    source = photograph(tmp_path / "a.png")
+    colorizer = OneColor()
+    options = ColorizeOptions(render_size=64, negative=True)
+    colorize_image(source, tmp_path / "b.png", colorizer=colorizer, options=options)
+    np.testing.assert_array_equal(levels_of(tmp_path / "b.png"), 255 - levels_of(source))
+    assert colorizer.shown[0].mean() == pytest.approx(1 - levels_of(source).mean() / 255, abs=0.01)
+    with pytest.raises(OptionError, match="`negative`: is for photographs"):
+        colorize_video(make_clip(tmp_path / "a.mp4"), tmp_path / "b.mp4", colorizer=OneColor(), options=options)
 
 
 def test_network_sees_the_picture_upright(tmp_path: Path) -> None:

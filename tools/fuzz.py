@@ -334,7 +334,7 @@ def _film_reader() -> Callable[[Path, Random], None]:
 
 
 def _picture_reader() -> Callable[[Path, Random], None]:
-    from vidcolor.photograph import at_render_size
+    from vidcolor.color.luma import at_render_size
     from vidcolor.stills import reader as picture_reader
 
     picture_reader.MAX_PICTURE_PIXELS = MAX_PIXELS

@@ -15,6 +15,7 @@ from typing import ParamSpec
 
 import numpy as np
 
+from vidcolor.color.luma import at_render_size
 from vidcolor.color.neutral import NetworkView
 from vidcolor.errors import InputError, OptionError, OutputError, VidcolorError, message_with_notes, unexpected
 from vidcolor.files.paths import is_file, is_folder, path_exists, resolve_path
@@ -23,7 +24,7 @@ from vidcolor.frames import FloatArray
 from vidcolor.inference.colorizer import Predictor
 from vidcolor.inference.multi_device import predictors_of, round_robin
 from vidcolor.options import ColorizeOptions, EncodeOptions
-from vidcolor.photograph import at_render_size, colorize_image, predict_colors, read_picture, render_picture
+from vidcolor.photograph import colorize_image, predict_colors, read_source, render_picture
 from vidcolor.progress import OnFile, OnProgress, OnWarning
 from vidcolor.resume.unfinished import is_finished, remove_empty_folder
 from vidcolor.stages import Stage
@@ -346,7 +347,7 @@ def _without_clashes(jobs: list[Job]) -> tuple[list[Job], list[tuple[Path, str]]
 def _colorize_pictures(
     jobs: tuple[Job, ...], dest: Path, tally: Tally, colorizer: Predictor, options: ColorizeOptions
 ) -> None:
-    pictures = _read(jobs, dest, options.render_size, overwrite=options.overwrite)
+    pictures = _read(jobs, dest, options)
     with Stage("read", pictures, depth=READ_AHEAD) as reading:
         for batch, colors in round_robin(
             _batches(reading, colorizer, tally), predictors_of(colorizer), call=_colors_or_none
@@ -380,15 +381,13 @@ def _colorize_paged(
             tally.fail(job, reason_of(exc, job))
 
 
-def _read(
-    jobs: tuple[Job, ...], dest: Path, render_size: int, *, overwrite: bool
-) -> Iterator[ReadPicture | BadPicture]:
+def _read(jobs: tuple[Job, ...], dest: Path, options: ColorizeOptions) -> Iterator[ReadPicture | BadPicture]:
     for job in jobs:
         try:
             _create_folder(job, dest)
-            check_output(job.dest, job.source, overwrite=overwrite)
-            picture = read_picture(job.source)
-            yield ReadPicture(job, picture, NetworkView.of(at_render_size(picture.grey, render_size)))
+            check_output(job.dest, job.source, overwrite=options.overwrite)
+            picture = read_source(job.source, options)
+            yield ReadPicture(job, picture, NetworkView.of(at_render_size(picture.grey, options.render_size)))
         except Exception as exc:
             yield BadPicture(job, reason_of(exc, job))
 

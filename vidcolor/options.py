@@ -51,6 +51,8 @@ class ColorizeOptions:
     """
     saturation: float = 1.0
     """Factor on ab."""
+    negative: bool = False
+    """Invert the grey levels of photographs, which are scans of negatives; a film is refused."""
     scenes: str | Path | None = None
     """A file with the start of each shot (:mod:`vidcolor.motion.scene_list`): read if it exists, else written."""
     deinterlace: Literal["frame", "field"] | None = None

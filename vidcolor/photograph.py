@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from vidcolor.color.chroma import colorize_bands
@@ -11,11 +12,8 @@ from vidcolor.errors import OptionError, ResourceError
 from vidcolor.frames import FloatArray
 from vidcolor.inference.colorizer import Predictor, largest_render_size
 from vidcolor.options import ColorizeOptions
-from vidcolor.stills.kinds import is_picture
 from vidcolor.stills.reader import SourcePicture, count_pages, read_picture
 from vidcolor.stills.writer import check_output, lost_metadata, write_pages, write_picture
-
-__all__ = ["at_render_size", "colorize_image", "is_picture", "predict_colors", "read_picture", "render_picture"]
 
 
 def colorize_image(
@@ -47,10 +45,16 @@ def colorize_image(
     num_pages = count_pages(source)
     if num_pages > 1:
         return _colorize_pages(source, dest, num_pages, colorizer=colorizer, options=options)
-    picture = read_picture(source)
+    picture = read_source(source, options)
     ab, notes = _predict(picture, colorizer, options)
     render_picture(picture, ab, dest, saturation=options.saturation, overwrite=options.overwrite)
     return (*notes, *lost_metadata(dest.suffix, picture.metadata))
+
+
+def read_source(source: Path, options: ColorizeOptions, page: int | None = None) -> SourcePicture:
+    """Read a photograph as :func:`~vidcolor.stills.reader.read_picture` does, and invert it if it is a negative."""
+    picture = read_picture(source, page)
+    return replace(picture, grey=1 - picture.grey) if options.negative else picture
 
 
 def _colorize_pages(
@@ -60,7 +64,7 @@ def _colorize_pages(
     warnings: tuple[str, ...] = ()
     with write_pages(dest, source, num_pages, overwrite=options.overwrite) as writer:
         for page in range(num_pages):
-            picture = read_picture(source, page)
+            picture = read_source(source, options, page)
             ab, notes = _predict(picture, colorizer, options)
             writer.write(colorize_bands(picture.grey, ab, saturation=options.saturation), picture)
             warnings += tuple(f"page {page + 1}: {note}" for note in notes)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import islice
 
 from vidcolor.color.luma import shrink, stored_render_size
+from vidcolor.errors import OptionError
 from vidcolor.film_run import FilmRun, film_sizes
 from vidcolor.frames import Frame, Picture, Plane, VideoSpec
 from vidcolor.generator import colorize_anchors
@@ -84,6 +85,8 @@ def color_film(
 
     A ``source`` that is open already is closed at the end.
     """
+    if options.negative:
+        raise OptionError("`negative`: is for photographs; make the film positive first (ffmpeg -vf negate)")
     run = FilmRun(on_progress)
     scenes = SceneFile(options.scenes)
     with opened(source, options) as reader:

@@ -259,7 +259,7 @@ def test_every_option_arrives(library: Library, folder: Path) -> None:
     (folder / "out.mp4").write_bytes(b"old")
     arguments = (
         "film.mp4 -o out.mp4 --overwrite --resume --render-size 320 --smoothing 0.25 --anchor-every 4 --saturation 1.2 "
-        "--weights my.safetensors --device cuda:1 --batch-size 3 --codec libx265 --crf 21.5 --preset slow "
+        "--negative --weights my.safetensors --device cuda:1 --batch-size 3 --codec libx265 --crf 21.5 --preset slow "
         "--pix-fmt yuv422p10le --encoder-option x265-params=a=1:b=2 --encoder-option tune=grain"
     )
     assert run(*arguments.split()).exit_code == 0
@@ -270,6 +270,7 @@ def test_every_option_arrives(library: Library, folder: Path) -> None:
         smoothing=0.25,
         anchor_every=4,
         saturation=1.2,
+        negative=True,
         overwrite=True,
         resume=True,
         encode=EncodeOptions(

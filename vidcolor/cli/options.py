@@ -148,6 +148,7 @@ color_options = stacked(
             metavar="FACTOR",
             help="Makes all colors stronger or weaker.",
         ),
+        color("--negative", is_flag=True, help="Photographs are scans of negatives: invert them first."),
     )
 )
 
