@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -18,6 +20,7 @@ from vidcolor.media.pixel_formats import (
     plane_view,
     read_luma,
 )
+from vidcolor.media.reader import VideoReader
 
 SIZE = (37, 22)
 LIMITED = 1
@@ -131,6 +134,34 @@ def test_grey_rgb_keeps_its_code_values() -> None:
     layout = luma_layout(frame.format)
     assert layout.from_rgb
     np.testing.assert_array_equal(read_luma(frame, layout)[0], np.arange(256))
+
+
+LINEAR = np.linspace(0, 1, 64 * 48, dtype=np.float32).reshape(48, 64)
+SRGB = np.where(LINEAR <= 0.0031308, 12.92 * LINEAR, 1.055 * LINEAR ** (1 / 2.4) - 0.055)
+
+
+@pytest.mark.parametrize(("codec", "format_"), [("exr", "grayf32le"), ("exr", "gbrpf32le"), ("pfm", "grayf32le")])
+def test_linear_light_is_gamma_encoded(tmp_path: Path, codec: str, format_: str) -> None:
+    """The floating-point samples of OpenEXR and PFM are linear light; the film is tagged as sRGB then."""
+    context = av.CodecContext.create(codec, "w")
+    context.width, context.height, context.pix_fmt, context.time_base = 64, 48, format_, Fraction(1, 24)
+    samples = LINEAR if format_.startswith("gray") else np.dstack((LINEAR, LINEAR, LINEAR))
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(samples), format=format_)
+    frame.pts = 0
+    packets = [*context.encode(frame), *context.encode(None)]
+    path = tmp_path / f"1.{codec}"
+    path.write_bytes(b"".join(bytes(packet) for packet in packets))
+    with VideoReader(path) as reader:
+        (picture,) = reader.pictures()
+        assert (reader.spec.bit_depth, reader.spec.full_range, reader.spec.transfer) == (16, True, 13)
+    np.testing.assert_allclose(picture.luma / 65535, SRGB, atol=1e-4)
+
+
+def test_numbers_beyond_white_and_no_numbers() -> None:
+    """Brighter than white is white, and what is no number is black."""
+    frame = av.VideoFrame.from_ndarray(np.array([[2, -1], [np.nan, np.inf]], np.float32), format="grayf32le")
+    luma = read_luma(frame, luma_layout(frame.format))
+    np.testing.assert_array_equal(luma, [[65535, 0], [0, 65535]])
 
 
 def test_a_view_keeps_its_frame_alive() -> None:

@@ -4,29 +4,37 @@ Luma is read in place wherever plane 0 holds it in the low bits of little-endian
 other 8-bit semi-planar formats. P010 and similar formats, which hardware decodes to, hold it in the high bits; it is
 shifted down. Other Y'CbCr layouts (packed, big-endian) are converted to the planar format with the same sub-sampling
 and depth, which keeps every code value. R'G'B' (also palettes, Bayer and XYZ) is converted to full-range Y'CbCr 4:4:4
-with the BT.709 matrix, so that a grey R = G = B keeps its code value.
+with the BT.709 matrix, so that a grey R = G = B keeps its code value. Floating-point samples, as OpenEXR and PFM hold
+them, are linear light unless the frame says otherwise; they are gamma-encoded as sRGB, and clipped to [0, 1].
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, Colorspace
 
-from vidcolor.frames import Plane
+from vidcolor.color.luma_weights import BT709
+from vidcolor.frames import FloatArray, Plane
+from vidcolor.stills.icc import encode_srgb
 
 MATRIX_RGB = 0  # H.273: R'G'B'; the PNG decoder sets it for grey pictures, too
 MATRIX_BT709 = 1
+TRANSFER_SRGB = 13
+LINEAR_TRANSFERS = frozenset((2, 8))  # H.273: unspecified, linear
 RANGE_LIMITED = 1  # AVCOL_RANGE_MPEG
 RANGE_FULL = 2  # AVCOL_RANGE_JPEG
 
 _PLANAR = re.compile(r"yuv(?P<kind>[aj]?)(?P<sampling>420|422|444|440|411|410)p(?P<depth>9|10|12|14|16)?(?:le)?")
 _LUMA_FIRST = re.compile(r"yuv[aj]?4\d\dp(?:(?:9|10|12|14|16)le)?|gray(?:(?:9|10|12|14|16)le)?|nv(?:12|16|21|24|42)")
+_FLOAT = re.compile(r"(?P<kind>gray|gbrp|gbrap|rgb|rgba)f(?P<bits>16|32)le")
 _SUBSAMPLING = {"420": (2, 2), "422": (2, 1), "444": (1, 1), "440": (1, 2), "411": (4, 1), "410": (4, 4)}
 _DEPTHS = (8, 9, 10, 12, 14, 16)
 PLANAR_FORMS = {
@@ -82,6 +90,8 @@ class LumaLayout:
     """The planar format to convert to first; None if plane 0 is the luma already."""
     shift: int = 0
     """The number of unused low bits in each word."""
+    is_float: bool = False
+    """Whether samples are floating-point numbers, which become 16 bits."""
 
 
 def luma_layout(pixel_format: VideoFormat) -> LumaLayout:
@@ -91,6 +101,8 @@ def luma_layout(pixel_format: VideoFormat) -> LumaLayout:
     # Bayer formats spread the bits of a pixel over three components.
     depth = _depth_for(sum(bits) if pixel_format.is_bayer else max(bits))
     is_grey = len(bits) == 1
+    if _FLOAT.fullmatch(name):
+        return LumaLayout(depth, from_rgb=not is_grey, is_grey=is_grey, is_float=True)
     if _LUMA_FIRST.fullmatch(name):
         return LumaLayout(depth, is_grey=is_grey)
     if name in PLANAR_FORMS:
@@ -118,6 +130,8 @@ def read_luma(frame: VideoFrame, layout: LumaLayout) -> Plane:
     Raises:
         av.FFmpegError: the frame cannot be converted.
     """
+    if layout.is_float:
+        return _luma_of_floats(frame)
     if layout.convert_to is not None:
         frame = _convert(frame, layout.convert_to, from_rgb=layout.from_rgb)
     luma = plane_view(frame.planes[0], layout.bit_depth)
@@ -125,6 +139,33 @@ def read_luma(frame: VideoFrame, layout: LumaLayout) -> Plane:
         luma = np.right_shift(luma, np.uint16(layout.shift))
     luma.flags.writeable = False
     return luma
+
+
+def _luma_of_floats(frame: VideoFrame) -> Plane:
+    """Return the full-range luma of floating-point samples, (H, W), uint16; what is no number is black."""
+    levels = np.nan_to_num(_float_channels(frame), nan=0, posinf=1, neginf=0).clip(0, 1)
+    if frame.color_trc in LINEAR_TRANSFERS:
+        levels = encode_srgb(levels)
+    rgb_weights = (BT709.kr, 1 - BT709.kr - BT709.kb, BT709.kb)
+    weights = np.array(rgb_weights if levels.shape[2] == 3 else (1,), np.float32)
+    luma: Plane = np.rint(levels @ weights * np.float32(65535)).astype(np.uint16)
+    luma.flags.writeable = False
+    return luma
+
+
+def _float_channels(frame: VideoFrame) -> FloatArray:
+    """Return the samples of a floating-point frame, grey or R, G, B, without alpha: (H, W, 1 or 3)."""
+    match = _FLOAT.fullmatch(frame.format.name)
+    assert match is not None  # luma_layout
+    kind, dtype = match["kind"], np.dtype(f"f{int(match['bits']) // 8}")
+    planes = [_rows(plane, dtype) for plane in frame.planes]
+    if kind.startswith("gbr"):
+        green, blue, red = (plane[:, : frame.width] for plane in planes[:3])
+        channels = np.stack((red, green, blue), axis=2)
+    else:
+        count = {"gray": 1, "rgb": 3, "rgba": 4}[kind]
+        channels = planes[0][:, : count * frame.width].reshape(frame.height, frame.width, count)[..., :3]
+    return channels.astype(np.float32)
 
 
 def as_planar(frame: VideoFrame) -> VideoFrame:
@@ -167,7 +208,11 @@ def plane_view(plane: VideoPlane, bit_depth: int) -> Plane:
 
 
 def _lines(plane: VideoPlane, bit_depth: int) -> Plane:
-    memory = memoryview(plane)
-    values: Plane = np.frombuffer(memory, np.uint8) if bit_depth <= 8 else np.frombuffer(memory, np.uint16)
-    rows = values.reshape(plane.height, -1)
+    lines: Plane = _rows(plane, np.dtype(np.uint8 if bit_depth <= 8 else np.uint16))
+    return lines
+
+
+def _rows(plane: VideoPlane, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """Return a view of a plane's memory, one line a row, with the padding at their ends."""
+    rows = np.frombuffer(memoryview(plane), dtype).reshape(plane.height, -1)
     return rows[::-1] if plane.line_size < 0 else rows  # a negative line size means bottom-up

@@ -22,7 +22,15 @@ from vidcolor.frames import HdrMetadata, VideoSpec
 from vidcolor.media.hdr_metadata import parse_hdr_metadata
 from vidcolor.media.mp4_tables import check_announced_samples
 from vidcolor.media.outcomes import Outcome
-from vidcolor.media.pixel_formats import MATRIX_BT709, MATRIX_RGB, RANGE_FULL, RANGE_LIMITED, luma_layout
+from vidcolor.media.pixel_formats import (
+    LINEAR_TRANSFERS,
+    MATRIX_BT709,
+    MATRIX_RGB,
+    RANGE_FULL,
+    RANGE_LIMITED,
+    TRANSFER_SRGB,
+    luma_layout,
+)
 from vidcolor.media.rates import frame_rate_of
 
 LIMITED_BY_DEFAULT = frozenset({"h264", "hevc", "vvc", "av1", "vp8", "vp9", "mpeg1video", "mpeg2video", "mpeg4"})
@@ -135,10 +143,10 @@ def video_spec(stream: VideoStream, first: VideoFrame, container: InputContainer
         width=first.width,
         height=first.height,
         bit_depth=layout.bit_depth,
-        full_range=layout.from_rgb or _is_full_range(stream, first),
+        full_range=layout.from_rgb or layout.is_float or _is_full_range(stream, first),
         matrix=MATRIX_BT709 if layout.from_rgb or first.colorspace == MATRIX_RGB else first.colorspace,
         primaries=first.color_primaries,
-        transfer=first.color_trc,
+        transfer=TRANSFER_SRGB if layout.is_float and first.color_trc in LINEAR_TRANSFERS else first.color_trc,
         time_base=stream.time_base,
         frame_rate=rate,
         sample_aspect_ratio=stream.sample_aspect_ratio or None,

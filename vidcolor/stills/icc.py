@@ -142,13 +142,13 @@ def deep_to_srgb(samples: FloatArray, profile: bytes) -> FloatArray:
     """
     tags = _tags(profile)
     if samples.ndim == 2:
-        return _encode_srgb(_to_linear(samples, tags.get("kTRC") or tags.get("gTRC")))
+        return encode_srgb(_to_linear(samples, tags.get("kTRC") or tags.get("gTRC")))
     if not {"rTRC", "gTRC", "bTRC", "rXYZ", "gXYZ", "bXYZ"} <= tags.keys() or "A2B0" in tags:
         raise UnsupportedProfileError("its color profile is neither curves with a matrix nor a grey curve")
     linear = np.stack([_to_linear(samples[..., i], tags[f"{c}TRC"]) for i, c in enumerate("rgb")], axis=-1)
     to_xyz = np.stack([_xyz(tags[f"{c}XYZ"]) for c in "rgb"], axis=1)
     to_srgb_linear = np.linalg.inv(np.array(LINEAR_SRGB_TO_XYZ_D50)) @ to_xyz
-    return _encode_srgb(linear @ to_srgb_linear.T.astype(np.float32))
+    return encode_srgb(linear @ to_srgb_linear.T.astype(np.float32))
 
 
 def _tags(profile: bytes) -> dict[str, bytes]:
@@ -203,7 +203,7 @@ def _parametric(samples: FloatArray, curve: bytes) -> FloatArray:
     return np.where(samples >= p["d"], power, p["c"] * samples + p["f"]).astype(np.float32)
 
 
-def _encode_srgb(linear: FloatArray) -> FloatArray:
+def encode_srgb(linear: FloatArray) -> FloatArray:
     """Convert linear light to sRGB (IEC 61966-2-1), clipped to [0, 1]; raise UnsupportedProfileError for NaN."""
     if np.isnan(linear).any():
         raise UnsupportedProfileError("its color profile has a curve that is undefined at some level")
