@@ -173,9 +173,9 @@ def colorize_folder(
 ) -> FolderReport:
     """Color all pictures and films below ``source`` into the same tree below ``dest``.
 
-    Names are kept, except that a format which cannot be written becomes PNG (GIF, HEIC, JPEG 2000, JPEG XL, PBM, PGM,
-    PPM, TGA). A film in a container other than ``KEPT_FILM_SUFFIXES``, or in one that cannot hold all of its streams,
-    becomes Matroska, or MOV or MP4 if these hold more of it; so does an animated GIF or PNG.
+    Names are kept, except that a format which cannot be written becomes PNG (GIF, HEIC, JPEG 2000, JPEG XL, PBM, PCX,
+    PGM, PPM, SGI, TGA). A film in a container other than ``KEPT_FILM_SUFFIXES``, or in one that cannot hold all of its
+    streams, becomes Matroska, or MOV or MP4 if these hold more of it; so does an animated GIF or PNG.
     Links are followed for reading; nothing is written outside ``dest``. Hidden folders are not entered, nor is ``dest``
     if it lies below ``source``.
 

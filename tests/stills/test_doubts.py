@@ -39,10 +39,20 @@ def test_share_of_grey(grey_share: float, found: bool) -> None:
     levels = np.zeros(10_000, np.float32)
     levels[: int(10_000 * grey_share)] = 0.5
     levels[5000:] = 1
-    assert (list(doubts_about(levels.reshape(100, 100))) == [BILEVEL]) is found
+    assert (list(doubts_about(levels.reshape(100, 100), 8)) == [BILEVEL]) is found
 
 
 @pytest.mark.parametrize("level", [0, 1])
 def test_one_level_is_no_picture_of_dots(level: int) -> None:
     """A black and a white picture have no line about dots."""
-    assert list(doubts_about(np.full((100, 100), level, np.float32))) == []
+    assert list(doubts_about(np.full((100, 100), level, np.float32), 16)) == []
+
+
+@pytest.mark.parametrize(("brightest", "found"), [(4095, True), (4100, False)])
+def test_twelve_bits_without_a_word(tmp_path: Path, brightest: int, found: bool) -> None:
+    """A picture of 16 bits that is as dark as one of 12 has a line, and is left as it is."""
+    levels = np.linspace(0, brightest, 40 * 30).reshape(40, 30).astype(np.uint16)
+    Image.fromarray(levels).save(tmp_path / "a.png")
+    picture = read_picture(tmp_path / "a.png")
+    assert [note.startswith("its brightest level is 6.2% of white") for note in picture.notes] == [True] * found
+    np.testing.assert_allclose(picture.grey, levels / 65535, atol=1e-6)

@@ -17,6 +17,8 @@ from tests.support import icc_profiles
 from vidcolor.errors import InputError
 from vidcolor.stills import icc
 from vidcolor.stills import reader as picture_reader
+from vidcolor.stills.kinds import is_picture
+from vidcolor.stills.png_writer import chunk
 from vidcolor.stills.reader import read_picture, read_rgb
 
 HEIGHT, WIDTH = 12, 20
@@ -183,6 +185,41 @@ def test_color_profile(tmp_path: Path) -> None:
     converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), 1)
     picture = read_picture(saved(tmp_path / "a.png", image, icc_profile=profile))
     np.testing.assert_allclose(picture.grey, np.asarray(converted) @ LUMA / 255, atol=1.5 / 255)
+
+
+@pytest.mark.parametrize("gamma", [1.0, 1 / 1.8, 1 / 2.2])
+@pytest.mark.parametrize("levels", [LEVELS, DEEP_LEVELS], ids=["8 bits", "16 bits"])
+def test_gamma_of_a_png(tmp_path: Path, levels: np.ndarray, gamma: float) -> None:
+    """The gAMA chunk of a PNG is applied, unless it is that of a display or there is an sRGB chunk."""
+    path = saved(tmp_path / "a.png", Image.fromarray(levels))
+    chunks = path.read_bytes()
+    gama = chunk(b"gAMA", struct.pack(">I", round(gamma * 100_000)))
+    path.write_bytes(chunks[:33] + gama + chunks[33:])
+    encoded = levels / np.iinfo(levels.dtype).max
+    light = encoded ** (1 / gamma)
+    expected = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    np.testing.assert_allclose(read_picture(path).grey, encoded if gamma == 1 / 2.2 else expected, atol=1e-5)
+    path.write_bytes(chunks[:33] + gama + chunk(b"sRGB", b"\0") + chunks[33:])
+    np.testing.assert_allclose(read_picture(path).grey, encoded, atol=1e-6)
+
+
+@pytest.mark.parametrize(("suffix", "bits", "options"), [(".jp2", 16, ()), (".avif", 10, (cv2.IMWRITE_AVIF_DEPTH, 10))])
+def test_bits_that_are_rounded_are_named(tmp_path: Path, suffix: str, bits: int, options: tuple[int, ...]) -> None:
+    """Color of more than 8 bits in JPEG 2000 and AVIF is rounded, with a note."""
+    path = tmp_path / f"a{suffix}"
+    colors = np.random.default_rng(4).integers(0, 65536, (64, 96, 3), np.uint16) >> (16 - bits)
+    assert cv2.imwrite(str(path), colors, options)
+    picture = read_picture(path)
+    assert picture.notes == (f"its {bits} bits are rounded to 8",)
+    assert picture.grey.shape == (64, 96)
+
+
+@pytest.mark.parametrize("suffix", [".pcx", ".sgi"])
+def test_old_formats(tmp_path: Path, suffix: str) -> None:
+    """PCX and SGI are read level by level."""
+    path = saved(tmp_path / f"a{suffix}", Image.fromarray(COLORS))
+    assert is_picture(path)
+    np.testing.assert_allclose(read_picture(path).grey, COLORS @ LUMA / 255, atol=1e-5)
 
 
 def test_rgb_profile_on_grey_picture(tmp_path: Path) -> None:

@@ -140,6 +140,7 @@ def test_twelve_bits_in_sixteen(tmp_path: Path) -> None:
     np.testing.assert_allclose(picture.grey, levels / 4095, atol=1e-6)
     assert picture.notes == ("its samples use 12 of 16 bits (MaxSampleValue), and are scaled to white",)
     plain = read_picture(written(tmp_path / "b.tif", levels, "minisblack"))
+    assert "as where samples of 12 bits" in plain.notes[0]
     np.testing.assert_allclose(plain.grey, levels / 65535, atol=1e-6)
 
 
@@ -231,6 +232,24 @@ def test_page(tmp_path: Path, page: int) -> None:
     assert count_pages(path) == 2
     expected = SHALLOW[..., 0] / 255 if page == 0 else DEEP[..., 1] / 65535
     np.testing.assert_allclose(read_picture(path, page).grey, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("compression", "name"), [(34712, "JPEG2000"), (50001, "WEBP"), (34887, "LERC")])
+def test_compression_is_named(tmp_path: Path, compression: int, name: str) -> None:
+    """A compression that is not supported is the reason, not damage."""
+    (tmp_path / "a.tif").write_bytes(tiff_of_bytes(SHALLOW[..., 0].tobytes(), 8, t259=compression))
+    with pytest.raises(InputError, match=f"has compression {name}, which cannot be read"):
+        read_picture(tmp_path / "a.tif")
+
+
+def test_preview_of_a_raw_file(tmp_path: Path) -> None:
+    """A file whose first directory is a reduced copy of what is in its sub-directories is a camera's raw file."""
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as tiff:
+        tiff.write(SHALLOW[::4, ::4, :3], photometric="rgb", subfiletype=1, subifds=1, metadata=None)
+        tiff.write(DEEP[..., 0], photometric="minisblack", metadata=None)
+    with pytest.raises(InputError, match="raw file of a camera; develop it first"):
+        read_picture(path)
 
 
 @pytest.mark.parametrize("extra", ["DNG", "sensor"])

@@ -21,7 +21,7 @@ KEPT_PICTURE_SUFFIXES = frozenset((".avif", ".bmp", ".jfif", ".jpe", ".jpeg", ".
 READ_ONLY_SUFFIXES = frozenset(
     (
         *(".apng", ".dib", ".gif", ".heic", ".heif", ".hif", ".j2c", ".j2k", ".jp2", ".jpc", ".jpf", ".jpx", ".jxl"),
-        *(".pbm", ".pgm", ".pnm", ".ppm", ".tga"),
+        *(".pbm", ".pcx", ".pgm", ".pnm", ".ppm", ".sgi", ".tga"),
     )
 )
 """Pictures that are read but not written; in a folder they are written as ``.png``."""

@@ -22,8 +22,23 @@ BILEVEL = (
 )
 
 
-def doubts_about(grey: FloatArray) -> Iterator[str]:
-    """Yield a line if a picture (H, W) in [0, 1] has no grey levels, as scans of 1 bit and dithered ones."""
+MAX_OF_12_BITS = 4095 / 65535
+"""The brightest level of samples of 12 bits in the low bits of 16."""
+
+
+def doubts_about(grey: FloatArray, bit_depth: int) -> Iterator[str]:
+    """Yield a line if a picture has no grey levels, as dithered scans, or is as dark as 12 bits stored in 16.
+
+    Args:
+        grey: (H, W) in [0, 1].
+        bit_depth: of the file, 8 or 16.
+    """
+    brightest = float(grey.max())
+    if bit_depth == 16 and 0 < brightest <= MAX_OF_12_BITS + 1e-6:
+        yield (
+            f"its brightest level is {brightest:.1%} of white, as where samples of 12 bits or fewer are stored in 16: "
+            "scale it to white first"
+        )
     step = max(1, int(np.sqrt(grey.size / SAMPLED_PIXELS)))
     sample = grey[::step, ::step]
     black, white = float((sample < BLACK).mean()), float((sample > WHITE).mean())

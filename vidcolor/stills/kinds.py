@@ -23,7 +23,10 @@ STILL_MAGIC = (
 )
 FILM_MAGIC = (b"\x1a\x45\xdf\xa3", b"FLV\1", b"OggS", b"\0\0\1\xba", b"\0\0\1\xb3", b"\x30\x26\xb2\x75", b"YUV4MPEG2")
 """Matroska, FLV, Ogg, MPEG program stream and video, ASF, YUV4MPEG2."""
-STILL_PATTERN = re.compile(rb"RIFF....WEBP|P[1-6]\s|BM....\0\0\0\0", re.DOTALL)
+STILL_PATTERN = re.compile(
+    rb"RIFF....WEBP|P[1-6]\s|BM....\0\0\0\0|\x01\xda[\0\1][\1\2]\0|\n[\0\2\3\4\5][\0\1][\1\2\4\x08]", re.DOTALL
+)
+"""WebP, Netpbm, BMP, SGI, PCX."""
 FILM_PATTERN = re.compile(rb"RIFF....AVI |....(moov|mdat|wide|free|skip)", re.DOTALL)
 HEIF_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"mif1", b"mif2", b"miaf"))
 AVIF_BRANDS = frozenset((b"avif", b"avis"))

@@ -17,8 +17,14 @@ from vidcolor.stills.bands import Band, row_ranges
 from vidcolor.stills.kinds import is_heif, is_jxl
 from vidcolor.stills.pillow_limits import pillow_without_limits
 
-FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TGA", "TIFF", "WEBP")
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "SGI", "TGA", "TIFF", "WEBP")
 """Formats that are read, by Pillow's names; its other decoders are disabled: they are rare, and EPS runs a program."""
+DISPLAY_GAMMA, GAMMA_TOLERANCE = 1 / 2.2, 0.03
+"""Exponent of the gAMA chunk of a picture for displays, and the difference that is not corrected."""
+MIN_GAMMA, MAX_GAMMA = 0.1, 2.0
+"""Exponents beyond are damage."""
+BOXES_BYTES = 1 << 14
+"""Bytes at the start of a file in which the boxes that describe its samples are looked for."""
 MODES_OF_8_BITS = frozenset(
     ("1", "L", "P", "PA", "LA", "La", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV", "LAB")
 )
@@ -92,13 +98,26 @@ def is_deep(image: ImageFile.ImageFile, file: BinaryIO) -> bool:
     return False
 
 
+def stored_bits(image: ImageFile.ImageFile, file: BinaryIO) -> int:
+    """Return the bits per channel in the file of a format that Pillow rounds to 8 bits: HEIF, AVIF, JPEG 2000."""
+    if image.format not in ("AVIF", "JPEG2000"):
+        return int(image.info.get("bit_depth", 8)) if image.format == "HEIF" else 8
+    file.seek(0)
+    head = file.read(BOXES_BYTES)
+    if image.format == "AVIF":
+        flags = head.partition(b"av1C")[2][2:3] or b"\0"  # AV1 in ISO base media files, 2.3.3
+        return 8 if not flags[0] & 0x40 else 12 if flags[0] & 0x20 else 10
+    bits = head.partition(b"ihdr")[2][10:11] or b"\7"  # ISO/IEC 15444-1, I.5.3.1: one less, and a bit for the sign
+    return (bits[0] & 0x7F) + 1 if bits != b"\xff" else 8
+
+
 def bands_of_8_bits(image: Image.Image, profile: bytes | None) -> Iterator[Band]:
     """Decode a picture of up to 8 bits per channel, from top to bottom."""
     image.load()
     for top, bottom in row_ranges(image.height, image.width):
         opaque, alpha = _split_alpha(image.crop((0, top, image.width, bottom)))
         levels = np.asarray(_to_srgb(opaque, profile)).astype(np.float32) / np.float32(255)
-        yield Band(levels, alpha)
+        yield Band(levels if profile else _undo_gamma(levels, image), alpha)
 
 
 def bands_of_16_bits(image: ImageFile.ImageFile, file: BinaryIO, profile: bytes | None) -> Iterator[Band]:
@@ -114,7 +133,17 @@ def bands_of_16_bits(image: ImageFile.ImageFile, file: BinaryIO, profile: bytes 
         levels = samples[top:bottom].astype(np.float32) / np.float32(65535)
         if profile and not icc.is_srgb(profile):
             levels = icc.deep_to_srgb(levels, profile)
+        elif not profile:
+            levels = _undo_gamma(levels, image)
         yield Band(levels, None if alpha is None else alpha[top:bottom])
+
+
+def _undo_gamma(levels: FloatArray, image: Image.Image) -> FloatArray:
+    """Convert to sRGB by the gAMA chunk of a PNG, unless it has an sRGB chunk or the gamma of a display anyway."""
+    gamma = float(image.info.get("gamma", DISPLAY_GAMMA))
+    if image.format != "PNG" or "srgb" in image.info or not MIN_GAMMA <= gamma <= MAX_GAMMA:
+        return levels
+    return levels if abs(gamma - DISPLAY_GAMMA) < GAMMA_TOLERANCE else icc.encode_srgb(levels ** np.float32(1 / gamma))
 
 
 def _grey_samples(image: ImageFile.ImageFile) -> tuple[Plane, Plane | None]:

@@ -33,6 +33,7 @@ from vidcolor.stills.pillow_decoder import (
     is_deep,
     luma,
     open_image,
+    stored_bits,
 )
 from vidcolor.stills.pillow_limits import pillow_without_limits
 from vidcolor.stills.tiff import TiffFile, TiffPage, UnsupportedTiffError, parse_tiff
@@ -139,7 +140,7 @@ def read_picture(path: Path, page: int | None = None) -> SourcePicture:
         bit_depth=opened.bit_depth,
         alpha=np.ascontiguousarray(_upright(np.concatenate(alphas), orientation)) if alphas else None,
         metadata=replace(opened.metadata, modified_ns=modified_ns),
-        notes=(*opened.notes, *doubts_about(grey)),
+        notes=(*opened.notes, *doubts_about(grey, opened.bit_depth)),
     )
 
 
@@ -321,15 +322,17 @@ def _pillow_picture(image: ImageFile.ImageFile, file: BinaryIO, *, as_grey: bool
         bit_depth=16 if deep else 8,
         metadata=_metadata(image.info, exif, kept, is_jpeg=is_jpeg),
         bands=bands_of_16_bits(image, file, profile) if deep else bands_of_8_bits(image, profile),
-        notes=tuple(_heif_notes(image)) if format_ == "HEIF" else (),
+        notes=tuple(_notes(image, file)),
     )
 
 
-def _heif_notes(image: ImageFile.ImageFile) -> Iterator[str]:
-    """Yield a line for each thing in a HEIF that is not used."""
-    if (count := getattr(image, "n_frames", 1)) > 1:
+def _notes(image: ImageFile.ImageFile, file: BinaryIO) -> Iterator[str]:
+    """Yield a line for each thing in a picture that is not used."""
+    count = getattr(image, "n_frames", 1)
+    if image.format == "HEIF" and count > 1:
         yield f"of the {count} pictures in the file the main one is colored"
-    if (bits := image.info.get("bit_depth", 8)) > 8:
+    bits = stored_bits(image, file)
+    if bits > 8 and not is_deep(image, file):
         yield f"its {bits} bits are rounded to 8"
 
 

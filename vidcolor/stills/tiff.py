@@ -37,13 +37,15 @@ COLOR_CHANNELS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, CMYK: 4}
 UNCOMPRESSED, DEFLATE = (1,), (8, 32946)
 BY_LIBTIFF = (5, 32773, 34925, 50000)
 """LZW, PackBits, LZMA, Zstandard: values of Compression."""
+BY_PILLOW = (*UNCOMPRESSED, 2, 3, 4, 6, 7, *DEFLATE, *BY_LIBTIFF)
+"""Further CCITT's methods and JPEG: values of Compression in pages that Pillow decodes."""
 ASSOCIATED, UNASSOCIATED = 1, 2
 """Values of ExtraSamples that are alpha; any other channel, such as a scanner's infrared, is none."""
 REDUCED, MASK = 1, 4
 """Bits of NewSubfileType: a smaller copy, and a mask (SilverFast marks its infrared pages so); neither is a page."""
 OLD_REDUCED = 2
 """Value of SubfileType for a smaller copy."""
-DNG_VERSION = 50706
+DNG_VERSION, SUB_DIRECTORIES = 50706, 330
 MAX_CHANNELS = 64
 MAX_TILE_PIXELS = 1 << 24
 """Limit for tiles that are larger than the picture."""
@@ -89,7 +91,8 @@ def parse_tiff(file: BinaryIO) -> TiffFile:
             raise ValueError("its directories are damaged, or form a loop")
         seen.add(page.offset)
         kind = int(page.tags.valueof(254, 0))
-        if DNG_VERSION in page.tags or page.photometric in (RAW_SENSOR, RAW_LINEAR):
+        is_preview = index == 0 and kind & REDUCED and SUB_DIRECTORIES in page.tags  # as Nikon and others write them
+        if is_preview or DNG_VERSION in page.tags or page.photometric in (RAW_SENSOR, RAW_LINEAR):
             raise UnsupportedTiffError(RAW_REFUSAL)
         if index == 0 or not (kind & (REDUCED | MASK) or page.tags.valueof(255) == OLD_REDUCED):
             pages.append(TiffPage(file, page, index))
@@ -172,7 +175,12 @@ class TiffPage:
         """Whether the samples have at most 8 bits in a layout that only Pillow reads."""
         page = self._page
         known = page.photometric in COLOR_CHANNELS and page.compression in (*UNCOMPRESSED, *DEFLATE, *BY_LIBTIFF)
-        return 0 < self.bits <= 8 and page.sampleformat in (1, 4) and not (known and not page.is_subsampled)
+        return (
+            page.compression in BY_PILLOW
+            and 0 < self.bits <= 8
+            and page.sampleformat in (1, 4)
+            and not (known and not page.is_subsampled)
+        )
 
     @property
     def num_dropped(self) -> int:
