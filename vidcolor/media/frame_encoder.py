@@ -169,6 +169,7 @@ class FrameEncoder:
         frame.pts, frame.duration = self._times.stamp(picture)
         frame.time_base = spec.time_base
         if self._numbers is not None:
+            assert self._context is not None  # encode
             frame.pts, frame.duration = self._numbers.add(frame.pts, frame.duration), 1
             frame.time_base = self._context.time_base
         frame.color_range = RANGE_FULL if spec.full_range else RANGE_LIMITED
