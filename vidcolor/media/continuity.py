@@ -27,7 +27,7 @@ BROADCAST_FORMATS = frozenset({"mpegts", "mpeg", "flv", "live_flv", "ogg", "nut"
 """Containers whose clock may jump (``AVFMT_TS_DISCONT`` of libavformat, and FLV as recorders write it)."""
 MAX_GAP_SECONDS = {True: 10, False: 3600}
 """The longest time without picture and sound that is not taken for a jump, in broadcast formats and in others."""
-MAX_STEP_BACK_SECONDS = Fraction(1, 2)
+MAX_STEP_BACK_SECONDS = Fraction(1, 5)
 """How far decoding times may go back before that is taken for a clock that starts again."""
 WAIT_SECONDS = 3
 """How long one stream may go on as before while another has jumped, until it is clear that the clock has not."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain, count
 from typing import Any
 
 import av
@@ -61,6 +62,7 @@ class Passthrough:
         self._outcomes: list[Outcome] = []
         self._streams: dict[int, CarriedStream] = {}
         self._earliest: dict[int, int] = {}
+        self._names: set[str] = set()  # of attached files
         self._moved: dict[int, str] = {}
         self._least_step = 0 if target.format.flags & TS_NONSTRICT else 1
 
@@ -125,7 +127,18 @@ class Passthrough:
     def _attach_cover(self, template: Stream, first_packets: Iterable[Packet[Any]]) -> bool:
         cover = next((packet for packet in first_packets if packet.stream_index == template.index), None)
         names = COVER_NAMES.get(template.name or "")
-        return cover is not None and names is not None and self._attach(*names, bytes(cover), template.metadata)
+        if cover is None or names is None:
+            return False
+        name = self._unused_name(template.metadata.get("filename") or names[0])
+        return self._attach(name, names[1], bytes(cover), template.metadata)
+
+    def _unused_name(self, name: str) -> str:
+        """Return a name for an attached file that no other one has."""
+        stem, dot, ending = name.rpartition(".")
+        further = (f"{stem}-{number}{dot}{ending}" for number in count(2))
+        unused = next(candidate for candidate in chain([name], further) if candidate not in self._names)
+        self._names.add(unused)
+        return unused
 
     def _attach(self, name: str | None, mimetype: str | None, payload: bytes, metadata: Mapping[str, str]) -> bool:
         if self._format_name != "matroska":

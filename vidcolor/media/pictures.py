@@ -10,6 +10,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 
 from vidcolor.frames import FirstField, Picture, Plane, VideoSpec
+from vidcolor.media.cropping import NO_CROP, Crop
 from vidcolor.media.damage import UnreadableError
 from vidcolor.media.interlacing import FirstFields
 from vidcolor.media.items import Item, Jump, Note
@@ -17,7 +18,7 @@ from vidcolor.media.pixel_formats import LumaLayout, luma_layout, read_luma
 
 
 def make_pictures(
-    items: Iterable[Item], spec: VideoSpec, *, has_fields: bool, first: FirstField | None
+    items: Iterable[Item], spec: VideoSpec, *, has_fields: bool, first: FirstField | None, crop: Crop = NO_CROP
 ) -> Iterator[Picture | Packet[Any] | Note | Jump]:
     """Replace every frame, and the packets of other streams before it, with a :class:`~vidcolor.frames.Picture`.
 
@@ -28,6 +29,7 @@ def make_pictures(
         spec: the constants of the film.
         has_fields: whether frames can be interlaced. After bwdif they are not, though some still carry the flag.
         first: the field that is first in frames of a codec without flags; None: the frames carry the flag.
+        crop: the edges of the frames that are cut off; ``spec`` has the size without them.
 
     Raises:
         UnreadableError: a frame differs from ``spec`` in size or bit depth, or its luma cannot be converted.
@@ -42,8 +44,10 @@ def make_pictures(
             assert item.pts is not None  # repair_timestamps
             if item.format.name not in layouts:
                 layouts[item.format.name] = luma_layout(item.format)
-            luma = _luma(item, layouts[item.format.name], spec)
+            luma = _luma(item, layouts[item.format.name], spec, crop)
             first_field = (first_fields.of(item) or first) if has_fields else None
+            if first_field is not None and crop.top % 2:
+                first_field = "bottom" if first_field == "top" else "top"
             yield Picture(item.pts, item.duration, luma, tuple(packets), first_field)
             packets = []
         elif isinstance(item, Note | Jump):
@@ -51,13 +55,14 @@ def make_pictures(
     yield from packets
 
 
-def _luma(frame: VideoFrame, layout: LumaLayout, spec: VideoSpec) -> Plane:
-    if (frame.width, frame.height) != (spec.width, spec.height):
-        raise _changed(frame, spec, f"{spec.width}×{spec.height}", f"{frame.width}×{frame.height}")
+def _luma(frame: VideoFrame, layout: LumaLayout, spec: VideoSpec, crop: Crop) -> Plane:
+    shown = crop.size_of(frame.width, frame.height)
+    if shown != (spec.width, spec.height):
+        raise _changed(frame, spec, f"{spec.width}×{spec.height}", "×".join(map(str, shown)))
     if layout.bit_depth != spec.bit_depth:
         raise _changed(frame, spec, f"{spec.bit_depth}", f"{layout.bit_depth} bits")
     try:
-        return read_luma(frame, layout)
+        return crop.apply(read_luma(frame, layout))
     except av.FFmpegError as exc:
         raise UnreadableError(f"the pixel format {frame.format.name} cannot be converted") from exc
 

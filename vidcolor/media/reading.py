@@ -11,12 +11,15 @@ from typing import Any, TypeAlias
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.packet import Packet
+from av.stream import Disposition
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vidcolor.frames import FirstField, Picture, VideoSpec
+from vidcolor.media.changes import note_picture_changes, note_sound_changes
 from vidcolor.media.continuity import join_clocks, start_of
+from vidcolor.media.cropping import NO_CROP, Crop, matroska_crop
 from vidcolor.media.damage import UnreadableError
 from vidcolor.media.decoding import UNTIMED_FORMATS, decode, note_concealment
 from vidcolor.media.demuxing import note_damage
@@ -77,6 +80,8 @@ class FilmFacts:
     """The size of one decoded picture, all planes, in the format that it is decoded to."""
     was_accelerated: bool
     """Whether hardware has decoded the first frame: then its format is not the decoder's."""
+    crop: Crop
+    """The edges of the decoded frames that are not shown."""
 
 
 def open_container(
@@ -115,7 +120,7 @@ def open_container(
         mode=mode,
         may_accelerate=accelerator is not None,
         shift=start.shift,
-        items=join_clocks(noted, container, stream, start),
+        items=note_sound_changes(join_clocks(noted, container, stream, start), container.streams),
     )
 
 
@@ -132,14 +137,15 @@ def start_reading(film: OpenFilm) -> tuple[FilmFacts, Iterator[PictureItem]]:
         may_be_untimed=film.container.format.name in UNTIMED_FORMATS,
     )
     items = note_concealment(items, film.stream, keep_going=film.keep_going)
-    items = repair_timestamps(items, film.stream)
+    items = note_picture_changes(repair_timestamps(items, film.stream), film.stream)
     items = fill_gaps(items)
     items = note_late_features(items, film.stream)
     first, items = peek_frame(items)
     facts = facts_of(film, first)
     if film.mode is not None:
         items = deinterlace(items, film.mode, facts.default_first_field)
-    return facts, make_pictures(items, facts.spec, has_fields=film.mode is None, first=facts.default_first_field)
+    has_fields, first_field = film.mode is None, facts.default_first_field
+    return facts, make_pictures(items, facts.spec, has_fields=has_fields, first=first_field, crop=facts.crop)
 
 
 def peek_frame(items: Iterator[Item]) -> tuple[VideoFrame, Iterator[Item]]:
@@ -163,6 +169,12 @@ def facts_of(film: OpenFilm, first: VideoFrame) -> FilmFacts:
     spec = video_spec(stream, first, film.container)
     spec = replace(spec, estimated_frames=film.source.frames or spec.estimated_frames, first_field=flagged or header)
     outcomes = lost_features(first, stream)
+    crop = crop_of(film, first)
+    if crop != NO_CROP:
+        shown = "×".join(map(str, crop.size_of(first.width, first.height)))
+        why = f"the film says to show {shown} of its {first.width}×{first.height} pixels: the output has only these"
+        outcomes.append(Outcome("crop", "changed", why))
+        spec = cropped_spec(spec, crop)
     if film.mode is not None:
         if spec.first_field is not None:
             outcomes.append(
@@ -177,4 +189,23 @@ def facts_of(film: OpenFilm, first: VideoFrame) -> FilmFacts:
         outcomes=tuple(outcomes),
         picture_bytes=first.width * first.height * pixel_format.padded_bits_per_pixel // 8,
         was_accelerated=decoder.is_hwaccel and decoder.pix_fmt != first.format.name,
+        crop=crop,
     )
+
+
+def crop_of(film: OpenFilm, first: VideoFrame) -> Crop:
+    """Return the edges that a Matroska file says are not to be shown, if something is left without them."""
+    if film.source.path is None or film.container.format.name != "matroska,webm":
+        return NO_CROP
+    tracks = [stream for stream in film.container.streams.video if not stream.disposition & Disposition.attached_pic]
+    crop = matroska_crop(film.source.path, tracks.index(film.stream))
+    return crop if min(crop.size_of(first.width, first.height)) > 0 else NO_CROP
+
+
+def cropped_spec(spec: VideoSpec, crop: Crop) -> VideoSpec:
+    """Return the constants of a film without the edges; with an odd number of rows above, its fields change places."""
+    width, height = crop.size_of(spec.width, spec.height)
+    first_field = spec.first_field
+    if first_field is not None and crop.top % 2:
+        first_field = "bottom" if first_field == "top" else "top"
+    return replace(spec, width=width, height=height, first_field=first_field)
