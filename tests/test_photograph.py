@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +128,19 @@ def test_sixteen_bits_stay(tmp_path: Path) -> None:
     again = read_picture(tmp_path / "b.tif")
     assert again.bit_depth == 16
     np.testing.assert_allclose(again.grey * 65535, levels, atol=2)
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".png"])
+def test_memory_of_a_large_scan(tmp_path: Path, suffix: str) -> None:
+    """Beside the grey levels, 4 bytes a pixel, memory holds only bands, whatever the size of the scan."""
+    levels = np.add.outer(np.arange(2500) * 10, np.arange(2500) * 10).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", levels, photometric="minisblack")
+    tracemalloc.start()
+    colorize_image(tmp_path / "a.tif", tmp_path / f"b{suffix}", colorizer=OneColor(10, 10), options=OPTIONS)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    bands = 110 * 2**20  # bytes for a band of 2^20 pixels: colors and gamut in float32, code values, filtered rows
+    assert peak < 4 * levels.size + bands
 
 
 @pytest.mark.parametrize("name", ["b.gif", "a.png", "there.png"])

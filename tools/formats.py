@@ -31,6 +31,7 @@ from vidcolor.cli.commands import main as vidcolor
 from vidcolor.media.image_sequence import PicturePattern, PictureSequence
 from vidcolor.options import ColorizeOptions, EncodeOptions
 from vidcolor.pipeline import colorize_video
+from vidcolor.stills.kinds import is_picture
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "formats.md"
 COLUMNS = ("frames", "timestamps", "luma exact", "tags", "audio", "subtitles", "chapters", "metadata", "other streams")
@@ -285,7 +286,7 @@ def luma_hashes(path: Path) -> list[str]:
 
 def run_odd(path: Path, folder: Path) -> str:
     """Color a file on the command line, and return the outcome in a few words."""
-    dest = folder / ("out.png" if path.name.startswith("i_") else "out.mkv")
+    dest = folder / ("out.png" if is_picture(path) else "out.mkv")
     began = time.perf_counter()
     done = CliRunner().invoke(vidcolor, [str(path), "-o", str(dest), "--json"])
     seconds = time.perf_counter() - began
