@@ -3,8 +3,7 @@
 The pieces go through the pipeline that colors films, into a temporary file. A film that is no longer than the pieces is
 colored as a whole.
 
-Time is wall-clock time per frame without loading the network. It is rather too long, because filling and emptying the
-pipeline counts more in a short run.
+Time is wall-clock time without loading the network (:mod:`vidcolor.inspect.time_estimate`).
 
 Size is the size of the pictures' packets and of the other streams' packets, per frame. Keyframes are much larger than
 other frames and more frequent in short pieces than in a film. So they are weighted by how often encoders set them
@@ -33,11 +32,13 @@ from av.stream import AttachmentStream, Disposition
 from av.video.stream import VideoStream
 
 from vidcolor.color.luma import quarter_turns, stored_render_size
-from vidcolor.film_run import FilmRun
+from vidcolor.film_run import FilmRun, film_sizes
 from vidcolor.frames import ChromaFormat, VideoSpec
 from vidcolor.inference.colorizer import Predictor
 from vidcolor.inference.multi_device import predictors_of
+from vidcolor.inference.threads import available_cores
 from vidcolor.inspect.film import Timing
+from vidcolor.inspect.time_estimate import estimate_seconds
 from vidcolor.media.demuxing import end_of, packets_of
 from vidcolor.media.destinations import FileDestination
 from vidcolor.media.hwaccel import open_on_device
@@ -211,24 +212,32 @@ def estimate_film(
             excerpts.start_clock()
             run = FilmRun(cuts.note)
             color_pictures(reader, writer, colorizer=colorizer, options=options, scenes=SceneFile(None), run=run)
-        seconds, frames = run.seconds, run.frames  # with the frames that the encoder held back
+        sizes_of_pictures = film_sizes(reader.spec, writer.chroma, reader.picture_bytes, options.render_size)
+        result = run.report(sizes_of_pictures, writer.bytes_written, warnings=(), errors=())
+        frames = result.frames
         firsts = [0, *(jump for jump in reader.jumps if jump < frames)]
         sizes = measure(output, firsts)
         output_bytes = output.stat().st_size
     pieces = len(firsts)
     whole_film = pieces == 1 and excerpts.reaches_end
     total = frames if whole_film else timing.frames
+    inside = cuts.inside(firsts)
+    shots = estimate_shots(inside, pieces, frames, total, whole_film=whole_film)
+    seconds = result.seconds
+    if not whole_film and total is not None:
+        openings = pieces + inside
+        seconds = estimate_seconds(result, openings=openings, frames=total, shots=shots or 1, cores=available_cores())
     per_frame = sizes.per_frame(pieces)
     estimated_bytes = output_bytes if whole_film else total and round(sizes.once + total * per_frame)
     return Estimate(
         frames=frames,
         pieces=pieces,
         whole_film=whole_film,
-        seconds_per_frame=seconds / frames,
+        seconds_per_frame=result.seconds / frames if total is None else seconds / total,
         bytes_per_frame=per_frame,
-        estimated_seconds=total and total * seconds / frames,
+        estimated_seconds=None if total is None else seconds,
         estimated_bytes=estimated_bytes,
-        estimated_shots=estimate_shots(cuts.inside(firsts), pieces, frames, total, whole_film=whole_film),
+        estimated_shots=shots,
     )
 
 
