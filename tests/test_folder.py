@@ -23,6 +23,7 @@ from vidcolor.folder import FolderReport, colorize_folder
 from vidcolor.frames import FloatArray
 from vidcolor.inference.multi_device import MultiDevice
 from vidcolor.options import ColorizeOptions
+from vidcolor.photograph import colorize_image
 from vidcolor.progress import OnProgress, OnWarning, Progress, Report
 
 OPTIONS = ColorizeOptions(render_size=32)
@@ -270,6 +271,24 @@ def test_pages_of_a_tiff(tree: Path, tmp_path: Path) -> None:
     assert (report.pictures, report.failed) == (2, ())
     with Image.open(tmp_path / "out" / "b.tif") as image:
         assert (image.n_frames, image.mode) == (3, "RGB")
+
+
+def test_large_pictures_are_not_read_ahead(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large picture is colored after the others, when no other is in memory, as if it were alone."""
+    picture(tree / "a.png")
+    Image.fromarray(np.full((96, 128), 90, np.uint8)).save(tree / "b.bmp")
+    Image.fromarray(np.full((96, 128), 90, np.uint8)).save(tree / "c.jpg")
+    monkeypatch.setattr(folder, "LARGE_PIXELS", 96 * 128)
+    monkeypatch.setattr(folder, "LARGE_BYTES", 5000)
+    alone = []
+
+    def remember(source: Path, dest: Path, **options: object) -> tuple[str, ...]:
+        alone.append(source.name)
+        return colorize_image(source, dest, **options)
+
+    monkeypatch.setattr(folder, "colorize_image", remember)
+    report = run(tree, tmp_path / "out")
+    assert (report.pictures, report.failed, alone) == (3, (), ["b.bmp"])
 
 
 def test_output_inside_input(tree: Path) -> None:

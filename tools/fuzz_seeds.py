@@ -127,6 +127,8 @@ def _plain_pictures(rgb: Image.Image) -> Iterator[tuple[str, bytes]]:
     yield "text.pgm", b"P2\n# hand made\n4 2\n255\n" + b" ".join(b"%d" % (i * 30) for i in range(8)) + b"\n"
     yield "packed.tga", _saved(rgb, "TGA", compression="tga_rle")
     yield "wavelets.jp2", _saved(rgb, "JPEG2000")
+    yield "packed.pcx", _saved(rgb, "PCX")
+    yield "workstation.sgi", _saved(rgb, "SGI")
 
 
 def _as(rgb: Image.Image, mode: str) -> Image.Image:

@@ -29,12 +29,16 @@ from vidcolor.progress import OnFile, OnProgress, OnWarning
 from vidcolor.resume.unfinished import is_finished, remove_empty_folder
 from vidcolor.stages import Stage
 from vidcolor.stills.kinds import is_picture, read_head, refusal
-from vidcolor.stills.reader import SourcePicture, count_pages
+from vidcolor.stills.reader import SourcePicture, count_pages, read_header
 from vidcolor.stills.writer import TIFF_SUFFIXES, check_output, lost_metadata
 
 LOG = logging.getLogger(__name__)
 P = ParamSpec("P")
 READ_AHEAD = 2  # pictures
+LARGE_PIXELS = 1 << 26
+"""Pixels from which on a picture is read when its turn comes, not ahead: its grey levels take 256 MB."""
+LARGE_BYTES = 1 << 22
+"""Bytes below which no file is looked into for its number of pixels."""
 WAITING_BYTES = 1 << 30
 """Limit for the grey levels of pictures that wait for others of their size; above it the fullest batch is colored."""
 
@@ -207,9 +211,9 @@ def colorize_folder(
     if options.resume and not options.overwrite:
         plan, finished = _without_finished(plan)
     tally = Tally(len(plan.pictures) + len(plan.films), on_file, failed=list(plan.failed))
-    paged = tuple(job for job in plan.pictures if _has_pages(job.source))
-    _colorize_pictures(tuple(job for job in plan.pictures if job not in paged), dest, tally, colorizer, options)
-    _colorize_paged(paged, dest, tally, colorizer, options)
+    alone = tuple(job for job in plan.pictures if _is_for_itself(job.source))
+    _colorize_pictures(tuple(job for job in plan.pictures if job not in alone), dest, tally, colorizer, options)
+    _colorize_alone(alone, dest, tally, colorizer, options)
     pictures = tally.colored
     _colorize_films(plan.films, dest, tally, colorizer, options, on_progress, on_warning)
     return FolderReport(
@@ -356,20 +360,22 @@ def _colorize_pictures(
                 _write(item, ab, tally, colorizer, options)
 
 
-def _has_pages(path: Path) -> bool:
-    """Return whether a picture is a TIFF of several pages; one that cannot be read has none."""
-    if path.suffix.lower() not in TIFF_SUFFIXES:
-        return False
+def _is_for_itself(path: Path) -> bool:
+    """Return whether a picture has several pages, or so many pixels that none is read ahead; not if it is damaged."""
     try:
-        return count_pages(path) > 1
-    except InputError:
+        is_tiff, is_large = path.suffix.lower() in TIFF_SUFFIXES, path.stat().st_size >= LARGE_BYTES
+        if is_tiff and count_pages(path) > 1:
+            return True
+        header = read_header(path) if is_large else None
+    except (InputError, OSError):
         return False
+    return header is not None and header.width * header.height >= LARGE_PIXELS
 
 
-def _colorize_paged(
+def _colorize_alone(
     jobs: tuple[Job, ...], dest: Path, tally: Tally, colorizer: Predictor, options: ColorizeOptions
 ) -> None:
-    """Color pictures of several pages, one by one."""
+    """Color pictures one by one, without reading ahead."""
     for job in jobs:
         tally.begin(job)
         try:

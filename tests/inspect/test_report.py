@@ -357,6 +357,26 @@ class TestPictures:
         changed = inspect_file(source, tmp_path / "out.jpg", options=PLAIN, load=None)
         assert "rounded to 8" in outcomes(changed, "changed")["bit depth"]
 
+    def test_pages(self, tmp_path: Path) -> None:
+        """All pages of a TIFF are kept in a TIFF; another format is refused."""
+        page = Image.new("L", (64, 48), 90)
+        page.save(tmp_path / "in.tif", save_all=True, append_images=[page])
+        report = inspect_file(tmp_path / "in.tif", None, options=PLAIN, load=None)
+        assert (report.info.pages, report.info.mode, outcomes(report, "kept")["pages"]) == (2, "grey", "all 2")
+        report = inspect_file(tmp_path / "in.tif", tmp_path / "out.png", options=PLAIN, load=None)
+        assert (
+            report.plan.refused
+            == f"{tmp_path / 'out.png'}: '.png' holds one picture, and in.tif has 2 pages; write .tif"
+        )
+
+    def test_other_metadata(self, tmp_path: Path) -> None:
+        """XMP and comment are kept where there is a place for them, and named where not."""
+        xmp = b'<x xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:RDF/></x>'
+        source = self.photograph(tmp_path / "in.jpg", xmp=xmp, comment="scan 17")
+        assert {"XMP", "comment"} <= outcomes(inspect_file(source, None, options=PLAIN, load=None), "kept").keys()
+        report = inspect_file(source, tmp_path / "out.webp", options=PLAIN, load=None)
+        assert outcomes(report, "dropped")["comment"] == "WEBP has no place for it"
+
     def test_transparency_that_cannot_be_kept(self, tmp_path: Path) -> None:
         """Refused, with the line that coloring would end with; wherever in the picture it lies."""
         pixels = np.full((48, 64, 4), 255, np.uint8)

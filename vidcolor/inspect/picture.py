@@ -90,7 +90,8 @@ def _rehearse(header: PictureHeader, picture: SourcePicture, pages: int, dest: P
         except OutputError as exc:
             return Rehearsal(output=dest, outcomes=(), warnings=(), refused=str(exc).replace(str(stage), str(dest)))
         arrived = _compared(header, picture, read_header(stage), read_picture(stage))
-        return Rehearsal(output=dest, outcomes=(*_color_outcomes(header), *arrived), warnings=(), refused=None)
+        own = (*_color_outcomes(header, pages), *arrived)
+        return Rehearsal(output=dest, outcomes=own, warnings=(), refused=None)
 
 
 def _corner(picture: SourcePicture) -> SourcePicture:
@@ -100,7 +101,9 @@ def _corner(picture: SourcePicture) -> SourcePicture:
     )
 
 
-def _color_outcomes(header: PictureHeader) -> Iterator[Outcome]:
+def _color_outcomes(header: PictureHeader, pages: int) -> Iterator[Outcome]:
+    if pages > 1:
+        yield Outcome("pages", "kept", f"all {pages}")
     yield Outcome("luma", "kept", "the BT.601 luma of its sRGB values")
     yield Outcome("color", "changed", f"the colors are the network's, whatever was there ({header.mode} becomes RGB)")
     if header.orientation != 1:

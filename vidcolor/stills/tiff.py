@@ -124,8 +124,10 @@ class TiffPage:
 
     @property
     def kind(self) -> str:
-        """The kind of the samples, such as ``RGB`` or ``MINISBLACK``."""
-        return _name(self._page.photometric)
+        """The kind of the samples: ``grey``, ``RGB``, ``CMYK``."""
+        return {WHITE_IS_ZERO: "grey", BLACK_IS_ZERO: "grey"}.get(
+            self._page.photometric, _name(self._page.photometric).replace("SEPARATED", "CMYK")
+        )
 
     def notes(self, num_masks: int) -> Iterator[str]:
         """Yield a line for each thing in the file that is not used.
