@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, PngImagePlugin
 from PIL.ExifTags import Base
 
@@ -149,3 +150,14 @@ def test_resolution_per_centimeter(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     Image.fromarray((GREY * 255).astype(np.uint8)).save(path, exif=exif)
     assert read_picture(path).metadata.dpi == pytest.approx((254, 254))
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"), [('{"shape": [12, 10]}', False), ("ImageJ=1.11a", False), ("Nets, 1931", True)]
+)
+def test_descriptions_of_the_layout(tmp_path: Path, text: str, kept: bool) -> None:
+    """A description for programs, of samples that the colored picture has not, is left out; a person's is kept."""
+    tifffile.imwrite(tmp_path / "a.tif", (GREY * 255).astype(np.uint8), description=text, metadata=None, software=False)
+    exif = Image.Exif()
+    exif.load(read_picture(tmp_path / "a.tif").metadata.exif or b"")
+    assert exif.get(Base.ImageDescription) == (text if kept else None)

@@ -43,6 +43,8 @@ STORAGE_TAGS |= {*range(332, 348), *range(512, 533), 700, 33723, 34377, 34675}
 """Tags of a TIFF that describe how this file stores its picture (TIFF 6.0), give its resolution (which has a field of
 its own) or hold XMP, IPTC, Photoshop or ICC blocks. They are not copied to the EXIF data of the output.
 """
+LAYOUT_DESCRIPTIONS = ('{"shape"', "ImageJ=", "<?xml", "<OME")
+"""Beginnings of an ``ImageDescription`` in which tifffile, ImageJ or OME say how the samples of this file lie."""
 SIDEWAYS = (5, 6, 7, 8)
 """EXIF orientations with width and height exchanged."""
 CM_PER_INCH = 2.54
@@ -95,7 +97,8 @@ def orientation_and_exif(exif: Image.Exif, size: tuple[int, int]) -> tuple[int, 
         orientation = int(exif.get(Base.Orientation, 1))
         kept = Image.Exif()
         for tag in exif.keys() - STORAGE_TAGS - {Base.Orientation, IFD.Exif, IFD.GPSInfo}:
-            kept[tag] = exif[tag]
+            if tag != Base.ImageDescription or not str(exif[tag]).startswith(LAYOUT_DESCRIPTIONS):
+                kept[tag] = exif[tag]
         details = _corrected(exif.get_ifd(IFD.Exif), size[::-1] if orientation in SIDEWAYS else size)
         for ifd, content in ((IFD.Exif, details), (IFD.GPSInfo, exif.get_ifd(IFD.GPSInfo))):
             if content:
