@@ -133,7 +133,7 @@ def test_sixteen_bits_stay(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", [".tif", ".png"])
 def test_memory_of_a_large_scan(tmp_path: Path, suffix: str) -> None:
     """Beside the grey levels, 4 bytes a pixel, memory holds only bands, whatever the size of the scan."""
-    levels = np.add.outer(np.arange(2500) * 10, np.arange(2500) * 10).astype(np.uint16)
+    levels = np.add.outer(np.arange(2000) * 10, np.arange(2000) * 10).astype(np.uint16)
     tifffile.imwrite(tmp_path / "a.tif", levels, photometric="minisblack")
     tracemalloc.start()
     colorize_image(tmp_path / "a.tif", tmp_path / f"b{suffix}", colorizer=OneColor(10, 10), options=OPTIONS)

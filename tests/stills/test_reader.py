@@ -14,7 +14,7 @@ from PIL import Image, ImageCms, features
 from PIL.ExifTags import IFD, Base
 
 from tests.support import icc_profiles
-from vidcolor.errors import InputError
+from vidcolor.errors import InputError, ResourceError
 from vidcolor.stills import icc
 from vidcolor.stills import reader as picture_reader
 from vidcolor.stills.kinds import is_picture
@@ -347,6 +347,17 @@ def test_large_scan_is_below_the_limit(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
     assert read_picture(saved(tmp_path / "a.png", Image.fromarray(LEVELS))).grey.shape == (HEIGHT, WIDTH)
     assert Image.MAX_IMAGE_PIXELS == 10
+
+
+def test_memory_that_does_not_suffice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A picture that does not fit into memory raises ResourceError with its name."""
+
+    def fail(*args: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(picture_reader, "luma", fail)
+    with pytest.raises(ResourceError, match=r"a\.png: does not fit into memory"):
+        read_picture(saved(tmp_path / "a.png", Image.fromarray(LEVELS)))
 
 
 def test_missing_and_empty(tmp_path: Path) -> None:

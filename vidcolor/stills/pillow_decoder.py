@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageFile
 
+from vidcolor.errors import one_line
 from vidcolor.frames import FloatArray, Plane
 from vidcolor.stills import icc
 from vidcolor.stills.bands import Band, row_ranges
@@ -161,7 +162,10 @@ def _decode_by_opencv(image: ImageFile.ImageFile, file: BinaryIO) -> tuple[Plane
     png = file.read()
     if not _chunks_fit(png):
         raise ValueError("a chunk is cut off")
-    samples = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
+    try:
+        samples = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as exc:
+        raise ValueError(one_line(exc)) from exc
     if samples is None or samples.dtype != np.uint16 or samples.ndim != 3 or samples.shape[:2] != image.size[::-1]:
         raise ValueError("its samples of 16 bits cannot be unpacked")
     channels = samples.astype(np.uint16, copy=False)

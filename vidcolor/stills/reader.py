@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from vidcolor.errors import InputError, one_line
+from vidcolor.errors import InputError, ResourceError, one_line
 from vidcolor.frames import FloatArray, Plane
 from vidcolor.stills import icc
 from vidcolor.stills.bands import Band
@@ -124,6 +124,7 @@ def read_picture(path: Path, page: int | None = None) -> SourcePicture:
     Raises:
         InputError: the file is missing, damaged, not a picture, larger than :data:`MAX_PICTURE_PIXELS`, in a layout
             that is not supported, or, without ``page``, holds several pictures (an animation, pages).
+        ResourceError: memory does not suffice.
     """
     with _reading(path), _open_file(path) as file, _open_picture(path, file, page, as_grey=True) as opened:
         width, height = opened.header.width, opened.header.height
@@ -207,8 +208,12 @@ def _reading(name: Path | str) -> Iterator[None]:
         raise InputError(f"{name}: {exc}; convert it to sRGB, or to 8 bits, first") from exc
     except (UnsupportedTiffError, UndefinedWhiteError, MissingDecoderError) as exc:
         raise InputError(f"{name}: {exc}") from exc
+    except MemoryError as exc:
+        raise ResourceError(f"{name}: does not fit into memory; make it smaller first") from exc
     except UnidentifiedImageError as exc:
-        raise InputError(f"{name}: is not a picture that can be read; expected JPEG, PNG, WebP, TIFF or BMP") from exc
+        raise InputError(
+            f"{name}: is not a picture that can be read; expected JPEG, PNG, WebP, TIFF, AVIF or HEIC"
+        ) from exc
     except DECODE_ERRORS as exc:
         raise InputError(f"{name}: cannot be decoded as a picture ({one_line(exc)}); is the file whole?") from exc
 
