@@ -310,3 +310,13 @@ def test_the_command_line_end_to_end(tiny_weights: Path, tmp_path: Path) -> None
     assert [round(seconds * 1000) for seconds, _ in film] == [0, 56, 111]
     for (_, luma), expected in zip(film, scans, strict=True):
         np.testing.assert_array_equal(luma, expected)
+
+
+@pytest.mark.parametrize(("transfer", "found"), [(1, True), (3, True), (2, False), (6, False)])
+def test_logarithmic_dpx(tmp_path: Path, transfer: int, found: bool) -> None:
+    """Film density has a line that says what to do; libav reads it as if it were gamma-encoded."""
+    header = bytearray(2048)
+    header[:4], header[801] = b"SDPX", transfer
+    (tmp_path / "scan_0001.dpx").write_bytes(header)
+    sequence = PictureSequence.find(PicturePattern.parse(tmp_path / "scan_%04d.dpx"), Fraction(24))
+    assert ["is logarithmic (film density)" in line for line in sequence.warnings()] == [True] * found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -16,6 +17,10 @@ DEFAULT_RATE = Fraction(25)
 """Frames per second of numbered pictures, as in ffmpeg."""
 NETPBM = {".pam", ".pbm", ".pgm", ".pnm", ".ppm"}
 JPEG = {".jpg", ".jpeg", ".j2k", ".jp2", ".pgx"}
+DPX_TRANSFER = 801
+"""Position of the transfer characteristic of the first element (SMPTE ST 268-1)."""
+LOGARITHMIC = (1, 3)
+"""Transfer characteristics: printing density, logarithmic."""
 SUFFIXES = frozenset(NETPBM | JPEG | {".bmp", ".dpx", ".exr", ".png", ".sgi", ".tga", ".tif", ".tiff", ".webp", ".xwd"})
 """Suffixes of pictures that libav reads one by one."""
 MAX_NAMED_GAPS = 4  # in a warning
@@ -90,7 +95,22 @@ class PictureSequence:
         return [(one + 1, other - 1) for one, other in pairwise(self.numbers) if other > one + 1]
 
     def warnings(self) -> list[str]:
-        """Return one line if numbers are missing."""
+        """Return one line if numbers are missing, and one if the first picture is logarithmic."""
+        return [*self._gap_warning(), *self._log_warning()]
+
+    def _log_warning(self) -> Iterator[str]:
+        """Yield a line if the pictures are DPX of film density, which libav reads as if it were gamma-encoded."""
+        first = self.pattern.file(self.numbers[0])
+        try:
+            with first.open("rb") as file:
+                header = file.read(DPX_TRANSFER + 1)
+        except OSError:
+            return  # which is told when the picture is read
+        is_dpx = header.startswith((b"SDPX", b"XPDS")) and len(header) > DPX_TRANSFER
+        if is_dpx and header[DPX_TRANSFER] in LOGARITHMIC:
+            yield f"{first}: is logarithmic (film density), and looks flat; convert the pictures to display gamma first"
+
+    def _gap_warning(self) -> list[str]:
         gaps = self.gaps()
         if not gaps:
             return []
