@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
@@ -124,7 +125,7 @@ class Picture:
     """In the same units; 0 if unknown."""
     luma: Plane
     """(height, width): the Y plane as decoded. Never written to."""
-    packets: tuple[Packet[Any], ...] = field(default=(), repr=False)
+    packets: Iterable[Packet[Any]] = field(default=(), repr=False)
     """Packets of audio, subtitles and data that come before this picture in the file."""
     first_field: FirstField | None = None
     """Of an interlaced picture; None: the picture is progressive."""

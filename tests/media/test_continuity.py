@@ -15,8 +15,10 @@ from av.packet import Packet
 
 from tests.support.clips import Clip, make_clip, timeline
 from tests.support.painter import Painter
+from vidcolor.errors import OutputError
 from vidcolor.media.continuity import Start, join_clocks
 from vidcolor.media.items import Item, Note
+from vidcolor.media.muxer import check_pictures
 from vidcolor.media.reader import VideoReader
 from vidcolor.options import ColorizeOptions, EncodeOptions
 from vidcolor.pipeline import colorize_video
@@ -238,3 +240,11 @@ def test_packets_of_other_streams_are_read_on(tmp_path: Path) -> None:
         sounds = [packet.pts * packet.time_base for packet in reader.other_packets() if packet.pts is not None]
     assert len(sounds) == len(timeline(source, "audio")[0])
     assert all(earlier < later for earlier, later in pairwise(sounds))
+
+
+def test_a_film_without_a_picture_is_refused(tmp_path: Path) -> None:
+    """A finished file in which no picture is shown is an error: here all of them lie before the zero of an MP4."""
+    path = recording(tmp_path / "out.mp4", -60)
+    with pytest.raises(OutputError, match=r"out\.mp4: the finished film shows no picture"):
+        check_pictures(str(path), str(path))
+    check_pictures(str(recording(tmp_path / "good.mp4")), "good.mp4")

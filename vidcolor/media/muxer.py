@@ -26,6 +26,8 @@ from vidcolor.media.passthrough import Passthrough, copy_chapters
 from vidcolor.media.reader import VideoReader
 from vidcolor.media.sound import find_sound_encoder
 
+COVER = Disposition.attached_pic
+
 
 class Muxer:
     """A container in the making, with one stream of encoded pictures and the other streams of the source.
@@ -115,6 +117,7 @@ class Muxer:
         with naming_errors(self._name):
             for packet in others:
                 self._passthrough.mux(packet)
+                self._output.flush()  # there may be many: what a pipe takes waits in memory until then
             for packet in pictures:
                 self._container.mux_one(self._for_picture_stream(packet))
         self._output.flush()
@@ -165,6 +168,7 @@ class Muxer:
     def _for_picture_stream(self, packet: Packet[Any]) -> Packet[Any]:
         """Assign a packet of the encoder to the picture stream of the container."""
         packet.stream = self._stream
+        self._has_pictures = True
         return packet
 
     def _add_streams(self, reader: VideoReader, encoder: FrameEncoder) -> None:
@@ -218,6 +222,26 @@ def rehearse_muxing(
     muxer = Muxer(destination, reader=reader, encoder=encoder, audio_codec=audio_codec)
     muxer.discard()
     return muxer.outcomes
+
+
+def check_pictures(file: str, name: str) -> None:
+    """Check that a finished container shows a picture: an index can leave out all of them, as libav reads it.
+
+    Args:
+        file: where the container is.
+        name: of the output, for messages.
+
+    Raises:
+        OutputError: it shows none.
+    """
+    try:
+        with av.open(file, metadata_errors="ignore") as film:
+            packets = (packet for packet in film.demux(film.streams.video) if not packet.stream.disposition & COVER)
+            shows_picture = any(packet.size and not packet.is_discard for packet in packets)
+    except (av.FFmpegError, ValueError, IndexError):
+        return  # raw streams and others may lack what a reader needs; whether pictures are there is not known then
+    if not shows_picture:
+        raise OutputError(f"{name}: the finished film shows no picture; choose another kind of file, and report this")
 
 
 @contextlib.contextmanager

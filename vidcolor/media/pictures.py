@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import av
 from av.packet import Packet
@@ -14,15 +13,16 @@ from vidcolor.media.cropping import NO_CROP, Crop
 from vidcolor.media.damage import UnreadableError
 from vidcolor.media.interlacing import FirstFields
 from vidcolor.media.items import Item, Jump, Note
+from vidcolor.media.packet_store import PacketStore
 from vidcolor.media.pixel_formats import LumaLayout, luma_layout, read_luma
 
 
 def make_pictures(
     items: Iterable[Item], spec: VideoSpec, *, has_fields: bool, first: FirstField | None, crop: Crop = NO_CROP
-) -> Iterator[Picture | Packet[Any] | Note | Jump]:
+) -> Iterator[Picture | PacketStore | Note | Jump]:
     """Replace every frame, and the packets of other streams before it, with a :class:`~vidcolor.frames.Picture`.
 
-    Packets that follow the last frame are passed on one by one.
+    Packets that follow the last frame are yielded at the end, in one store.
 
     Args:
         items: the decoded frames, with increasing pts, and everything else.
@@ -36,10 +36,10 @@ def make_pictures(
     """
     first_fields = FirstFields()
     layouts: dict[str, LumaLayout] = {}  # by pixel format
-    packets: list[Packet[Any]] = []
+    packets = PacketStore()
     for item in items:
         if isinstance(item, Packet):
-            packets.append(item)
+            packets.add(item)
         elif isinstance(item, VideoFrame):
             assert item.pts is not None  # repair_timestamps
             if item.format.name not in layouts:
@@ -48,11 +48,11 @@ def make_pictures(
             first_field = (first_fields.of(item) or first) if has_fields else None
             if first_field is not None and crop.top % 2:
                 first_field = "bottom" if first_field == "top" else "top"
-            yield Picture(item.pts, item.duration, luma, tuple(packets), first_field)
-            packets = []
+            yield Picture(item.pts, item.duration, luma, packets, first_field)
+            packets = PacketStore()
         elif isinstance(item, Note | Jump):
             yield item
-    yield from packets
+    yield packets
 
 
 def _luma(frame: VideoFrame, layout: LumaLayout, spec: VideoSpec, crop: Crop) -> Plane:

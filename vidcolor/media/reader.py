@@ -19,6 +19,7 @@ from vidcolor.media.damage import DamageError, DamageLog, UnreadableError
 from vidcolor.media.interlacing import Deinterlacing
 from vidcolor.media.items import Jump, Note
 from vidcolor.media.outcomes import Outcome, warnings_of
+from vidcolor.media.packet_store import PacketStore
 from vidcolor.media.reading import PictureItem, open_container, start_reading
 from vidcolor.media.sources import FilmInput, Source, source_of
 from vidcolor.options import OnError
@@ -30,7 +31,7 @@ class Findings:
     def __init__(self, warnings: Iterable[str]) -> None:
         self.warnings = list(warnings)
         self.damage = DamageLog()
-        self.tail: list[Packet[Any]] = []
+        self.tail: Iterable[Packet[Any]] = ()
         self.jumps: list[int] = []
         self.pictures = 0
         self.latest: int | None = None
@@ -41,8 +42,8 @@ class Findings:
         if isinstance(item, Picture):
             self.pictures += 1
             self.latest = item.pts
-        elif isinstance(item, Packet):
-            self.tail.append(item)
+        elif isinstance(item, PacketStore):
+            self.tail = item
         elif isinstance(item, Jump):
             self.jumps.append(self.pictures)
         elif item.is_damage:
@@ -163,9 +164,9 @@ class VideoReader:
         return self._found.damage.lines
 
     @property
-    def tail(self) -> tuple[Packet[Any], ...]:
+    def tail(self) -> Iterable[Packet[Any]]:
         """Packets of other streams after the last picture; known when all pictures are read."""
-        return tuple(self._found.tail)
+        return self._found.tail
 
     @property
     def jumps(self) -> tuple[int, ...]:

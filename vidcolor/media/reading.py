@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
-from av.packet import Packet
 from av.stream import Disposition
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
@@ -35,13 +34,14 @@ from vidcolor.media.interlacing import (
 from vidcolor.media.items import Item, Jump, Note
 from vidcolor.media.late_features import note_late_features
 from vidcolor.media.outcomes import Outcome
+from vidcolor.media.packet_store import PacketStore
 from vidcolor.media.pictures import make_pictures
 from vidcolor.media.probe import choose_video, display_matrix, lost_features, video_spec
 from vidcolor.media.sources import Source
 from vidcolor.media.timestamps import repair_timestamps
 
-PictureItem: TypeAlias = "Picture | Packet[Any] | Note | Jump"
-"""What the last stage yields: a picture, a packet of another stream after the last picture, a note or a jump."""
+PictureItem: TypeAlias = "Picture | PacketStore | Note | Jump"
+"""What the last stage yields: a picture, the packets of other streams after the last picture, a note or a jump."""
 
 
 @dataclass(frozen=True, kw_only=True)
