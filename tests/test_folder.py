@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from tests.support.color_films import two_colors
 from tests.support.reports import report as film_report
 from vidcolor import folder
 from vidcolor.cli.console import JsonDisplay, TextDisplay
@@ -111,6 +112,16 @@ def run(source: Path, dest: Path, colorizer: Batches | None = None, **options: o
     """Color with the stand-in."""
     options_record = ColorizeOptions(render_size=32, **options)
     return colorize_folder(source, dest, colorizer=colorizer or Batches(), options=options_record)
+
+
+def test_pictures_in_color_are_kept(tree: Path, tmp_path: Path) -> None:
+    """A picture with colors of its own is copied and named; the others are colored."""
+    picture(tree / "a.png")
+    Image.fromarray(two_colors()).save(tree / "b.png")
+    report = run(tree, tmp_path / "out")
+    assert (report.pictures, report.failed) == (2, ())
+    assert (tmp_path / "out" / "b.png").read_bytes() == (tree / "b.png").read_bytes()
+    assert [(path.name, line[:24]) for path, line in report.warnings] == [("b.png", "has colors of its own an")]
 
 
 def test_tree_and_names_are_kept(tree: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,51 @@ def test_color_arrives_and_luma_stays(tmp_path: Path, suffix: str) -> None:
     red, green, blue = colors.mean(axis=(0, 1))
     assert red > green > blue + 20
     np.testing.assert_allclose(colors @ LUMA, levels_of(source) @ LUMA, atol=1.01 if suffix == ".png" else 5)
+
+
+def in_color(path: Path, **options: object) -> Path:
+    """A picture with a red and a green half."""
+    levels = levels_of(photograph(path.with_name("grey.png")))
+    levels[:, :75] *= (1.1, 0.6, 0.5)
+    levels[:, 75:] *= (0.6, 1.0, 0.5)
+    Image.fromarray(levels.clip(0, 255).astype(np.uint8)).save(path, **options)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp"])
+def test_colors_of_its_own_are_kept(tmp_path: Path, suffix: str) -> None:
+    """A picture in color comes out byte for byte, is not shown to the network, and a line says so."""
+    source, colorizer = in_color(tmp_path / f"a{suffix}"), OneColor(10, 30)
+    notes = colorize_image(source, tmp_path / f"b{suffix}", colorizer=colorizer, options=OPTIONS)
+    assert (tmp_path / f"b{suffix}").read_bytes() == source.read_bytes()
+    assert (tmp_path / f"b{suffix}").stat().st_mtime_ns == source.stat().st_mtime_ns
+    assert not colorizer.shown
+    assert notes == ("has colors of its own and keeps them; `keep_color` never colors it anew",)
+
+
+def test_kept_colors_in_another_format(tmp_path: Path) -> None:
+    """Where the output has another format it has the same colors, upright, without the mark of a machine."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    source = in_color(tmp_path / "a.jpg", quality=95, subsampling=0, exif=exif)
+    colorize_image(source, tmp_path / "b.png", colorizer=OneColor(10, 30), options=OPTIONS)
+    expected = np.rot90(levels_of(source), -1)
+    np.testing.assert_allclose(levels_of(tmp_path / "b.png"), expected, atol=1)
+    with Image.open(tmp_path / "b.png") as image:
+        assert b"trainedAlgorithmicMedia" not in str(image.info).encode()
+        assert "vidcolor" not in str(image.info)
+
+
+def test_colors_that_are_not_to_be_kept(tmp_path: Path) -> None:
+    """On request a picture in color is colored anew, and a sepia print is kept."""
+    source = in_color(tmp_path / "a.png")
+    never, always = (replace(OPTIONS, keep_color=keep) for keep in ("never", "always"))
+    assert colorize_image(source, tmp_path / "b.png", colorizer=OneColor(), options=never) == ()
+    red, green, blue = levels_of(tmp_path / "b.png").mean(axis=(0, 1))
+    assert red == green == blue
+    Image.fromarray(np.full((40, 40, 3), (190, 150, 100), np.uint8)).save(tmp_path / "sepia.png")
+    colorize_image(tmp_path / "sepia.png", tmp_path / "c.png", colorizer=OneColor(), options=always)
+    assert (tmp_path / "c.png").read_bytes() == (tmp_path / "sepia.png").read_bytes()
 
 
 def test_toned_scan_loses_its_tone(tmp_path: Path) -> None:

@@ -10,10 +10,12 @@ import time
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
 from tests.support.clips import Clip, decoded, make_clip, timeline
+from tests.support.color_films import still_shot, two_colors, write_film
 from vidcolor.errors import InputError, OptionError, OutputError
 from vidcolor.frames import FloatArray
 from vidcolor.options import ColorizeOptions, EncodeOptions
@@ -74,6 +76,66 @@ def test_luma_and_times_are_the_sources(name: str, tmp_path: Path) -> None:
     assert [t for t, _ in after] == [t for t, _ in before]
     for (_, luma), (_, expected) in zip(after, before, strict=True):
         np.testing.assert_array_equal(luma, expected)
+
+
+def archive_and_interview(path: Path, pix_fmt: str = "yuv444p") -> Path:
+    """A film of three shots of ten frames; the second has colors of its own."""
+    archive = still_shot(1, 10, (1, 1, 1))
+    interview = np.stack([np.roll(two_colors(), index, axis=0) for index in range(10)])
+    return write_film(path, np.concatenate([archive, interview, still_shot(3, 10, (1, 0.8, 0.6))]), pix_fmt=pix_fmt)
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv444p", "yuv420p", "yuv422p10le"])
+def test_shots_with_colors_of_their_own_keep_them(tmp_path: Path, pix_fmt: str) -> None:
+    """Their chroma comes out bit for bit, is not shown to the network, and a line says so; a tint is colored anew."""
+    source = archive_and_interview(tmp_path / "in.mkv", pix_fmt)
+    painter = Painter(batch_size=1)
+    encode = EncodeOptions(codec="ffv1", pix_fmt=pix_fmt)
+    options = ColorizeOptions(render_size=48, encode=encode, anchor_every=1)
+    report = colorize_video(source, tmp_path / "out.mkv", colorizer=painter, options=options)
+    assert sum(painter.seen) == 20
+    before, after = (all_planes(path) for path in (source, tmp_path / "out.mkv"))
+    equal = [all(map(np.array_equal, one, other)) for one, other in zip(before, after, strict=True)]
+    assert equal == [False] * 10 + [True] * 10 + [False] * 10
+    (line,) = report.warnings
+    assert line.startswith("1 of 3 shots has colors of its own and keeps them, the first at 0:00:00.400; `keep_color`")
+
+
+@pytest.mark.parametrize(("keep", "kept"), [("never", []), ("always", [1, 2])])
+def test_colors_are_kept_on_request(tmp_path: Path, keep: str, kept: list[int]) -> None:
+    """All of them, tints too, or none."""
+    source = archive_and_interview(tmp_path / "in.mkv")
+    encode = EncodeOptions(codec="ffv1", pix_fmt="yuv444p")
+    colorize(source, tmp_path / "out.mkv", keep_color=keep, encode=encode)
+    before, after = (all_planes(path) for path in (source, tmp_path / "out.mkv"))
+    equal = [all(map(np.array_equal, before[i], after[i])) for i in (5, 15, 25)]
+    assert [shot for shot in range(3) if equal[shot]] == kept
+
+
+@pytest.mark.parametrize(
+    ("there", "here"), [("yuv444p", "yuv420p"), ("yuv420p", "yuv444p"), ("yuv422p10le", "yuv420p")]
+)
+def test_kept_colors_in_another_format(tmp_path: Path, there: str, here: str) -> None:
+    """Colors that are kept are resampled to the encoder's format."""
+    source = archive_and_interview(tmp_path / "in.mkv", there)
+    colorize(source, tmp_path / "out.mkv", encode=EncodeOptions(codec="ffv1", pix_fmt=here))
+    before, after = (rgb_pictures(path) for path in (source, tmp_path / "out.mkv"))
+    difference = np.abs(before[15].astype(int) - after[15])
+    assert difference.mean() < 4
+    assert np.abs(before[5].astype(int) - after[5]).mean() > 4
+
+
+def all_planes(path: Path) -> list[list[np.ndarray]]:
+    """The planes of every picture."""
+    with av.open(str(path)) as container:
+        frames = list(container.decode(video=0))
+        return [[np.array(memoryview(plane)) for plane in frame.planes] for frame in frames]
+
+
+def rgb_pictures(path: Path) -> list[np.ndarray]:
+    """The pictures of a film as R'G'B'."""
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
 
 
 def test_times_are_exact_in_mp4(tmp_path: Path) -> None:

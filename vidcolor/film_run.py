@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from fractions import Fraction
 
 from vidcolor.color.luma import quarter_turns, stored_render_size
 from vidcolor.frames import ChromaFormat, Frame, VideoSpec
+from vidcolor.motion.scene_list import format_time
+from vidcolor.options import KeepColor
 from vidcolor.progress import FilmSizes, OnProgress, Progress, Report, StageTime
 from vidcolor.resume.segments import NOTHING, Finished
 from vidcolor.stages import Stages
@@ -32,6 +35,8 @@ class FilmRun:
         """How many frames are written, those of the earlier run included."""
         self.shot_starts: list[int] = []
         """pts of the first frame of each shot, in units of the film's time base."""
+        self.kept_starts: list[int] = []
+        """Those of shots that keep the colors that they have."""
 
     @property
     def seconds(self) -> float:
@@ -43,6 +48,7 @@ class FilmRun:
         self.before = before
         self.frames = before.frames
         self.shot_starts = list(before.starts)
+        self.kept_starts = list(before.kept)
 
     def count(self, frame: Frame, stages: Stages, total_frames: int | None) -> None:
         """Count a frame that has been written, and call ``on_progress``.
@@ -56,6 +62,7 @@ class FilmRun:
         self._anchors += frame.is_anchor
         if frame.opens_shot:
             self.shot_starts.append(frame.picture.pts)
+            self.kept_starts += [frame.picture.pts] if frame.keeps_color else []
         if self._first_frame_seconds is None:
             self._first_frame_seconds = self.seconds
         if self._on_progress is not None:
@@ -74,6 +81,26 @@ class FilmRun:
         """Note that the last frame has been written and the ``stages`` are closed."""
         self._last_frame_seconds = self.seconds
         self._stages = tuple(StageTime(clock.name, clock.busy_seconds, clock.cpu_seconds) for clock in stages.clocks)
+
+    def kept_colors(self, first_pts: int, time_base: Fraction, keep: KeepColor) -> tuple[str, ...]:
+        """Return a line that says which shots have kept the colors that they have; none if no shot has.
+
+        Args:
+            first_pts: of the film's first picture.
+            time_base: seconds per unit of pts.
+            keep: the option.
+        """
+        if not self.kept_starts:
+            return ()
+        count, total = len(self.kept_starts), len(self.shot_starts)
+        own = "" if keep == "always" else " of its own" if count in (1, total) else " of their own"
+        if count == total:
+            what = f"the film has colors{own} throughout and keeps them"
+        else:
+            has, keeps = ("has", "keeps") if count == 1 else ("have", "keep")
+            first = format_time((self.kept_starts[0] - first_pts) * time_base)
+            what = f"{count} of {total} shots {has} colors{own} and {keeps} them, the first at {first}"
+        return (f"{what}; `keep_color` never colors {'it' if count in (1, total) else 'them'} anew",)
 
     def report(self, sizes: FilmSizes, output_bytes: int, *, warnings: Sequence[str], errors: Sequence[str]) -> Report:
         """Sum up a finished film; a line that occurs several times in ``warnings`` or ``errors`` is kept once."""

@@ -24,7 +24,7 @@ from vidcolor.frames import FloatArray
 from vidcolor.inference.colorizer import Predictor
 from vidcolor.inference.multi_device import predictors_of, round_robin
 from vidcolor.options import ColorizeOptions, EncodeOptions
-from vidcolor.photograph import colorize_image, predict_colors, read_source, render_picture
+from vidcolor.photograph import colorize_image, keep_picture, keeps_color, predict_colors, read_source, render_picture
 from vidcolor.progress import OnFile, OnProgress, OnWarning
 from vidcolor.resume.unfinished import is_finished, remove_empty_folder
 from vidcolor.stages import Stage
@@ -103,6 +103,14 @@ class ReadPicture:
     picture: SourcePicture
     view: NetworkView
     """The picture at render size."""
+
+
+@dataclass(frozen=True)
+class KeptPicture:
+    """A picture that has been written with the colors that it has."""
+
+    job: Job
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -387,19 +395,24 @@ def _colorize_alone(
             tally.fail(job, reason_of(exc, job))
 
 
-def _read(jobs: tuple[Job, ...], dest: Path, options: ColorizeOptions) -> Iterator[ReadPicture | BadPicture]:
+def _read(
+    jobs: tuple[Job, ...], dest: Path, options: ColorizeOptions
+) -> Iterator[ReadPicture | KeptPicture | BadPicture]:
     for job in jobs:
         try:
             _create_folder(job, dest)
             check_output(job.dest, job.source, overwrite=options.overwrite)
             picture = read_source(job.source, options)
-            yield ReadPicture(job, picture, NetworkView.of(at_render_size(picture.grey, options.render_size)))
+            if keeps_color(picture, options):
+                yield KeptPicture(job, keep_picture(picture, job.dest, overwrite=options.overwrite))
+            else:
+                yield ReadPicture(job, picture, NetworkView.of(at_render_size(picture.grey, options.render_size)))
         except Exception as exc:
             yield BadPicture(job, reason_of(exc, job))
 
 
 def _batches(
-    pictures: Iterator[ReadPicture | BadPicture], colorizer: Predictor, tally: Tally
+    pictures: Iterator[ReadPicture | KeptPicture | BadPicture], colorizer: Predictor, tally: Tally
 ) -> Iterator[tuple[list[ReadPicture], FloatArray]]:
     """Group pictures of equal render size into batches; fewer wait if they take more than :data:`WAITING_BYTES`.
 
@@ -418,6 +431,11 @@ def _batches(
         if isinstance(item, BadPicture):
             tally.begin(item.job)
             tally.fail(item.job, item.reason)
+            continue
+        if isinstance(item, KeptPicture):
+            tally.begin(item.job)
+            tally.colored += 1
+            tally.warnings += [(item.job.source, note) for note in item.notes]
             continue
         shape = item.view.grey.shape
         waiting.setdefault(shape, []).append(item)

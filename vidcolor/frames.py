@@ -125,6 +125,9 @@ class Picture:
     """In the same units; 0 if unknown."""
     luma: Plane
     """(height, width): the Y plane as decoded. Never written to."""
+    chroma: tuple[Plane, Plane] | None = field(default=None, repr=False)
+    """Cb and Cr as decoded, of the bit depth of the luma, at the size at which they are stored; None: the film is grey.
+    Never written to."""
     packets: Iterable[Packet[Any]] = field(default=(), repr=False)
     """Packets of audio, subtitles and data that come before this picture in the file."""
     first_field: FirstField | None = None
@@ -146,6 +149,8 @@ class Frame:
     """True for the first frame of a segment (:mod:`vidcolor.resume.segments`), which has an encoder of its own."""
     borders: Borders = NO_BORDERS
     """Around the picture in ``grey``: bars, or the frame of the film gate (:mod:`vidcolor.motion.borders`)."""
+    keeps_color: bool = False
+    """True in a shot that has colors of its own and keeps them (:mod:`vidcolor.motion.own_colors`)."""
     is_disturbed: bool = False
     """True for a flash, or a frame so damaged that nothing in it matches its neighbors; it is useless for motion."""
     is_anchor: bool = True

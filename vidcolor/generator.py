@@ -17,13 +17,14 @@ from vidcolor.inference.multi_device import call_slots, predict_batch, round_rob
 def colorize_anchors(frames: Iterator[Frame], colorizer: Predictor) -> Iterator[Frame]:
     """Set ``ab`` on the anchors among ``frames``; the other frames pass through, in order.
 
-    An anchor that shows nothing with a color gets ab of 0 (:mod:`vidcolor.color.texture`).
+    Anchors that show nothing with a color (:mod:`vidcolor.color.texture`), and those of shots that keep their colors,
+    get ab of 0.
     """
     batches = ((batch, anchors_of(batch)) for batch in anchor_batches(frames, colorizer))
     for batch, ab in round_robin(batches, call_slots(colorizer), call=predict_batch):
         colors = iter(ab)
         for frame in batch:
-            yield with_colors(frame, next(colors)) if frame.is_anchor else frame
+            yield with_colors(frame, next(colors)) if needs_colors(frame) else without_colors(frame)
 
 
 def anchor_batches(frames: Iterator[Frame], colorizer: Predictor) -> Iterator[list[Frame]]:
@@ -47,12 +48,22 @@ def anchor_batches(frames: Iterator[Frame], colorizer: Predictor) -> Iterator[li
         yield batch
 
 
+def needs_colors(frame: Frame) -> bool:
+    """Return whether the network colors a frame."""
+    return frame.is_anchor and not frame.keeps_color
+
+
+def without_colors(frame: Frame) -> Frame:
+    """Return a frame that the network does not color; an anchor gets ab of 0, since its own colors are kept."""
+    return replace(frame, ab=np.zeros((2, *frame.grey.shape), np.float32)) if frame.is_anchor else frame
+
+
 def with_colors(frame: Frame, ab: FloatArray) -> Frame:
     """Set ``ab`` (2, h, w) on an anchor as far as the picture shows anything with a color."""
     return replace(frame, ab=ab * np.float32(texture_factor(frame.borders.inside(frame.grey))))
 
 
 def anchors_of(frames: list[Frame]) -> FloatArray:
-    """Return the grey of the anchors among ``frames`` without their borders: (N, h, w), where N may be 0."""
-    anchors = [fill_borders(frame.grey, frame.borders) for frame in frames if frame.is_anchor]
+    """Return the grey of those ``frames`` that need colors, without their borders: (N, h, w), where N may be 0."""
+    anchors = [fill_borders(frame.grey, frame.borders) for frame in frames if needs_colors(frame)]
     return np.stack(anchors) if anchors else np.empty((0, *frames[0].grey.shape), np.float32)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from vidcolor.errors import OptionError
 
+KeepColor = Literal["auto", "never", "always"]
 OnError = Literal["stop", "keep-grey"]
 MAX_ANCHOR_SPACING = 64  # frames between two anchors wait in memory, at full size
 
@@ -53,6 +54,10 @@ class ColorizeOptions:
     """Factor on ab."""
     negative: bool = False
     """Invert the grey levels of photographs, which are scans of negatives; a film is refused."""
+    keep_color: KeepColor = "auto"
+    """Which shots and pictures keep the colors that they have. ``auto``: those with colors of their own, but not those
+    with a uniform tint such as sepia; ``always``: all that are not grey; ``never``: none, all colors are made anew.
+    """
     scenes: str | Path | None = None
     """A file with the start of each shot (:mod:`vidcolor.motion.scene_list`): read if it exists, else written."""
     deinterlace: Literal["frame", "field"] | None = None
@@ -86,6 +91,9 @@ class ColorizeOptions:
             raise OptionError(f"`anchor_every` must lie between 1 and {MAX_ANCHOR_SPACING}, got {self.anchor_every}")
         if not 0 <= self.saturation <= 4:
             raise OptionError(f"`saturation` must lie between 0 and 4, got {self.saturation}")
+
+        if self.keep_color not in get_args(KeepColor):
+            raise OptionError(f"`keep_color` must be one of {', '.join(get_args(KeepColor))}, got {self.keep_color!r}")
 
     @property
     def anchor_spacing(self) -> int | None:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from vidcolor.color.chroma import colorize_bands
 from vidcolor.color.luma import at_render_size
 from vidcolor.color.neutral import NetworkView
 from vidcolor.errors import OptionError, ResourceError
+from vidcolor.files.atomic import atomic_file
 from vidcolor.frames import FloatArray
 from vidcolor.inference.colorizer import Predictor, largest_render_size
 from vidcolor.options import ColorizeOptions
-from vidcolor.stills.reader import SourcePicture, count_pages, read_picture
+from vidcolor.stills.bands import row_ranges
+from vidcolor.stills.reader import SourcePicture, count_pages, read_colors, read_picture
 from vidcolor.stills.writer import check_output, lost_metadata, write_pages, write_picture
+
+KEPT = "has colors of its own and keeps them; `keep_color` never colors it anew"
 
 
 def colorize_image(
@@ -22,8 +30,8 @@ def colorize_image(
     """Color one photograph, or all pages of a TIFF.
 
     Args:
-        source: the photograph; see :func:`~vidcolor.stills.reader.read_picture` for how a picture that has color
-            becomes grey.
+        source: the photograph. If it has colors of its own it is kept as it is, unless ``options`` say otherwise; see
+            :func:`~vidcolor.stills.reader.read_picture` for how any other color becomes grey.
         dest: the output, in the format of its suffix; see :func:`~vidcolor.stills.writer.write_picture` for what is
             kept.
         colorizer: the network, or anything that predicts colors.
@@ -46,6 +54,8 @@ def colorize_image(
     if num_pages > 1:
         return _colorize_pages(source, dest, num_pages, colorizer=colorizer, options=options)
     picture = read_source(source, options)
+    if keeps_color(picture, options):
+        return keep_picture(picture, dest, overwrite=options.overwrite)
     ab, notes = _predict(picture, colorizer, options)
     render_picture(picture, ab, dest, saturation=options.saturation, overwrite=options.overwrite)
     return (*notes, *lost_metadata(dest.suffix, picture.metadata))
@@ -65,10 +75,46 @@ def _colorize_pages(
     with write_pages(dest, source, num_pages, overwrite=options.overwrite) as writer:
         for page in range(num_pages):
             picture = read_source(source, options, page)
+            if keeps_color(picture, options):
+                writer.write(_color_bands(picture), picture, is_machine_colored=False)
+                warnings += (f"page {page + 1}: {KEPT}",)
+                continue
             ab, notes = _predict(picture, colorizer, options)
             writer.write(colorize_bands(picture.grey, ab, saturation=options.saturation), picture)
             warnings += tuple(f"page {page + 1}: {note}" for note in notes)
     return warnings
+
+
+def keeps_color(picture: SourcePicture, options: ColorizeOptions) -> bool:
+    """Return whether a picture keeps the colors that it has; negatives have none to keep."""
+    return not options.negative and picture.colors.says_keep(options.keep_color)
+
+
+def keep_picture(picture: SourcePicture, dest: Path, *, overwrite: bool) -> tuple[str, ...]:
+    """Write a picture that keeps the colors that it has: a copy of the file, or the same colors in another format.
+
+    Returns:
+        warnings, one line each.
+
+    Raises:
+        InputError: the picture cannot be read again.
+        OutputError: as :func:`~vidcolor.stills.writer.write_picture`.
+    """
+    if dest.suffix.lower() == picture.path.suffix.lower():
+        check_output(dest, picture.path, overwrite=overwrite)
+        with atomic_file(dest, overwrite=overwrite) as part:
+            shutil.copyfile(picture.path, part)
+            shutil.copystat(picture.path, part)
+        return (KEPT,)
+    write_picture(dest, _color_bands(picture), picture, overwrite=overwrite, is_machine_colored=False)
+    return (KEPT, *picture.notes, *lost_metadata(dest.suffix, picture.metadata))
+
+
+def _color_bands(picture: SourcePicture) -> Iterator[FloatArray]:
+    """Yield a picture in color in bands of rows, R'G'B' (rows, W, 3) in [0, 1]."""
+    codes = read_colors(picture)
+    for top, bottom in row_ranges(*picture.grey.shape):
+        yield codes[top:bottom].astype(np.float32) / np.float32(np.iinfo(codes.dtype).max)
 
 
 def _predict(

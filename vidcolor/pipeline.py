@@ -24,10 +24,11 @@ from vidcolor.media.writer import VideoWriter
 from vidcolor.motion.anchors import mark_anchors
 from vidcolor.motion.borders import mark_borders, neutralize_borders
 from vidcolor.motion.duplicates import expand_duplicates, merge_duplicates
+from vidcolor.motion.own_colors import mark_own_colors
 from vidcolor.motion.propagation import smooth_and_propagate
 from vidcolor.motion.scene_list import SceneFile, ShotList
 from vidcolor.motion.shots import mark_cuts
-from vidcolor.options import ColorizeOptions
+from vidcolor.options import ColorizeOptions, KeepColor
 from vidcolor.progress import OnProgress, OnWarning, Report
 from vidcolor.render import render
 from vidcolor.resume.identity import Identity
@@ -95,10 +96,11 @@ def color_film(
             tell((*finished_in(writer).warnings, *reader.warnings, *writer.warnings, *fitted), on_warning)
             color_pictures(reader, writer, colorizer=colorizer, options=options, scenes=scenes, run=run)
     notes = scenes.finish([(pts - reader.first.pts) * reader.spec.time_base for pts in run.shot_starts])
+    kept = run.kept_colors(reader.first.pts, reader.spec.time_base, options.keep_color)
     return run.report(
         film_sizes(reader.spec, writer.chroma, reader.picture_bytes, options.render_size),
         writer.bytes_written,
-        warnings=(*reader.warnings, *writer.warnings, *fitted, *notes),
+        warnings=(*reader.warnings, *writer.warnings, *fitted, *notes, *kept),
         errors=(*reader.errors, *writer.errors),
     )
 
@@ -118,7 +120,11 @@ def color_pictures(
         pictures = shrink(pictures_to_color(reader, run.before), reader.spec, options.render_size)
         shots = scenes.shots(reader.spec.time_base, reader.first.pts)
         colored = color_frames(
-            pictures, colorizer, options.smoothing, options.anchor_spacing, stage=stages.start, shots=shots
+            mark_shots(pictures, reader.spec, options.keep_color, shots),
+            colorizer,
+            options.smoothing,
+            options.anchor_spacing,
+            stage=stages.start,
         )
         # The first of them are encoded already: they are colored again only to warm up the moving averages.
         new = islice(colored, run.before.frames - run.before.settled, None)
@@ -128,27 +134,40 @@ def color_pictures(
         run.end(stages)
 
 
+def mark_shots(
+    pictures: Iterator[Frame], spec: VideoSpec, keep_color: KeepColor, shots: ShotList | None
+) -> Iterator[Frame]:
+    """Mark where shots begin, and which of them keep the colors that they have.
+
+    Args:
+        pictures: grey, at render size.
+        spec: of the film.
+        keep_color: as in :class:`ColorizeOptions`.
+        shots: where shots begin, if that is known.
+    """
+    if shots is None:
+        return mark_own_colors(mark_cuts(pictures), keep_color, spec)
+    return mark_own_colors(shots.apply(mark_cuts(pictures)), keep_color, spec, may_divide=False)
+
+
 def color_frames(
-    pictures: Iterator[Frame],
+    shots: Iterator[Frame],
     colorizer: Predictor,
     smoothing: float,
     anchor_spacing: int | None,
     *,
     stage: Callable[[str, Iterator[Frame]], Iterator[Frame]],
-    shots: ShotList | None = None,
 ) -> Iterator[Frame]:
-    """Set ab on every frame: shots → generator → temporal.
+    """Set ab on every frame: generator → temporal.
 
     Args:
-        pictures: grey, at render size.
+        shots: the frames, at render size, with the marks of :func:`mark_shots`.
         colorizer: called for batches of anchors.
         smoothing: as in :class:`ColorizeOptions`.
         anchor_spacing: likewise.
         stage: called with each stage's name and its frames; returns the frames, for instance ahead in a thread.
-        shots: where shots begin, if that is known.
     """
-    with_cuts = mark_cuts(pictures) if shots is None else shots.apply(mark_cuts(pictures))
-    with_segments = mark_segments(mark_borders(with_cuts))
+    with_segments = mark_segments(mark_borders(shots))
     merged = merge_duplicates(with_segments) if anchor_spacing is None else with_segments
     frames = stage("decode", mark_anchors(merged, anchor_spacing))
     colored = stage("generator", colorize_anchors(frames, colorizer))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from vidcolor.color.chroma import ab_to_chroma, fade, to_codes, upsample, upsample_field
+from vidcolor.color.chroma import ab_to_chroma, fade, own_chroma, to_codes, upsample, upsample_field
 from vidcolor.color.chroma_table import ChromaTable, table_for
 from vidcolor.color.luma import field_luma, luma_to_grey, quarter_turns, resize_plane
 from vidcolor.color.luma_weights import luma_weights
@@ -19,6 +19,8 @@ def render(
     frames: Iterator[Frame], spec: VideoSpec, chroma: ChromaFormat, *, saturation: float
 ) -> Iterator[tuple[Frame, Plane, Plane]]:
     """Convert the ab of every frame to Cb and Cr planes, in the film's own matrix and range.
+
+    Frames that keep the color that they have get their own planes, in the format of the encoder.
 
     Args:
         frames: with ab on every one.
@@ -43,7 +45,9 @@ def _rendered(
     previous: Frame | None = None
     planes: tuple[Plane, Plane] | None = None
     for frame in frames:
-        if planes is None or previous is None or not _repeats(frame, previous):
+        if frame.keeps_color and frame.picture.chroma is not None:
+            planes = own_chroma(frame.picture.chroma, spec, chroma)
+        elif planes is None or previous is None or not _repeats(frame, previous):
             planes = render_frame(frame, spec, chroma, table, saturation)
         yield frame, *planes
         previous = frame
@@ -52,7 +56,7 @@ def _rendered(
 def _repeats(frame: Frame, previous: Frame) -> bool:
     """Return whether a frame has the ab of the one before (:mod:`vidcolor.motion.duplicates`) and exactly its luma."""
     one, other = frame.picture, previous.picture
-    if frame.ab is None or frame.ab is not previous.ab or one.first_field != other.first_field:
+    if frame.ab is None or frame.ab is not previous.ab or previous.keeps_color or one.first_field != other.first_field:
         return False
     return np.array_equal(one.luma, other.luma)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.support.color_films import two_colors
 from tests.support.icc_profiles import gamma_curve, grey_profile
 from tests.support.samples import SMALL_CONFIG, small_generator
 from vidcolor.inference.colorizer import Colorizer
@@ -62,11 +64,11 @@ def test_levels_of_any_type(colorizer: Colorizer, codes: np.ndarray, convert: Ca
         (np.full((1, 8, 8), np.inf), ValueError, "not finite"),
         (np.zeros((1, 8, 8), np.int64), TypeError, "got int64"),
         (np.zeros((1, 8, 8), bool), TypeError, "got bool"),
-        (np.zeros((8, 8)), ValueError, r"\(N, h, w\), got \(8, 8\); `Colorizer.colorize`"),
+        (np.zeros((8, 8)), ValueError, r"\(N, h, w\), got \(8, 8\); Colorizer.colorize"),
         (np.zeros((1, 1, 8, 8)), ValueError, r"\(N, h, w\), got \(1, 1, 8, 8\)"),
-        (np.zeros((9, 8, 3)), ValueError, r"\(N, h, w\), got \(9, 8, 3\); `Colorizer.colorize`"),
+        (np.zeros((9, 8, 3)), ValueError, r"\(N, h, w\), got \(9, 8, 3\); Colorizer.colorize"),
         (np.zeros((1, 0, 8)), ValueError, r"got \(1, 0, 8\)"),
-        (Image.new("RGB", (9, 8)), ValueError, r"got \(8, 9, 3\); `Colorizer.colorize`"),
+        (Image.new("RGB", (9, 8)), ValueError, r"got \(8, 9, 3\); Colorizer.colorize"),
     ],
 )
 def test_arrays_that_are_no_grey_pictures(
@@ -114,6 +116,15 @@ def test_one_picture_in_color(colorizer: Colorizer, codes: np.ndarray) -> None:
     np.testing.assert_array_equal(rgba[..., 3], codes)
 
 
+def test_a_picture_with_colors_of_its_own(colorizer: Colorizer, caplog: pytest.LogCaptureFixture) -> None:
+    """It comes back as it is, and a line in the log says so; on request it is colored anew."""
+    rgb = two_colors()
+    np.testing.assert_array_equal(colorizer.colorize(rgb, options=OPTIONS), rgb)
+    assert "keeps them" in caplog.text
+    anew = colorizer.colorize(rgb, options=replace(OPTIONS, keep_color="never"))
+    assert np.abs(anew.astype(int) - rgb).mean() > 10
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr"])
 def test_images_of_any_mode(colorizer: Colorizer, codes: np.ndarray, mode: str) -> None:
     """An image gives an image of its size, with alpha where it had any, as its array does."""
@@ -139,7 +150,7 @@ def test_images_upright_and_in_srgb(colorizer: Colorizer, codes: np.ndarray) -> 
 @pytest.mark.parametrize(
     ("picture", "error", "message"),
     [
-        (np.zeros((2, 8, 9, 3)), ValueError, "`Colorizer.predict` takes several"),
+        (np.zeros((2, 8, 9, 3)), ValueError, "Colorizer.predict takes several"),
         (np.zeros((8, 9, 2)), ValueError, r"got \(8, 9, 2\)"),
         (np.zeros((0, 9)), ValueError, r"got \(0, 9\)"),
         (np.zeros((8, 9), np.int32), TypeError, "got int32"),

@@ -12,6 +12,7 @@ from tests.support.scenes import moving_scene, shot
 from tests.test_pipeline import Painter
 from vidcolor.frames import ChromaFormat, Frame, Picture, VideoSpec
 from vidcolor.motion.duplicates import MAX_DISTINCT_LUMA, MAX_DUPLICATES, expand_duplicates, merge_duplicates
+from vidcolor.motion.shots import mark_cuts
 from vidcolor.motion.smoothing import WINDOW, smooth
 from vidcolor.options import ColorizeOptions
 from vidcolor.pipeline import color_frames
@@ -113,7 +114,7 @@ def colored(frames: list[Frame], options: ColorizeOptions) -> tuple[list[Frame],
     """The frames as the pipeline colors them, and how many of them went through the network."""
     painter = Painter()
     how = (options.smoothing, options.anchor_spacing)
-    out = list(color_frames(iter(frames), painter, *how, stage=lambda name, stage: stage))
+    out = list(color_frames(mark_cuts(iter(frames)), painter, *how, stage=lambda name, stage: stage))
     return out, sum(painter.seen)
 
 

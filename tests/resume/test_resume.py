@@ -28,6 +28,7 @@ import numpy as np
 import pytest
 
 from tests.support.clips import Clip, decoded, make_clip, timeline
+from tests.support.color_films import still_shot, two_colors, write_film
 from tests.support.limits import max_file_size
 from tests.test_pipeline import Painter, names
 from vidcolor.errors import InputError, OptionError, OutputError, message_with_notes
@@ -766,3 +767,17 @@ def test_kill_minus_nine(film: Path, tiny_weights: Path, tmp_path: Path) -> None
             break
         dest.unlink()
     logging.getLogger(__name__).info("%d kills, which left so many segments: %s", kills, left)
+
+
+def test_shots_that_keep_their_colors(tmp_path: Path) -> None:
+    """Interrupted in a shot with colors of its own or after it, a film has the same bytes and the same line on it."""
+    interview = np.stack([np.roll(two_colors(), index, axis=0) for index in range(30)])
+    film = np.concatenate([still_shot(1, 30, (1, 1, 1)), interview, still_shot(3, 30, (1, 0.8, 0.6))])
+    source = write_film(tmp_path / "in.mkv", film)
+    whole = color(source, tmp_path / "whole.mkv")
+    assert whole.warnings[-1].startswith("1 of 3 shots has colors of its own")
+    for at in (45, 75):
+        dest = tmp_path / f"{at}.mkv"
+        interrupt(source, dest, at=at)
+        assert color(source, dest, resume=True).warnings == whole.warnings
+        assert dest.read_bytes() == (tmp_path / "whole.mkv").read_bytes()

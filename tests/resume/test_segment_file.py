@@ -48,6 +48,7 @@ def write(path: Path) -> SegmentFacts:
         packets_bytes=draft.packets_bytes,
         opens_shot=True,
         starts=(100, 106),
+        kept=(106,),
         delay=draft.delay,
         next_opens_shot=None,
         headers="0a0b",

@@ -28,6 +28,13 @@ def still_shot(seed: int, frames: int, tint: Sequence[float] = (1.0, 0.8, 0.6)) 
     return np.repeat(picture[None], frames, axis=0)
 
 
+def two_colors(height: int = SIZE[0], width: int = SIZE[1]) -> np.ndarray:
+    """Return uint8 (h, w, 3): a texture that is red on the left and green on the right."""
+    rgb = texture(4, height, width)[..., None] * np.array((1.1, 0.6, 0.5))
+    rgb[:, width // 2 :] *= np.array((0.5, 1.6, 1.0))
+    return np.rint(255 * rgb.clip(0, 1)).astype(np.uint8)
+
+
 def moving_square(frames: int) -> np.ndarray:
     """Return uint8 (T, h, w, 3): a red textured square that moves right over a blue ground, one pixel a frame."""
     ground, thing = still_shot(1, 1, (0.5, 0.6, 1.0))[0], still_shot(2, 1, (1.0, 0.4, 0.3))[0]

@@ -9,13 +9,13 @@ from dataclasses import dataclass, fields
 from fractions import Fraction
 from functools import partial, reduce, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from vidcolor.cli import console
 from vidcolor.cli.session import Session
-from vidcolor.options import ColorizeOptions, EncodeOptions
+from vidcolor.options import ColorizeOptions, EncodeOptions, KeepColor
 
 if TYPE_CHECKING:
     from vidcolor.inference.colorizer import Predictor
@@ -149,6 +149,15 @@ color_options = stacked(
             help="Makes all colors stronger or weaker.",
         ),
         color("--negative", is_flag=True, help="Photographs are scans of negatives: invert them first."),
+        color(
+            "--keep-color",
+            "--keep-colour",
+            "keep_color",
+            type=click.Choice(get_args(KeepColor)),
+            default=ColorizeOptions.keep_color,
+            help="Which shots and pictures keep the colors that they have. auto: those with colors of their own, not "
+            "with a tint such as sepia; always: all that are not grey; never: none.",
+        ),
     )
 )
 

@@ -258,6 +258,30 @@ def upsample_field(chroma: FloatArray, spec: VideoSpec, layout: ChromaFormat, pa
     return np.asarray(np.stack(planes), np.float32)
 
 
+def own_chroma(planes: tuple[Plane, Plane], spec: VideoSpec, layout: ChromaFormat) -> tuple[Plane, Plane]:
+    """Return the Cb and Cr planes that a film has in the format of the encoder; the same arrays if it is theirs.
+
+    Planes of another size are averaged where they shrink and enlarged bicubically, without regard to their siting.
+
+    Args:
+        planes: Cb and Cr, code values of the film's bit depth.
+        spec: of the film.
+        layout: the size and the bit depth of the result.
+    """
+    cb, cr = (_own_plane(plane, spec, layout) for plane in planes)
+    return cb, cr
+
+
+def _own_plane(plane: Plane, spec: VideoSpec, layout: ChromaFormat) -> Plane:
+    size = layout.width, layout.height
+    if plane.shape == size[::-1] and spec.bit_depth == layout.bit_depth:
+        return plane
+    values = dequantize(plane, spec.bit_depth, spec.full_range)
+    shrinks = plane.shape[0] >= layout.height and plane.shape[1] >= layout.width
+    sized = resize(values, size, cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    return quantize(sized, layout.bit_depth, spec.full_range)
+
+
 def resize(plane: FloatArray, size: tuple[int, int], interpolation: int) -> FloatArray:
     """Resize (H, W) to ``size`` = (width, height)."""
     resized: FloatArray = cv2.resize(plane, size, interpolation=interpolation)  # type: ignore[assignment]

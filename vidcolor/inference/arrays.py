@@ -58,6 +58,6 @@ def grey_levels(array: npt.ArrayLike) -> FloatArray:
     values = np.asarray(array)
     has_channels = values.ndim == 3 and values.shape[2] in (3, 4) and min(values.shape[:2]) > MAX_CHANNELS
     if values.ndim != 3 or 0 in values.shape[1:] or has_channels:
-        hint = "`Colorizer.colorize` takes a single picture, grey or R'G'B'"
+        hint = "Colorizer.colorize takes a single picture, grey or R'G'B'"
         raise ValueError(f"expected grey pictures of shape (N, h, w), got {values.shape}; {hint}")
     return levels_of(values)

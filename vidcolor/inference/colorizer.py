@@ -161,12 +161,13 @@ class Colorizer:
     def colorize(self, picture: PictureLike, *, options: ColorizeOptions = ColorizeOptions()) -> PictureLike:
         """Color one picture in memory.
 
-        Its luma (BT.601, of the gamma-encoded sRGB values) stays; the colors that it has are dropped.
+        Its luma (BT.601, of the gamma-encoded sRGB values) stays. A picture that has colors of its own is returned as
+        it is, with a warning in the log, unless ``keep_color`` is ``never``; a tint is dropped.
 
         Args:
             picture: grey (H, W) or (H, W, 1), R'G'B' (H, W, 3) or R'G'B'A (H, W, 4), in sRGB: floating point in [0, 1],
                 uint8 or uint16; or a Pillow image of 8 bits per channel.
-            options: ``render_size`` and ``saturation`` are used.
+            options: ``render_size``, ``saturation`` and ``keep_color`` are used.
 
         Returns:
             R'G'B' (H, W, 3), or R'G'B'A with the alpha of the picture, of the same data type; for a Pillow image a
@@ -180,6 +181,9 @@ class Colorizer:
         from vidcolor.inference.one_picture import OnePicture  # Pillow, which films do not need
 
         taken = OnePicture.of(picture)
+        if taken.colors.says_keep(options.keep_color):
+            log.warning("the picture has colors of its own and keeps them; `keep_color` never colors it anew")
+            return taken.colored(taken.levels)
         grey = taken.grey
         view = NetworkView.of(at_render_size(grey, options.render_size))
         ab = view.neutralized(self.predict(view.shown[None])[0])

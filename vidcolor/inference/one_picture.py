@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
+from vidcolor.color.own_color import GREY, ColorEvidence, rgb_evidence, thumbnail_band
 from vidcolor.frames import FloatArray
 from vidcolor.inference.arrays import levels_of
 from vidcolor.stills import icc
@@ -48,7 +49,7 @@ class OnePicture:
         array = np.asarray(picture)
         if array.ndim not in (2, 3) or array.shape[2:] not in ((), (1,), (3,), (4,)) or 0 in array.shape:
             expected = "expected a picture of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)"
-            raise ValueError(f"{expected}, got {array.shape}; `Colorizer.predict` takes several pictures")
+            raise ValueError(f"{expected}, got {array.shape}; Colorizer.predict takes several pictures")
         color = array[..., :3] if array.ndim == 3 else array
         alpha = array[..., 3:] if array.shape[2:] == (4,) else None
         levels = levels_of(color[..., 0] if array.shape[2:] == (1,) else color)
@@ -71,6 +72,13 @@ class OnePicture:
         elif image.mode != "L":
             image = icc.lab_to_srgb(image) if image.mode == "LAB" else image.convert("RGB")
         return cls(levels_of(np.asarray(image)), alpha, np.dtype(np.uint8), is_image=True)
+
+    @property
+    def colors(self) -> ColorEvidence:
+        """What the colors of the picture say."""
+        if self.levels.ndim == 2:
+            return GREY
+        return rgb_evidence(thumbnail_band(self.levels, (self.levels.shape[0], self.levels.shape[1])))
 
     @property
     def grey(self) -> FloatArray:

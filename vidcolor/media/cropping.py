@@ -40,6 +40,19 @@ class Crop:
         height, width = plane.shape
         return plane[self.top : height - self.bottom, self.left : width - self.right]
 
+    def apply_to_color(self, plane: Plane, stored: tuple[int, ...]) -> Plane:
+        """Return the part of a Cb or Cr plane that is shown, as a view; an odd edge is rounded to whole samples.
+
+        Args:
+            plane: as stored.
+            stored: (height, width) of the luma plane as stored.
+        """
+        height, width = stored
+        step_y, step_x = -(-height // plane.shape[0]), -(-width // plane.shape[1])
+        shown_width, shown_height = self.size_of(width, height)
+        top, left = self.top // step_y, self.left // step_x
+        return plane[top : top - (-shown_height // step_y), left : left - (-shown_width // step_x)]
+
 
 NO_CROP = Crop()
 

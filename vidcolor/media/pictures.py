@@ -1,4 +1,4 @@
-"""Make pictures of decoded frames: their luma, and the packets of other streams that precede them."""
+"""Make pictures of decoded frames: their luma and chroma, and the packets of other streams that precede them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vidcolor.media.damage import UnreadableError
 from vidcolor.media.interlacing import FirstFields
 from vidcolor.media.items import Item, Jump, Note
 from vidcolor.media.packet_store import PacketStore
-from vidcolor.media.pixel_formats import LumaLayout, luma_layout, read_luma
+from vidcolor.media.pixel_formats import LumaLayout, luma_layout, read_planes
 
 
 def make_pictures(
@@ -44,27 +44,33 @@ def make_pictures(
             assert item.pts is not None  # repair_timestamps
             if item.format.name not in layouts:
                 layouts[item.format.name] = luma_layout(item.format)
-            luma = _luma(item, layouts[item.format.name], spec, crop)
+            luma, chroma = _planes(item, layouts[item.format.name], spec, crop)
             first_field = (first_fields.of(item) or first) if has_fields else None
             if first_field is not None and crop.top % 2:
                 first_field = "bottom" if first_field == "top" else "top"
-            yield Picture(item.pts, item.duration, luma, packets, first_field)
+            yield Picture(item.pts, item.duration, luma, chroma, packets, first_field)
             packets = PacketStore()
         elif isinstance(item, Note | Jump):
             yield item
     yield packets
 
 
-def _luma(frame: VideoFrame, layout: LumaLayout, spec: VideoSpec, crop: Crop) -> Plane:
+def _planes(
+    frame: VideoFrame, layout: LumaLayout, spec: VideoSpec, crop: Crop
+) -> tuple[Plane, tuple[Plane, Plane] | None]:
     shown = crop.size_of(frame.width, frame.height)
     if shown != (spec.width, spec.height):
         raise _changed(frame, spec, f"{spec.width}×{spec.height}", "×".join(map(str, shown)))
     if layout.bit_depth != spec.bit_depth:
         raise _changed(frame, spec, f"{spec.bit_depth}", f"{layout.bit_depth} bits")
     try:
-        return crop.apply(read_luma(frame, layout))
+        luma, chroma = read_planes(frame, layout)
     except av.FFmpegError as exc:
         raise UnreadableError(f"the pixel format {frame.format.name} cannot be converted") from exc
+    if chroma is None:
+        return crop.apply(luma), None
+    cb, cr = (crop.apply_to_color(plane, luma.shape) for plane in chroma)
+    return crop.apply(luma), (cb, cr)
 
 
 def _changed(frame: VideoFrame, spec: VideoSpec, expected: str, found: str) -> UnreadableError:

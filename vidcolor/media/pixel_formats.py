@@ -130,15 +130,37 @@ def read_luma(frame: VideoFrame, layout: LumaLayout) -> Plane:
     Raises:
         av.FFmpegError: the frame cannot be converted.
     """
+    return read_planes(frame, layout)[0]
+
+
+def read_planes(frame: VideoFrame, layout: LumaLayout) -> tuple[Plane, tuple[Plane, Plane] | None]:
+    """Return the luma of a frame as :func:`read_luma` does, and its Cb and Cr planes; None for grey.
+
+    Raises:
+        av.FFmpegError: the frame cannot be converted.
+    """
     if layout.is_float:
-        return _luma_of_floats(frame)
+        return _luma_of_floats(frame), None
     if layout.convert_to is not None:
         frame = _convert(frame, layout.convert_to, from_rgb=layout.from_rgb)
-    luma = plane_view(frame.planes[0], layout.bit_depth)
-    if layout.shift:
-        luma = np.right_shift(luma, np.uint16(layout.shift))
-    luma.flags.writeable = False
-    return luma
+    depth, shift = layout.bit_depth, layout.shift
+    luma = _low_bits(plane_view(frame.planes[0], depth), shift)
+    if layout.is_grey:
+        return luma, None
+    if len(frame.planes) == 2:  # Cb and Cr interleaved; in NV21 and NV42 Cr comes first
+        pairs = _lines(frame.planes[1], depth)[:, : 2 * frame.planes[1].width]
+        first, second = (_low_bits(pairs[:, start::2], shift) for start in (0, 1))
+        return luma, (second, first) if frame.format.name in ("nv21", "nv42") else (first, second)
+    cb, cr = (_low_bits(plane_view(plane, depth), 0) for plane in frame.planes[1:3])
+    return luma, (cb, cr)
+
+
+def _low_bits(plane: Plane, shift: int) -> Plane:
+    """Return read-only code values, shifted down from the high bits of their words."""
+    if shift:
+        plane = np.right_shift(plane, np.uint16(shift))
+    plane.flags.writeable = False
+    return plane
 
 
 def _luma_of_floats(frame: VideoFrame) -> Plane:

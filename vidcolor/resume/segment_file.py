@@ -52,6 +52,8 @@ class SegmentFacts:
     opens_shot: bool
     starts: tuple[int, ...]
     """pts of the first frame of each shot that starts in it."""
+    kept: tuple[int, ...]
+    """Those of shots that keep the colors that they have."""
     delay: int
     """Largest reordering of packets (:func:`reordering`)."""
     next_opens_shot: bool | None

@@ -43,6 +43,8 @@ class OpenSegment:
     frames: int = 0
     starts: list[int] = field(default_factory=list)
     """The pts of the frames that open a shot."""
+    kept: list[int] = field(default_factory=list)
+    """Those of shots that keep the colors that they have."""
 
 
 class SegmentWriter:
@@ -152,6 +154,7 @@ class SegmentWriter:
             self._segment = self._begin_segment(opens_shot=frame.opens_shot)
         if frame.opens_shot:
             self._segment.starts.append(frame.picture.pts)
+            self._segment.kept += [frame.picture.pts] if frame.keeps_color else []
 
     def write(self, picture: Picture, cb: Plane, cr: Plane) -> None:
         """Encode a picture at its own time.
@@ -219,6 +222,7 @@ class SegmentWriter:
             packets_bytes=segment.draft.packets_bytes,
             opens_shot=segment.opens_shot,
             starts=tuple(segment.starts),
+            kept=tuple(segment.kept),
             delay=segment.draft.delay,
             next_opens_shot=next_opens_shot,
             headers=self._encoder.headers.hex(),

@@ -30,6 +30,8 @@ class Finished:
     """
     starts: tuple[int, ...] = ()
     """pts of the first frame of each shot so far, in the film's time base."""
+    kept: tuple[int, ...] = ()
+    """Those of shots that keep the colors that they have."""
     warnings: tuple[str, ...] = ()
     """Warnings so far."""
     errors: tuple[str, ...] = ()

@@ -182,6 +182,7 @@ class WorkFolder:
             frames=frames,
             settled=frames if last.next_opens_shot else settled,
             starts=tuple(start for facts in self.segments for start in facts.starts),
+            kept=tuple(start for facts in self.segments for start in facts.kept),
             warnings=last.warnings,
             errors=tuple(dict.fromkeys((*last.errors, *self.errors))) if is_whole else (),
             is_whole=is_whole,

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile, UnidentifiedImageError
 
+from vidcolor.color.own_color import GREY, ColorEvidence, rgb_evidence, thumbnail_band
 from vidcolor.errors import InputError, ResourceError, one_line
 from vidcolor.frames import FloatArray, Plane
 from vidcolor.stills import icc
@@ -41,6 +42,7 @@ from vidcolor.stills.tiff import TiffFile, TiffPage, UnsupportedTiffError, parse
 Rgb = npt.NDArray[np.uint8]
 """R'G'B' (H, W, 3)."""
 
+JPEG_FORMATS = ("JPEG", "MPO")
 MAX_PICTURE_PIXELS = 500_000_000
 """Pixels above which a picture is refused, to bound the memory that a malicious file can take (2 GB of grey levels).
 
@@ -78,6 +80,10 @@ class SourcePicture:
     metadata: Metadata = field(default_factory=Metadata)
     notes: tuple[str, ...] = ()
     """What of the file is not used, and what is doubtful about it: one line each, for a person."""
+    colors: ColorEvidence = GREY
+    """What the colors of the file say."""
+    page: int | None = None
+    """Of a TIFF, counted from 0; None: the only one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,10 +136,14 @@ def read_picture(path: Path, page: int | None = None) -> SourcePicture:
         width, height = opened.header.width, opened.header.height
         grey = np.empty((height, width), np.float32)
         alphas = []
+        thumbnail = []
         for rows, band in _rows(opened):
             grey[rows] = luma(band.levels)
+            thumbnail += [thumbnail_band(band.levels, (height, width))] if band.levels.ndim == 3 else []
             alphas += [] if band.alpha is None else [band.alpha]
         modified_ns = path.stat().st_mtime_ns
+        if not thumbnail and opened.header.format in JPEG_FORMATS and opened.header.mode == "RGB":
+            thumbnail = [_jpeg_thumbnail(file)]
     orientation = opened.header.orientation
     return SourcePicture(
         path=path,
@@ -142,7 +152,37 @@ def read_picture(path: Path, page: int | None = None) -> SourcePicture:
         alpha=np.ascontiguousarray(_upright(np.concatenate(alphas), orientation)) if alphas else None,
         metadata=replace(opened.metadata, modified_ns=modified_ns),
         notes=(*opened.notes, *doubts_about(grey, opened.bit_depth)),
+        colors=rgb_evidence(np.concatenate(thumbnail)) if thumbnail else GREY,
+        page=page,
     )
+
+
+def read_colors(picture: SourcePicture) -> Plane:
+    """Read a picture again, in color.
+
+    Returns:
+        (H, W, 3) R'G'B' in sRGB, upright: code values of the picture's bit depth.
+
+    Raises:
+        InputError: as :func:`read_picture`.
+    """
+    path = picture.path
+    dtype, white = (np.uint16, 65535) if picture.bit_depth == 16 else (np.uint8, 255)
+    with _reading(path), _open_file(path) as file, _open_picture(path, file, picture.page, as_grey=False) as opened:
+        rgb = np.empty((opened.header.height, opened.header.width, 3), dtype)
+        for rows, band in _rows(opened):
+            levels = np.rint(band.levels * np.float32(white))
+            rgb[rows] = levels[..., None] if levels.ndim == 2 else levels
+    return np.ascontiguousarray(_upright(rgb, opened.header.orientation))
+
+
+def _jpeg_thumbnail(file: BinaryIO) -> FloatArray:
+    """Decode a JPEG in color at an eighth of its size: (h, w, 3) in [0, 1]."""
+    file.seek(0)
+    with open_image(file, file.read(HEAD_BYTES)) as image:
+        image.draft("RGB", (max(1, image.width // 8), max(1, image.height // 8)))
+        rgb = np.asarray(image.convert("RGB")).astype(np.float32) / np.float32(255)
+    return thumbnail_band(rgb, (rgb.shape[0], rgb.shape[1]))
 
 
 def read_rgb(data: bytes, name: Path | str) -> Rgb:
@@ -312,7 +352,7 @@ def _pillow_picture(image: ImageFile.ImageFile, file: BinaryIO, *, as_grey: bool
         exif = _exif_of(image)
         orientation, kept = orientation_and_exif(exif, image.size)
     deep = is_deep(image, file)
-    is_jpeg = format_ in ("JPEG", "MPO")
+    is_jpeg = format_ in JPEG_FORMATS
     if as_grey and is_jpeg and mode == "RGB" and (not profile or icc.is_srgb(profile)):
         image.draft("L", image.size)  # the decoder returns the stored Y plane
     return _OpenPicture(

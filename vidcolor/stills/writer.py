@@ -57,7 +57,14 @@ def check_output(dest: Path, source: Path, *, overwrite: bool) -> None:
     check_destination(dest, source=source, overwrite=overwrite)
 
 
-def write_picture(path: Path, bands: Iterable[FloatArray], like: SourcePicture, *, overwrite: bool = False) -> None:
+def write_picture(
+    path: Path,
+    bands: Iterable[FloatArray],
+    like: SourcePicture,
+    *,
+    overwrite: bool = False,
+    is_machine_colored: bool = True,
+) -> None:
     """Write a picture in the format of the suffix of ``path``.
 
     JPEG (quality 95) and AVIF (90) are written without chroma subsampling, WebP with quality 95; PNG, TIFF and BMP are
@@ -71,6 +78,7 @@ def write_picture(path: Path, bands: Iterable[FloatArray], like: SourcePicture, 
             (:func:`lost_metadata`); if it has 16 bits, PNG and TIFF get 16 bits too. ``grey`` has the size of the
             picture.
         overwrite: whether an existing file is replaced.
+        is_machine_colored: whether EXIF and XMP data say so.
 
     Raises:
         OutputError: the format is not supported or has no alpha although ``like`` is transparent; the file exists, is
@@ -83,7 +91,8 @@ def write_picture(path: Path, bands: Iterable[FloatArray], like: SourcePicture, 
         with part.open("wb") as handle:
             samples = _quantized(bands, like, suffix)
             height, width = like.grey.shape
-            PICTURE_ENCODERS[suffix](handle, samples, (height, width), _marked(like.metadata, suffix))
+            metadata = _marked(like.metadata, suffix) if is_machine_colored else like.metadata
+            PICTURE_ENCODERS[suffix](handle, samples, (height, width), metadata)
         if like.metadata.modified_ns is not None:
             os.utime(part, ns=(like.metadata.modified_ns, like.metadata.modified_ns))
 
@@ -99,10 +108,10 @@ class PageWriter:
     def __init__(self, handle: BinaryIO, num_pages: int) -> None:
         self._tiff = TiffWriter(handle, num_pages)
 
-    def write(self, bands: Iterable[FloatArray], like: SourcePicture) -> None:
+    def write(self, bands: Iterable[FloatArray], like: SourcePicture, *, is_machine_colored: bool = True) -> None:
         """Write the next page; arguments as for :func:`write_picture`."""
         height, width = like.grey.shape
-        metadata = _marked(like.metadata, ".tif")
+        metadata = _marked(like.metadata, ".tif") if is_machine_colored else like.metadata
         samples = _quantized(bands, like, ".tif")
         self._tiff.write(samples, (height, width), metadata=metadata, profile=icc.srgb_profile())
 

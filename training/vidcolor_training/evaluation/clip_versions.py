@@ -12,6 +12,7 @@ import torch
 from vidcolor.errors import OptionError
 from vidcolor.frames import FloatArray, Frame
 from vidcolor.inference.colorizer import Predictor
+from vidcolor.motion.shots import mark_cuts
 from vidcolor.options import ColorizeOptions
 from vidcolor.pipeline import color_frames
 from vidcolor_training.data.batch import join_rgb
@@ -106,7 +107,8 @@ def color(clip: ColorClip, colorizer: Predictor, options: ColorizeOptions) -> tu
         return watches[name]
 
     pictures = grey_frames(clip.seen)
-    frames = list(color_frames(pictures, colorizer, options.smoothing, options.anchor_spacing, stage=stage))
+    shots = mark_cuts(pictures)
+    frames = list(color_frames(shots, colorizer, options.smoothing, options.anchor_spacing, stage=stage))
     decode, generator, temporal = (watches[name].seconds for name in ("decode", "generator", "temporal"))
     speeds = {
         "network_share": float(np.mean([frame.is_anchor for frame in frames])),
