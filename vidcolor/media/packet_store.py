@@ -9,6 +9,7 @@ import tempfile
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, BinaryIO
 
 from av.packet import Packet, PacketSideData
@@ -28,6 +29,7 @@ class _StoredPacket:
     pts: int | None
     dts: int | None
     duration: int | None
+    time_base: Fraction
     is_keyframe: bool
     side_data: tuple[PacketSideData, ...]
 
@@ -66,6 +68,7 @@ class PacketStore:
                 pts=packet.pts,
                 dts=packet.dts,
                 duration=packet.duration,
+                time_base=packet.time_base,
                 is_keyframe=packet.is_keyframe,
                 side_data=tuple(packet.iter_sidedata()),
             )
@@ -84,7 +87,7 @@ class PacketStore:
 def _restored(stored: _StoredPacket, content: bytes) -> Packet[Any]:
     packet: Packet[Any] = Packet(len(content))  # allocates the padding that decoders need
     packet.update(content)
-    packet.stream, packet.time_base = stored.stream, stored.stream.time_base
+    packet.stream, packet.time_base = stored.stream, stored.time_base
     packet.pts, packet.dts, packet.duration = stored.pts, stored.dts, stored.duration
     packet.is_keyframe = stored.is_keyframe
     for entry in stored.side_data:
