@@ -72,6 +72,7 @@ def film_seeds() -> dict[str, bytes]:
             seeds[name] = make_clip(Path(folder) / name, clip, bitexact=True).read_bytes()
         fragmented = {"movflags": "frag_keyframe+empty_moov"}
         seeds["raw.y4m"] = b"YUV4MPEG2 W16 H8 F24:1 Ip A1:1 C420jpeg\n" + 3 * (b"FRAME\n" + bytes(range(192)))
+        seeds["joined.ts"] = 2 * seeds["broadcast.ts"]
         seeds["pieces.mp4"] = remuxed(Path(folder) / "plain.mp4", Path(folder) / "pieces.mp4", fragmented).read_bytes()
     return seeds
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 from itertools import islice
 
 from vidcolor.color.luma import shrink, stored_render_size
-from vidcolor.errors import OptionError
+from vidcolor.color.luma_weights import luma_weights
+from vidcolor.errors import InputError, OptionError
 from vidcolor.film_run import FilmRun, film_sizes
 from vidcolor.frames import Frame, Picture, Plane, VideoSpec
 from vidcolor.generator import colorize_anchors
@@ -91,6 +92,7 @@ def color_film(
     run = FilmRun(on_progress)
     scenes = SceneFile(options.scenes)
     with opened(source, options) as reader:
+        check_matrix(reader)
         options, fitted = reduce_render_size(options, colorizer, reader.spec)
         with open_writer(destination, reader=reader, colorizer=colorizer, options=options, scenes=scenes) as writer:
             tell((*finished_in(writer).warnings, *reader.warnings, *writer.warnings, *fitted), on_warning)
@@ -190,6 +192,14 @@ def pictures_to_color(reader: VideoReader, done: Finished) -> Iterator[Picture]:
     There are none where all are encoded already.
     """
     return iter(()) if done.is_whole else islice(reader.pictures(), done.settled, None)
+
+
+def check_matrix(reader: VideoReader) -> None:
+    """Raise InputError if the film's matrix is not one of R'G'B' weights, before anything is written."""
+    try:
+        luma_weights(reader.spec)
+    except InputError as exc:
+        raise InputError(f"{reader.source.name}: {exc}") from exc
 
 
 def tell(warnings: Iterable[str], on_warning: OnWarning | None) -> None:

@@ -107,7 +107,7 @@ def _text_converter(source: SubtitleStream, target: Stream) -> Converter:
 
 
 def _why_not(template: Stream, format_name: str, audio_codec: Codec | None) -> str:
-    if isinstance(template, AudioStream) and not template.codec_context.sample_rate:
+    if isinstance(template, AudioStream) and template.codec_context and not template.codec_context.sample_rate:
         why = "none of its sound is found near the beginning of the film, so that its form is not known"
         return f"{describe(template)}: {why}, left out"
     what = f"{describe(template)}: {format_name} cannot store it, left out"

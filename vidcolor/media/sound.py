@@ -72,6 +72,8 @@ class SoundFormat:
 def lossless_formats(template: AudioStream) -> Iterator[SoundFormat]:
     """Yield the forms that hold every sample of a PCM stream exactly; none for sound that is no PCM."""
     context = template.codec_context
+    if context is None:  # libav does not know the codec
+        return
     name = context.codec.canonical_name
     if not name.startswith("pcm_") or not context.sample_rate or context.format is None:
         return
@@ -90,7 +92,7 @@ def lossless_formats(template: AudioStream) -> Iterator[SoundFormat]:
 def encoded_format(template: AudioStream, codec: Codec) -> SoundFormat | None:
     """Return the form in which an encoder takes the sound of a stream; None if the stream's own is not known."""
     context = template.codec_context
-    if not context.sample_rate or context.format is None:
+    if context is None or not context.sample_rate or context.format is None:
         return None
     rates = sorted(codec.audio_rates or [context.sample_rate])
     return SoundFormat(
