@@ -233,6 +233,24 @@ def test_many_jumps(film: InputContainer) -> None:
     assert notes == 4
 
 
+def test_pictures_without_decoding_times(film: InputContainer) -> None:
+    """Packets of pictures that have only the times of showing, in the order of decoding, do not jump."""
+    packets = [packet(film, "video", seconds) for seconds in (1, 2, 1.3, 1.6, 3, 2.3, 2.6)]
+    for each in packets:
+        each.dts = None
+    items = list(join_clocks(packets, film, film.streams.video[0], Start(Fraction(0), None)))
+    assert items == packets
+    assert [each.pts and round(float(each.pts * each.time_base), 1) for each in packets] == [
+        1,
+        2,
+        1.3,
+        1.6,
+        3,
+        2.3,
+        2.6,
+    ]
+
+
 def test_packets_of_other_streams_are_read_on(tmp_path: Path) -> None:
     """What was held back when the first picture had been decoded is there when the other streams are read on."""
     source = joined(tmp_path, (0, 0))

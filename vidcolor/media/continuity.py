@@ -276,8 +276,13 @@ class _Clocks:
 
 
 def _decoded(packet: Packet[Any]) -> Fraction | None:
-    """Return the decoding time in seconds, or the time of showing if that is all there is."""
-    ticks = packet.dts if packet.dts is not None else packet.pts
+    """Return the decoding time in seconds; None if it is not known.
+
+    The times at which pictures are shown do not rise from packet to packet, so that they do not stand for it.
+    """
+    ticks = packet.dts
+    if ticks is None and packet.stream.type != "video":
+        ticks = packet.pts
     return None if ticks is None else ticks * packet.time_base
 
 
