@@ -460,6 +460,8 @@ def test_help_keeps_the_lines_of_the_examples() -> None:
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
 def test_output_that_cannot_be_encoded(encoding: str, library: Library) -> None:
     """Characters that standard output cannot encode are printed as question marks; the command goes on."""
+    if sys.getfilesystemencoding() != "utf-8":
+        pytest.skip("needs file names in UTF-8")
     result = CliRunner(charset=encoding).invoke(main, ["film.mp4", "-o", "фильм ×.mp4"])
     times = "?" if encoding == "ascii" else "×"
     assert result.exit_code == 0

@@ -73,6 +73,7 @@ PCM = {
     "floats": ("in.mov", "pcm_f32be", "out.mkv", "pcm_f32le"),
     "doubles": ("in.mov", "pcm_f64be", "out.mkv", "pcm_f64le"),
     "planes": ("in.nut", "pcm_s16le_planar", "out.mp4", "pcm_s16le"),
+    "compressed without loss": ("in.mkv", "flac", "out.mov", "pcm_s16le"),
     "DVD": ("in.vob", "pcm_dvd", "out.mp4", "pcm_s16le"),
     "to DVD": ("in.avi", "pcm_s16le", "out.vob", "pcm_dvd"),
 }

@@ -37,8 +37,13 @@ LOSSLESS = {
     "dbl": ("pcm_f64le", "pcm_f64be"),
 }
 """Encoders that hold every sample exactly, by the kind of the samples; ``s24``: ``s32`` with up to 24 bits in use."""
-MAX_24_BITS = frozenset({"pcm_dvd", "pcm_bluray", "pcm_s24le", "pcm_s24be", "pcm_s24daud", "pcm_s24le_planar"})
-"""Decoders of PCM that give ``s32`` with no more than 24 bits in use."""
+MAX_24_BITS = frozenset(
+    (
+        *("pcm_dvd", "pcm_bluray", "pcm_s24le", "pcm_s24be", "pcm_s24daud", "pcm_s24le_planar", "s302m"),
+        *("truehd", "mlp"),
+    )
+)
+"""Decoders that give ``s32`` with no more than 24 bits in use."""
 USUAL_LAYOUTS = {1: "mono", 2: "stereo", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
 """The channel layout for sound of which only the number of channels is known."""
 
@@ -70,12 +75,13 @@ class SoundFormat:
 
 
 def lossless_formats(template: AudioStream) -> Iterator[SoundFormat]:
-    """Yield the forms that hold every sample of a PCM stream exactly; none for sound that is no PCM."""
+    """Yield the forms that hold every sample of PCM, or of another stream without loss, exactly; none for others."""
     context = template.codec_context
     if context is None:  # libav does not know the codec
         return
     name = context.codec.canonical_name
-    if not name.startswith("pcm_") or not context.sample_rate or context.format is None:
+    is_exact = name.startswith("pcm_") or (context.codec.lossless and not context.codec.lossy)
+    if not is_exact or not context.sample_rate or context.format is None:
         return
     packed = context.format.packed.name
     kind = "s24" if packed == "s32" and name in MAX_24_BITS else packed
