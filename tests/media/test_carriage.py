@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -17,6 +18,10 @@ from av.packet import Packet
 from tests.media.test_video import FAST, copy_film
 from tests.support.clips import Clip, make_clip
 from vidcolor.errors import OptionError
+from vidcolor.media.destinations import find_destination
+from vidcolor.media.reader import VideoReader
+from vidcolor.media.sound import SoundConverter, SoundFormat
+from vidcolor.media.writer import VideoWriter
 from vidcolor.options import EncodeOptions
 
 MPEG2 = EncodeOptions(codec="mpeg2video")
@@ -125,6 +130,28 @@ def test_a_gap_in_pcm_stays_a_gap(gap: float, inserted: int, tmp_path: Path) -> 
     assert not after[:, 12 * 1920 : 12 * 1920 + inserted].any()
 
 
+def test_sound_that_changes_its_form(tmp_path: Path) -> None:
+    """Stereo that becomes mono of another rate goes on in the form of its beginning, as long as it was."""
+    frames = []
+    for number, (layout, rate) in enumerate([("stereo", RATE)] * 10 + [("mono", 24000)] * 10):
+        channels = 2 if layout == "stereo" else 1
+        frame = av.AudioFrame.from_ndarray(np.full((1, rate // 10 * channels), 5000, np.int16), "s16", layout)
+        frame.sample_rate, frame.pts, frame.time_base = rate, number * 100, Fraction(1, 1000)
+        frames.append(frame)
+    pending = iter(frames)
+    source = SimpleNamespace(codec_context=SimpleNamespace(decode=lambda packet: [next(pending)] if packet else []))
+    with av.open(str(tmp_path / "out.mkv"), "w") as container:
+        target = SoundFormat(codec="pcm_s16le", rate=RATE, layout="stereo", sample_format="s16").add_to(container)
+        converter = SoundConverter(source, target)  # type: ignore[arg-type]
+        for _ in frames:
+            container.mux(list(converter.convert(Packet(b"sound"))))
+        container.mux(list(converter.finish()))
+    samples = sound_of(tmp_path / "out.mkv")[2] >> 16
+    assert abs(samples.shape[1] - 2 * 2 * RATE) <= 200
+    assert (samples[:, : 2 * RATE] == 5000).all()
+    assert np.median(samples[:, 2 * RATE :]) > 3000
+
+
 def make_mxf(path: Path, *, sound_first: bool = False) -> Path:
     """Make an MXF, or another file, of MPEG-2 and PCM."""
     with av.open(str(path), "w") as container:
@@ -205,6 +232,21 @@ def test_text_is_converted_and_back(codec: str, name: str, becomes: str, tmp_pat
     assert text_of(back) == ("subrip", expected)
     with av.open(str(output)) as container:
         assert container.streams.subtitles[0].language == "eng"
+
+
+def test_damaged_text_is_named(tmp_path: Path) -> None:
+    """A packet that cannot be converted is left out with a line about damage; those around it are kept."""
+    packets = [TEXTS["ass"][0], b"\xff\xfe no line of ASS", TEXTS["ass"][1]]
+    source, output = make_text(tmp_path / "in.mkv", "ass", packets), tmp_path / "out.mp4"
+    with (
+        VideoReader(source) as reader,
+        VideoWriter(find_destination(output, source), reader=reader, options=FAST) as writer,
+    ):
+        neutral = np.full((writer.chroma.height, writer.chroma.width), 128, np.uint8)
+        for picture in reader.pictures():
+            writer.write(picture, neutral, neutral)
+    assert writer.errors == ("stream 1 (subtitle, ssa, eng): a packet at 1.10 s is damaged, left out",)
+    assert len(text_of(output)[1]) == 2
 
 
 def test_text_becomes_webvtt(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, count
@@ -159,11 +159,9 @@ class Passthrough:
         if stream.converter is None:
             self._write(packet, stream)
             return
-        try:
-            for converted in stream.converter.convert(packet):
-                self._write(converted, stream)
-        except av.FFmpegError:
-            self._note_damage(packet, stream)
+        damage = self._damage_at(packet, stream)
+        for converted in self._undamaged(stream.converter.convert(packet), damage):
+            self._write(converted, stream)
 
     def finish(self) -> None:
         """Write what converters hold back; no packet may follow.
@@ -172,8 +170,22 @@ class Passthrough:
             OutputError: the muxer refuses a packet, without ``keep_going``.
         """
         for stream in self._streams.values():
-            for packet in () if stream.converter is None else stream.converter.finish():
-                self._write(packet, stream)
+            if stream.converter is not None:
+                damage = f"{describe(stream.source)}: its end is damaged, left out"
+                for packet in self._undamaged(stream.converter.finish(), damage):
+                    self._write(packet, stream)
+
+    def _undamaged(self, converted: Iterator[Packet[Any]], damage: str) -> Iterator[Packet[Any]]:
+        """Yield what a converter makes; where it fails, note ``damage`` and end."""
+        while True:
+            try:
+                packet = next(converted)
+            except StopIteration:
+                return
+            except av.FFmpegError:
+                self._damage.add(damage)
+                return
+            yield packet
 
     def _write(self, packet: Packet[Any], stream: CarriedStream) -> None:
         self._repair_times(packet, stream.source)
@@ -182,16 +194,16 @@ class Passthrough:
             self._target.mux_one(packet)
         except (av.ArgumentError, av.InvalidDataError) as exc:
             if self._keep_going:
-                self._note_damage(packet, stream)
+                self._damage.add(self._damage_at(packet, stream))
                 return
             hint = "another kind of file (.mkv takes nearly everything)"
             what = f"{self._format_name} refuses packets of {describe(stream.source)}"
             raise OutputError(f"{self._name}: {what}; choose {hint}") from exc
 
-    def _note_damage(self, packet: Packet[Any], stream: CarriedStream) -> None:
+    def _damage_at(self, packet: Packet[Any], stream: CarriedStream) -> str:
         time = packet.dts if packet.dts is not None else packet.pts
         seconds = float((time or 0) * packet.time_base)
-        self._damage.add(f"{describe(stream.source)}: a packet at {seconds:.2f} s is damaged, left out")
+        return f"{describe(stream.source)}: a packet at {seconds:.2f} s is damaged, left out"
 
     def _repair_times(self, packet: Packet[Any], source: Stream) -> None:
         """Set a missing time, and move a packet whose time goes back: muxers refuse both."""

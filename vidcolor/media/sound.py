@@ -11,6 +11,7 @@ import numpy as np
 from av.audio.codeccontext import AudioCodecContext
 from av.audio.format import AudioFormat
 from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.codec import Codec
 from av.codec.codec import UnknownCodecError
@@ -143,7 +144,8 @@ class SoundConverter:
     """Decodes the packets of a stream and encodes them for another one.
 
     Samples are counted from the first one, so that rounded timestamps leave no gaps. Where a timestamp differs from
-    the count by more than :data:`MAX_DRIFT`, silence is inserted, or samples are left out.
+    the count by more than :data:`MAX_DRIFT`, silence is inserted, or samples are left out. Where the form of the sound
+    changes, as between stereo and 5.1 in a broadcast, it is resampled to that of its beginning.
 
     Args:
         source: the stream that is decoded.
@@ -155,6 +157,11 @@ class SoundConverter:
         self._target = target
         self._next: int | None = None
         """The number of the next sample, in samples since time 0."""
+        self._form: tuple[str, str, int] | None = None
+        """Sample format, layout and rate of the first frame."""
+        self._resampler = AudioResampler()
+        self._resampled: tuple[str, str, int] | None = None
+        """The form that the resampler takes."""
 
     def convert(self, packet: Packet[Any]) -> Iterator[Packet[Any]]:
         """Yield the encoded packets that are ready.
@@ -163,7 +170,8 @@ class SoundConverter:
             FFmpegError: the packet is damaged, or the encoder fails.
         """
         for frame in self._source.codec_context.decode(packet):
-            yield from self._encode(frame)
+            for uniform in self._in_first_form(frame):
+                yield from self._encode(uniform)
 
     def finish(self) -> Iterator[Packet[Any]]:
         """Yield what the decoder and the encoder hold back.
@@ -174,8 +182,19 @@ class SoundConverter:
         if self._next is None:
             return
         for frame in self._source.codec_context.decode(None):
-            yield from self._encode(frame)
+            for uniform in self._in_first_form(frame):
+                yield from self._encode(uniform)
         yield from self._target.encode(None)
+
+    def _in_first_form(self, frame: AudioFrame) -> list[AudioFrame]:
+        form = (frame.format.name, frame.layout.name, frame.sample_rate)
+        self._form = self._form or form
+        if form == self._form:
+            return [frame]
+        if form != self._resampled:
+            self._resampled = form
+            self._resampler = AudioResampler(*self._form)
+        return self._resampler.resample(frame)
 
     def _encode(self, frame: AudioFrame) -> Iterator[Packet[Any]]:
         rate = frame.sample_rate
