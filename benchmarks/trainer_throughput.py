@@ -21,7 +21,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from vidcolor.inference.colorizer import resolve_device
+from vidcolor.inference.torch_engine import resolve_device
 from vidcolor_training.data.batches import Batches
 from vidcolor_training.data.pictures import PictureSet
 from vidcolor_training.distributed import World

@@ -16,7 +16,8 @@ from tests.support.clips import Clip, make_clip, timeline
 from vidcolor.cli.commands import main
 from vidcolor.errors import ResourceError
 from vidcolor.folder import colorize_folder
-from vidcolor.inference.colorizer import Colorizer, is_out_of_memory
+from vidcolor.inference.colorizer import Colorizer
+from vidcolor.inference.torch_engine import is_out_of_memory
 from vidcolor.options import ColorizeOptions, EncodeOptions
 from vidcolor.photograph import colorize_image
 from vidcolor.pipeline import colorize_video

@@ -9,7 +9,8 @@ import torch
 from tests.support.samples import small_generator
 from vidcolor.errors import OptionError, ResourceError
 from vidcolor.frames import FloatArray
-from vidcolor.inference.colorizer import Colorizer, is_out_of_memory, largest_render_size, resolve_device
+from vidcolor.inference.colorizer import Colorizer, largest_render_size
+from vidcolor.inference.torch_engine import is_out_of_memory, resolve_device
 
 
 @pytest.fixture(scope="module")

@@ -126,7 +126,7 @@ def train(data: tuple[Path, ...], run: Path, **options: Any) -> None:
     To train on several GPUs: torchrun --nproc-per-node N -m vidcolor train ...
     """
     check_extras()
-    from vidcolor.inference.colorizer import resolve_device
+    from vidcolor.inference.torch_engine import resolve_device
     from vidcolor_training.distributed import joined_world
     from vidcolor_training.recipes.toml import load_recipe
     from vidcolor_training.run import RunFiles, StartingPoint, check_run_folder, start_run, train_run

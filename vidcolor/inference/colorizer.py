@@ -1,17 +1,13 @@
-"""Run a generator: choose the device and the data type, pad and batch the pictures, and return ab as numpy arrays."""
+"""Predict color for grey pictures of any size and number: pad and batch them for an inference engine."""
 
 from __future__ import annotations
 
-import copy
-import hashlib
 import logging
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, SupportsIndex, overload
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import nn
 
 from vidcolor.color.chroma import colorize_grey
 from vidcolor.color.luma import MIN_SHORT_SIDE, at_render_size
@@ -19,21 +15,17 @@ from vidcolor.color.neutral import NetworkView
 from vidcolor.errors import OptionError, ResourceError
 from vidcolor.frames import FloatArray
 from vidcolor.inference.arrays import grey_levels
-from vidcolor.inference.folding import fold_batch_norm
-from vidcolor.inference.packing import pack
-from vidcolor.inference.precision import fastest_dtype, format_arithmetic, int8_pays
-from vidcolor.networks.network import HINT_CHANNELS
+from vidcolor.inference.engine import HINT_CHANNELS, Engine
 from vidcolor.options import ColorizeOptions
 
 if TYPE_CHECKING:
+    import torch
     from PIL.Image import Image
+    from torch import nn
 
     from vidcolor.inference.one_picture import PictureLike
 
 log = logging.getLogger(__name__)
-
-BATCH_SIZES = {"cpu": 1, "cuda": 32, "mps": 8}
-"""Default pictures per call by device type; more are no faster on a CPU (:mod:`vidcolor.inference.threads`)."""
 
 
 class Predictor(Protocol):
@@ -66,21 +58,22 @@ class HintPredictor(Predictor, Protocol):
 
 
 class Colorizer:
-    """A generator prepared for inference on one device. Thread-safe.
+    """A network prepared for inference on one device. Thread-safe.
 
     It cannot be pickled or copied: other processes load the weights themselves. A process that is forked after the
-    first prediction must not use it, because the threads of OpenMP and CUDA do not survive a fork: start processes by
+    first prediction must not use it, because the threads of the engine do not survive a fork: start processes by
     ``spawn`` or ``forkserver``, or load the weights after the fork.
 
     Args:
-        generator: a :class:`vidcolor.networks.ColorNetwork` or a module with its ``forward`` and ``multiple``. It is
-            copied and stays as it is.
-        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
-        batch_size: pictures per call of the network; None: :data:`BATCH_SIZES`.
-        dtype: of the parameters and activations; None: the fastest arithmetic of the device
+        network: a :class:`vidcolor.networks.ColorNetwork` or a module with its ``forward`` and ``multiple``, which
+            PyTorch runs; it is copied and stays as it is. Or an engine.
+        device: for a module: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``; an engine has its own.
+        batch_size: pictures per call of the network; None: the engine's own.
+        dtype: for a module, of the parameters and activations; None: the fastest arithmetic of the device
             (:mod:`vidcolor.inference.precision`), which may be int8 in large layers and fp32 in the others.
 
     Attributes:
+        engine: runs the network.
         fingerprint: a hash of the parameters.
         runs_on: the device type and the arithmetic, for instance ``cpu in int8 and float32``.
 
@@ -90,25 +83,19 @@ class Colorizer:
 
     def __init__(
         self,
-        generator: nn.Module,
+        network: nn.Module | Engine,
         *,
         device: str = "auto",
         batch_size: int | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        self.device = resolve_device(device)
-        with torch.device("cpu"):  # whatever torch's default device is
-            self.dtype = dtype or fastest_dtype(self.device)
-            self.int8 = dtype is None and int8_pays(self.device, self.dtype)
-            folded = fold_batch_norm(copy.deepcopy(generator).eval())
-            self.fingerprint = fingerprint(folded)
-            network = folded.to(self.device, self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
-            self.generator = pack(network, int8=self.int8) if self.device.type == "cpu" else network
-        self.runs_on = f"{self.device.type} in {format_arithmetic(self.dtype, self.int8)}"
-        self.batch_size = batch_size or BATCH_SIZES[self.device.type]
+        self.engine = prepare(network, device, dtype)
+        self.fingerprint = self.engine.fingerprint
+        self.runs_on = self.engine.runs_on
+        self.multiple = self.engine.multiple
+        self.takes_hints = self.engine.takes_hints
+        self.batch_size = batch_size or self.engine.batch_size
         self._halving = Lock()
-        self.multiple: int = generator.get_submodule("").multiple  # type: ignore[assignment]
-        self.takes_hints = bool(getattr(generator, "takes_hints", False))
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
         """Raise TypeError: packed layers and device memory cannot be pickled or copied."""
@@ -191,30 +178,19 @@ class Colorizer:
 
     def _try_batch(self, grey: FloatArray, hints: FloatArray | None) -> FloatArray | None:
         """Predict one batch; if memory does not suffice, halve ``batch_size`` and return None."""
+        device, shape = self.runs_on.split()[0], f"{grey.shape[2]}×{grey.shape[1]}"
         try:
             return self._predict_batch(grey, hints)
-        except (MemoryError, RuntimeError) as exc:
-            if not is_out_of_memory(exc):
-                raise
-            shape = f"{grey.shape[2]}×{grey.shape[1]}"
+        except MemoryError as exc:
             if len(grey) == 1:
                 hint = "choose a smaller `render_size`, or `fit_render_size`"
-                raise ResourceError(
-                    f"the memory of {self.device} does not hold one picture of {shape}; {hint}"
-                ) from exc
+                raise ResourceError(f"the memory of {device} does not hold one picture of {shape}; {hint}") from exc
         halved = len(grey) // 2
         with self._halving:
             if halved < self.batch_size:  # otherwise another thread has halved it already
-                log.warning(
-                    "the memory of %s does not hold %d pictures of %s: %d at a time from here",
-                    self.device,
-                    len(grey),
-                    shape,
-                    halved,
-                )
+                line = "the memory of %s does not hold %d pictures of %s: %d at a time from here"
+                log.warning(line, device, len(grey), shape, halved)
                 self.batch_size = halved
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
         return None
 
     def _check_hints(self, hints: FloatArray, expected: tuple[int, ...]) -> None:
@@ -233,24 +209,16 @@ class Colorizer:
         inputs = [np.pad(grey, ((0, 0), *padding), mode="edge")[:, None]]
         if hints is not None:
             inputs.append(np.pad(hints, ((0, 0), (0, 0), *padding)))  # confidence 0 outside the picture
-        with torch.inference_mode(), torch.autocast(self.device.type, enabled=False):
-            ab: Any = self.generator(*(torch.from_numpy(maps).to(self.device, self.dtype) for maps in inputs))
-            return ab[:, :, top : top + h, left : left + w].float().cpu().contiguous().numpy()  # type: ignore[no-any-return]
+        return np.ascontiguousarray(self.engine.run(inputs)[:, :, top : top + h, left : left + w])
 
 
-def fingerprint(network: nn.Module) -> str:
-    """Return a BLAKE2b hash of the names, types, shapes and values of all parameters and buffers: 32 hex digits."""
-    digest = hashlib.blake2b(digest_size=16)
-    for name, tensor in sorted(network.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().data)
-    return digest.hexdigest()
+def prepare(network: nn.Module | Engine, device: str, dtype: torch.dtype | None) -> Engine:
+    """Return the engine for a network; the arguments are those of :class:`Colorizer`."""
+    if isinstance(network, Engine):
+        return network
+    from vidcolor.inference.torch_engine import TorchEngine
 
-
-def is_out_of_memory(exc: BaseException) -> bool:
-    """Return whether an exception means that memory does not suffice; torch raises a plain RuntimeError on a CPU."""
-    phrases = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
-    return isinstance(exc, MemoryError | torch.OutOfMemoryError) or any(phrase in str(exc) for phrase in phrases)
+    return TorchEngine(network, device, dtype)
 
 
 def largest_render_size(colorizer: Predictor, wanted: int, aspect: float) -> int:
@@ -279,27 +247,3 @@ def largest_render_size(colorizer: Predictor, wanted: int, aspect: float) -> int
             size = smaller
         else:
             return size
-
-
-def resolve_device(name: str) -> torch.device:
-    """Return the device of a name: ``cpu``, ``cuda``, ``cuda:N``, ``mps``, or ``auto`` for the best that there is.
-
-    Raises:
-        OptionError: the name is unknown, or this machine has no such device.
-    """
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as exc:
-        raise OptionError(f"`device` {name}: expected auto, cpu, cuda, cuda:N or mps") from exc
-    available = {
-        "cpu": 1,
-        "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
-        "mps": int(torch.backends.mps.is_available()),
-    }
-    if (device.index or 0) >= available.get(device.type, 0):
-        raise OptionError(f"`device` {name}: this machine has no such device; try `device` cpu")
-    return device

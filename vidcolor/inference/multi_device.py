@@ -73,7 +73,7 @@ def call_slots(predictor: Predictor) -> Sequence[Predictor]:
 
 
 def _is_on_cpu(predictor: Predictor) -> bool:
-    return isinstance(predictor, Colorizer) and predictor.device.type == "cpu"
+    return isinstance(predictor, Colorizer) and predictor.engine.is_on_cpu
 
 
 def predict_batch(predictor: Predictor, grey: FloatArray) -> FloatArray:

@@ -13,11 +13,12 @@ slow.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import cv2
-import torch
 
 MAX_NETWORK_THREADS = 16
 """Threads of one call of the network; more do not speed up a picture at render size."""
@@ -27,6 +28,24 @@ MAX_FLOW_THREADS = 4
 """Threads of OpenCV."""
 
 
+@dataclass(frozen=True)
+class ThreadShare:
+    """How an engine on the CPU shares the cores with other stages."""
+
+    calls: int
+    """Concurrent calls."""
+    threads: int
+    """Threads of each call."""
+
+
+_share: ThreadShare | None = None  # inside limit_threads
+
+
+def thread_share() -> ThreadShare:
+    """Return the calls and threads for the network: all cores for one call, or the limits of :func:`limit_threads`."""
+    return _share or ThreadShare(1, min(available_cores(), MAX_NETWORK_THREADS))
+
+
 @contextmanager
 def limit_threads() -> Iterator[None]:
     """Limit the threads of torch and OpenCV within the context, to leave cores for the encoder.
@@ -34,16 +53,32 @@ def limit_threads() -> Iterator[None]:
     All concurrent calls of the network together get half of the cores and OpenCV a quarter, each at least one thread.
     The limits hold for the whole process. The environment variable ``OMP_NUM_THREADS`` overrides that of the network.
     """
-    before = torch.get_num_threads(), cv2.getNumThreads()
+    global _share
+    outer, flow_threads = _share, cv2.getNumThreads()
     cores = available_cores()
-    if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(min(max(cores // 2 // concurrent_calls(), 1), MAX_NETWORK_THREADS))
+    _share = ThreadShare(concurrent_calls(), min(max(cores // 2 // concurrent_calls(), 1), MAX_NETWORK_THREADS))
     cv2.setNumThreads(min(max(cores // 4, 1), MAX_FLOW_THREADS))
+    try:
+        with _limit_torch(_share.threads):
+            yield
+    finally:
+        _share = outer
+        cv2.setNumThreads(flow_threads)
+
+
+@contextmanager
+def _limit_torch(threads: int) -> Iterator[None]:
+    """Limit the threads of PyTorch, where it is loaded; the environment variable ``OMP_NUM_THREADS`` comes first."""
+    torch = sys.modules.get("torch")
+    if torch is None or "OMP_NUM_THREADS" in os.environ:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
     try:
         yield
     finally:
-        torch.set_num_threads(before[0])
-        cv2.setNumThreads(before[1])
+        torch.set_num_threads(before)
 
 
 def concurrent_calls() -> int:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 HINT_CHANNELS = 3
-"""a, b and confidence."""
+"""Channels of hints: a, b and confidence."""
 
 
 @dataclass(frozen=True)

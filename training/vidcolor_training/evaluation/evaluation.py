@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vidcolor.inference.colorizer import Colorizer, resolve_device
+from vidcolor.inference.colorizer import Colorizer
+from vidcolor.inference.torch_engine import resolve_device
 from vidcolor.inference.weights import default_weights, load_generator
 from vidcolor_training.evaluation.condition_rows import add_conditions
 from vidcolor_training.evaluation.evaluator import evaluate_stills
