@@ -51,7 +51,8 @@ Colorizer(load_generator(), device="cpu", dtype=torch.float32).predict(np.zeros(
 
 def test_promised_names_are_listed() -> None:
     """``__all__`` is exactly the public interface, and ``dir()`` shows it."""
-    functions = {"colorize_folder", "colorize_image", "colorize_video", "load_generator"}
+    functions = {"colorize_folder", "colorize_image", "colorize_video"}
+    functions |= {"export_weights", "load_colorizer", "load_generator"}
     records = {"ColorizeOptions", "EncodeOptions", "FolderReport", "Progress", "Report"}
     errors = {name for name, value in vars(vidcolor.errors).items() if isinstance(value, type)}
     assert set(vidcolor.__all__) == {"Colorizer", "__version__"} | functions | records | errors

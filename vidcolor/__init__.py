@@ -25,6 +25,7 @@ from vidcolor.progress import Progress, Report
 if TYPE_CHECKING:
     from vidcolor.folder import FolderReport, colorize_folder
     from vidcolor.inference.colorizer import Colorizer
+    from vidcolor.inference.loading import export_weights, load_colorizer
     from vidcolor.inference.weights import load_generator
     from vidcolor.photograph import colorize_image
     from vidcolor.pipeline import colorize_video
@@ -48,6 +49,8 @@ __all__ = [
     "colorize_folder",
     "colorize_image",
     "colorize_video",
+    "export_weights",
+    "load_colorizer",
     "load_generator",
 ]
 
@@ -57,6 +60,8 @@ _LAZY = {
     "colorize_folder": "vidcolor.folder",
     "colorize_image": "vidcolor.photograph",
     "colorize_video": "vidcolor.pipeline",
+    "export_weights": "vidcolor.inference.loading",
+    "load_colorizer": "vidcolor.inference.loading",
     "load_generator": "vidcolor.inference.weights",
 }
 

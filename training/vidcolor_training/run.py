@@ -22,6 +22,7 @@ from torch import nn
 from vidcolor._version import __version__
 from vidcolor.errors import InputError, OptionError, OutputError
 from vidcolor.inference.colorizer import Colorizer
+from vidcolor.inference.loading import ONNX_SUFFIX, export_weights
 from vidcolor.inference.weights import load_generator
 from vidcolor.networks import ColorNetwork
 from vidcolor.networks.bin_pyramid import BinPyramid
@@ -43,6 +44,7 @@ from vidcolor_training.trainer import BEST, FINAL, SAMPLES, RunOptions, Trainer,
 RECIPE = "recipe.toml"
 DATA_LIST = "data.tsv"
 ABOUT = "run.json"
+FINAL_ONNX = str(Path(FINAL).with_suffix(ONNX_SUFFIX))
 STATISTICS_PICTURES, STATISTICS_BATCH = 64, 8
 
 Warn = Callable[[str], None]
@@ -90,7 +92,7 @@ def check_run_folder(run: Path, recipe: Recipe, *, resume: bool, overwrite: bool
 
 def remove_run(run: Path) -> None:
     """Remove the files of a run from its folder. The cache and all other files stay."""
-    names = [METRICS, CHECKPOINT, BEST, FINAL, RECIPE, DATA_LIST, ABOUT, *CURVES]
+    names = [METRICS, CHECKPOINT, BEST, FINAL, FINAL_ONNX, RECIPE, DATA_LIST, ABOUT, *CURVES]
     if (run / RECIPE).is_file():
         with contextlib.suppress(OptionError):
             stages = parse_recipe((run / RECIPE).read_text(encoding="utf-8"), where=str(run / RECIPE)).stages
@@ -156,6 +158,8 @@ def train_run(
 ) -> Path:
     """Train, and evaluate on ``validation`` after every stage; return the path of the weights file.
 
+    The same weights are also exported to ONNX, beside it.
+
     Args:
         trainer: The result of :func:`start_run`.
         validation: Pictures for the figures that are kept with the weights; None: no figures.
@@ -177,7 +181,10 @@ def train_run(
         say(format_table(rows))
         return dict(rows)
 
-    return trainer.train(deadline=deadline, resume=resume, on_stage_end=figures)
+    path = trainer.train(deadline=deadline, resume=resume, on_stage_end=figures)
+    if trainer.world.leads:
+        export_weights(path, path.with_suffix(ONNX_SUFFIX), overwrite=True)
+    return path
 
 
 def _load(data: Sequence[Path], size: int, cache: Path, world: World, warn: Warn) -> PictureSet:

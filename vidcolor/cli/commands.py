@@ -256,6 +256,20 @@ def models(session: Session) -> None:
     session.display.models({"networks": networks, "weights": weights, "recipes": recipes})
 
 
+@main.command(cls=SectionCommand)
+@click.argument("weights", metavar="WEIGHTS", type=PATH)
+@click.option("-o", "--output", "dest", type=PATH, required=True, metavar="FILE.onnx", help="The ONNX file.")
+@click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
+@debug_option
+@click.pass_obj
+def export(session: Session, weights: Path, dest: Path, overwrite: bool) -> None:
+    """Export weights to ONNX, which OpenVINO runs: --weights FILE.onnx."""
+    with session.display.loading(f"Exporting {weights.name}"):
+        from vidcolor.inference.loading import export_weights
+
+        export_weights(weights, dest, overwrite=overwrite)
+
+
 def is_film(source: Path) -> bool:
     """Return whether a source is a file that is colored as a film, not as a picture."""
     return is_file(source) and not is_picture(source)

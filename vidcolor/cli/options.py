@@ -61,10 +61,10 @@ def key_values(ctx: click.Context, param: click.Parameter, values: tuple[str, ..
 
 
 def device_name(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    """Check the form of the name of a device, or of several; whether it exists is for torch to find out."""
-    if not re.fullmatch(r"auto|all|mps|(cpu|cuda(:\d+)?)(,(cpu|cuda(:\d+)?))*", value):
-        several = "several such as cuda:0,cuda:1"
-        raise click.BadParameter(f"expected auto, all, cpu, cuda, cuda:N, mps or {several}, got {value!r}", ctx, param)
+    """Check the form of the name of a device, or of several; whether it exists is for the engine to find out."""
+    if not re.fullmatch(r"auto|all|mps|npu|gpu(:\d+)?|(cpu|cuda(:\d+)?)(,(cpu|cuda(:\d+)?))*", value):
+        known = "auto, all, cpu, cuda, cuda:N, mps, gpu, gpu:N, npu or several such as cuda:0,cuda:1"
+        raise click.BadParameter(f"expected {known}, got {value!r}", ctx, param)
     return value
 
 
@@ -83,15 +83,9 @@ class NetworkChoice:
             WeightsError: the weights file is missing, damaged, or does not fit its network.
             OptionError: the device does not exist on this machine.
         """
-        from vidcolor.inference.colorizer import Colorizer
-        from vidcolor.inference.weights import load_generator
+        from vidcolor.inference.loading import load_colorizer
 
-        generator = load_generator(self.weights)
-        if self.device != "all" and "," not in self.device:
-            return Colorizer(generator, device=self.device, batch_size=self.batch_size)
-        from vidcolor.inference.multi_device import create_predictor
-
-        return create_predictor(generator, self.device, batch_size=self.batch_size)
+        return load_colorizer(self.weights, device=self.device, batch_size=self.batch_size)
 
 
 def option(section: str, *names: str, **settings: Any) -> Decorator:
@@ -169,7 +163,7 @@ network_options = stacked(
             type=PATH,
             metavar="PATH",
             show_default="the weights that come with vidcolor",
-            help="Weights file to use.",
+            help="Weights file to use: .safetensors, or .onnx, which OpenVINO runs.",
         ),
         network(
             "--device",
@@ -177,7 +171,7 @@ network_options = stacked(
             default="auto",
             metavar="NAME[,NAME...]|all",
             help="Where the network runs: auto, cpu, cuda, cuda:N or mps. Several, such as cuda:0,cuda:1, share the "
-            "work; all: every CUDA device there is.",
+            "work; all: every CUDA device there is. With .onnx weights: auto, cpu, gpu, gpu:N or npu, of Intel.",
         ),
         network(
             "--batch-size",

@@ -76,7 +76,7 @@ class SameConv2d(nn.Conv2d):
         """Pad (N, C, H, W) by zeros as SAME requires."""
         padding = []
         for size, kernel, stride in zip(x.shape[:1:-1], self.kernel_size[::-1], self.stride[::-1], strict=True):
-            total = max((math.ceil(size / stride) - 1) * stride + kernel - size, 0)
+            total = (-(-size // stride) - 1) * stride + kernel - size  # never negative: kernels are wider than strides
             padding += [total // 2, total - total // 2]
         return F.pad(x, padding)
 

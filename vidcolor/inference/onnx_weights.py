@@ -1,0 +1,180 @@
+"""Read ONNX weights files: a network with its parameters, which an inference engine runs without PyTorch.
+
+The file is an ONNX model whose metadata describe it as those of a safetensors file do
+(:mod:`vidcolor.inference.weights`), and name the engine's inputs. Files are not trusted: external data, custom
+operators and functions are refused, and the sizes of all tensors are compared with the bytes that the file holds for
+them before anything of their size is allocated.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import onnx
+from google.protobuf.message import DecodeError
+
+from vidcolor.errors import WeightsError, one_line
+
+ONNX_FORMAT = "vidcolor-onnx-1"
+"""The value of ``format`` in the metadata."""
+MAX_BYTES = 1 << 30
+"""Largest file; protobuf itself ends at 2 GiB."""
+STANDARD_DOMAINS = frozenset({"", "ai.onnx"})
+"""Domains of the operators that may occur: those of the ONNX standard."""
+ITEM_BYTES: dict[int, int] = {
+    onnx.TensorProto.FLOAT: 4,
+    onnx.TensorProto.FLOAT16: 2,
+    onnx.TensorProto.INT64: 8,
+    onnx.TensorProto.INT32: 4,
+    onnx.TensorProto.BOOL: 1,
+}
+"""Bytes per element of the types that a tensor may have."""
+GREY, HINTS, AB = "grey", "hints", "ab"
+"""Names of the inputs, (N, 1, H, W) and (N, 3, H, W), and of the output, (N, 2, H, W)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnnxWeights:
+    """A checked ONNX weights file."""
+
+    path: Path
+    model: bytes
+    """The serialized model."""
+    network: str
+    """A name in :data:`vidcolor.networks.NETWORKS`."""
+    multiple: int
+    """Height and width of the input are multiples of this."""
+    takes_hints: bool
+    about: dict[str, Any]
+    """``format``, ``network``, ``recipe`` (str), ``config``, ``training`` (parsed JSON), ``safetensors_sha256``,
+    ``fingerprint`` (of the parameters, as :func:`vidcolor.inference.colorizer.fingerprint`) and ``bytes``."""
+
+
+def read_onnx(path: Path) -> OnnxWeights:
+    """Read and check an ONNX weights file.
+
+    Raises:
+        WeightsError: the file is missing, not a weights file of vidcolor, or not safe to load.
+    """
+    data = _read_bytes(path)
+    model = _parse(path, data)
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    if metadata.get("format") != ONNX_FORMAT:
+        found = repr(metadata["format"]) if "format" in metadata else "no format in its metadata"
+        what = f"expected format {ONNX_FORMAT}, found {found}"
+        raise WeightsError(f"{path}: {what}; export it with this version: vidcolor export WEIGHTS -o {path.name}")
+    _check_operators(path, model)
+    for tensor in _tensors(model.graph):
+        _check_tensor(path, tensor)
+    about = _parse_metadata(path, metadata) | {"bytes": len(data)}
+    inputs = [value.name for value in model.graph.input]
+    outputs = [value.name for value in model.graph.output]
+    if inputs not in ([GREY], [GREY, HINTS]) or outputs != [AB]:
+        raise WeightsError(f"{path}: expected inputs {GREY} and {HINTS} and output {AB}, found {inputs} and {outputs}")
+    return OnnxWeights(
+        path=path,
+        model=data,
+        network=about["network"],
+        multiple=about.pop("multiple"),
+        takes_hints=inputs == [GREY, HINTS],
+        about=about,
+    )
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise WeightsError(f"{path}: expected a weights file of at most {MAX_BYTES:,} bytes, found {size:,}")
+        return path.read_bytes()
+    except FileNotFoundError as exc:
+        raise WeightsError(f"{path}: expected a weights file, found no such file") from exc
+    except OSError as exc:
+        raise WeightsError(f"{path}: cannot be read ({exc.strerror or exc})") from exc
+
+
+def _parse(path: Path, data: bytes) -> onnx.ModelProto:
+    try:
+        return onnx.load_model_from_string(data)
+    except (DecodeError, RecursionError) as exc:
+        raise WeightsError(f"{path}: expected an ONNX file of vidcolor, found something else") from exc
+
+
+def _parse_metadata(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
+    try:
+        about: dict[str, Any] = {
+            "format": metadata["format"],
+            "network": metadata["network"],
+            "config": json.loads(metadata["config"]),
+            "recipe": metadata["recipe"],
+            "training": json.loads(metadata["training"]),
+            "multiple": int(metadata["multiple"]),
+            "fingerprint": metadata["fingerprint"],
+            "safetensors_sha256": metadata["safetensors_sha256"],
+        }
+    except (KeyError, ValueError, RecursionError) as exc:
+        raise WeightsError(f"{path}: its metadata is incomplete or garbled: {one_line(exc)}") from exc
+    if not 1 <= about["multiple"] <= MAX_MULTIPLE:
+        raise WeightsError(f"{path}: expected a multiple of 1 to {MAX_MULTIPLE} pixels, found {about['multiple']}")
+    return about
+
+
+MAX_MULTIPLE = 1024
+"""Largest :attr:`OnnxWeights.multiple`, in pixels."""
+
+
+def _check_operators(path: Path, model: onnx.ModelProto) -> None:
+    """Refuse functions and operators outside the standard: an engine would look for libraries that implement them."""
+    domains = {entry.domain for entry in model.opset_import} | {node.domain for node in _nodes(model.graph)}
+    if foreign := sorted(domains - STANDARD_DOMAINS):
+        raise WeightsError(f"{path}: expected operators of the ONNX standard, found some of {foreign[0]!r}")
+    if model.functions:
+        raise WeightsError(f"{path}: expected a model without functions, found {len(model.functions)}")
+
+
+def _check_tensor(path: Path, tensor: onnx.TensorProto) -> None:
+    """Refuse a tensor that lies in another file, or whose size is not that of its data."""
+    name = tensor.name or "a constant"
+    if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
+        raise WeightsError(f"{path}: {name}: expected the numbers in the file itself, found them in another one")
+    if tensor.data_type not in ITEM_BYTES:
+        raise WeightsError(f"{path}: {name}: expected floating point or whole numbers, found type {tensor.data_type}")
+    if any(side < 0 for side in tensor.dims):
+        raise WeightsError(f"{path}: {name}: expected a shape, found {list(tensor.dims)}")
+    expected = prod(tensor.dims) * ITEM_BYTES[tensor.data_type]
+    if len(tensor.raw_data) != expected:
+        raise WeightsError(f"{path}: {name}: expected {expected:,} bytes of numbers, found {len(tensor.raw_data):,}")
+
+
+def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    """Yield all nodes, those of nested graphs included."""
+    for node in graph.node:
+        yield node
+        for nested in _graphs(node):
+            yield from _nodes(nested)
+
+
+def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    """Yield all tensors with data: initializers, sparse ones, and constants in attributes of nodes."""
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield from (sparse.values, sparse.indices)
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors
+        for nested in _graphs(node):
+            yield from _tensors(nested)
+
+
+def _graphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            yield attribute.g
+        yield from attribute.graphs
