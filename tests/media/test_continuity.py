@@ -217,6 +217,23 @@ def test_one_stream_that_jumps_alone(alone: str, to: float, film: InputContainer
     assert notes == 0
 
 
+def test_slides_with_sound_that_follows_late(film: InputContainer) -> None:
+    """A muxer may write two pictures before the sound between them: the sound goes on, and so does the clock."""
+    apart = 5000
+    found, notes = through(film, {"video": [(5, 5.1), (5 + apart, 5.1 + apart)], "audio": [(0, 20)]})
+    assert found == {"video": [5, 5 + apart], "audio": tenths(0, 20)}
+    assert notes == 0
+
+
+def test_a_packet_that_lasts_until_after_a_jump(film: InputContainer) -> None:
+    """Its duration is no reason to take the jump for none."""
+    packets = [packet(film, kind, seconds) for seconds in (1, 1.1, 9001, 9001.1) for kind in ("video", "audio")]
+    packets[2].duration = round(8999.9 / packets[2].time_base)
+    items = list(join_clocks(packets, film, film.streams.video[0], Start(Fraction(0), None)))
+    assert sum(isinstance(item, Note) for item in items) == 1
+    assert {round(float((each.pts or 0) * each.time_base), 1) for each in packets} == {1, 1.1, 1.2, 1.3}
+
+
 def test_a_gap_is_no_jump(film: InputContainer) -> None:
     """Nine seconds without picture and sound stay; in a container with a reliable clock, so does a minute."""
     gap = 9 if film.format.name == "mpegts" else 60

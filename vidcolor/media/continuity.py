@@ -33,8 +33,8 @@ WAIT_SECONDS = 3
 """How long one stream may go on as before while another has jumped, until it is clear that the clock has not."""
 MAX_WAITING_BYTES = 64 << 20
 """Limit for the packets that are held back meanwhile."""
-LIVE_SECONDS = 5
-"""A stream that ended so long before the others is not waited for."""
+MAX_DELAY_SECONDS = 5
+"""Between decoding and showing of a picture."""
 MAX_NOTES = 3
 MAX_TICKS = 1 << 62  # libav's times are 64-bit integers
 
@@ -131,11 +131,13 @@ class _Track:
             return False
         return not -MAX_STEP_BACK_SECONDS <= time - self.latest <= self.duration + max_gap
 
-    def add(self, time: Fraction, packet: Packet[Any]) -> None:
-        """Note a packet."""
+    def add(self, time: Fraction, packet: Packet[Any], max_gap: int) -> None:
+        """Note a packet. A duration above ``max_gap`` is not used: it lasts until after a jump."""
         duration = (packet.duration or 0) * packet.time_base
         if duration <= 0 and self.latest is not None:
-            duration = max(time - self.latest, Fraction(0))
+            duration = time - self.latest
+        if not 0 <= duration <= max_gap:
+            duration = self.duration
         end = _shown(packet, time) + duration
         follows = self.latest is not None and time >= self.latest - MAX_STEP_BACK_SECONDS
         self.end = max(self.end, end) if follows else end
@@ -146,8 +148,8 @@ class _Track:
 class _Wait:
     """What is held back after a stream has jumped, until it is clear what the others do."""
 
-    live: dict[int, Fraction]
-    """Of each stream that goes on, by its number: its decoding time when the wait began."""
+    begun: dict[int, Fraction]
+    """Of each stream that has begun, by its number: its decoding time when the wait began."""
     packets: list[tuple[Packet[Any], Fraction | None]] = field(default_factory=list)
     """Each with its shift; None: that depends on the decision."""
     held_bytes: int = 0
@@ -159,7 +161,7 @@ class _Wait:
     def is_behind(self, packet: Packet[Any]) -> bool:
         """Return whether a packet of a stream with gaps is nearer to what comes behind the jump."""
         time = _decoded(packet)
-        return time is None or abs(time - min(self.begins.values())) < abs(time - max(self.live.values()))
+        return time is None or abs(time - min(self.begins.values())) < abs(time - max(self.begun.values()))
 
 
 class _Clocks:
@@ -188,7 +190,7 @@ class _Clocks:
                 track.shift = self._shift
             else:
                 yield from self._begin_wait(packet, track, time)
-        track.add(time, packet)
+        track.add(time, packet, self._max_gap)
         has_jumped = self._wait is not None and packet.stream_index in self._wait.begins
         yield from self._pass(packet, None if has_jumped else track.shift)
         if self._wait is not None and self._is_decided(self._wait):
@@ -229,13 +231,8 @@ class _Clocks:
         if self._wait is not None and packet.stream_index in self._wait.begins:
             yield from self.decide()
         if self._wait is None:
-            newest = max(other.shifted_end for other in self._tracks.values() if other.latest is not None)
-            live = {
-                index: other.latest
-                for index, other in self._tracks.items()
-                if other.latest is not None and newest - other.shifted_end <= LIVE_SECONDS
-            }
-            self._wait = _Wait(live)
+            begun = {index: other.latest for index, other in self._tracks.items() if other.latest is not None}
+            self._wait = _Wait(begun)
         self._wait.ends[packet.stream_index] = track.shifted_end
         self._wait.begins[packet.stream_index] = _shown(packet, time)
 
@@ -248,7 +245,7 @@ class _Clocks:
         return shifted > track.shifted_end - MAX_STEP_BACK_SECONDS and abs(shifted - max(now)) <= self._max_gap
 
     def _is_decided(self, wait: _Wait) -> bool:
-        if wait.live.keys() <= wait.begins.keys() or wait.held_bytes > MAX_WAITING_BYTES:
+        if wait.begun.keys() <= wait.begins.keys() or wait.held_bytes > MAX_WAITING_BYTES:
             return True
         jumped = ((self._tracks[index].latest or begin) - begin for index, begin in wait.begins.items())
         return self._others_go_on(wait) or max(jumped) > 2 * WAIT_SECONDS
@@ -257,7 +254,7 @@ class _Clocks:
         """Return whether a stream has gone on as before for longer than streams are apart in a file."""
         return any(
             (self._tracks[index].latest or since) - since > WAIT_SECONDS
-            for index, since in wait.live.items()
+            for index, since in wait.begun.items()
             if index not in wait.begins
         )
 
@@ -278,15 +275,17 @@ class _Clocks:
 def _decoded(packet: Packet[Any]) -> Fraction | None:
     """Return the decoding time in seconds; None if it is not known.
 
-    The times at which pictures are shown do not rise from packet to packet, so that they do not stand for it.
+    The times at which pictures are shown do not rise from packet to packet, so that they do not stand for it, unless
+    they are far away: libav guesses decoding times in Matroska, and guesses them as before a jump.
     """
     ticks = packet.dts
-    if ticks is None and packet.stream.type != "video":
-        ticks = packet.pts
+    if packet.pts is not None and (ticks is None or abs(packet.pts - ticks) * packet.time_base > MAX_DELAY_SECONDS):
+        ticks = None if ticks is None and packet.stream.type == "video" else packet.pts
     return None if ticks is None else ticks * packet.time_base
 
 
 def _shown(packet: Packet[Any], decoded: Fraction) -> Fraction:
+    """Return the time of showing in seconds, or the decoding time if that is all there is."""
     return decoded if packet.pts is None else packet.pts * packet.time_base
 
 
