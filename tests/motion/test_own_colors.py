@@ -42,7 +42,8 @@ def film(*shots: Sequence[str]) -> list[Frame]:
 def kept(frames: Sequence[Frame], keep: KeepColor = "auto", *, may_divide: bool = True) -> str:
     """One letter a frame: k where colors are kept, large where a shot begins."""
     marked = list(mark_own_colors(iter(frames), keep, SPEC, may_divide=may_divide))
-    assert [each.picture for each in marked] == [each.picture for each in frames]
+    assert [each.picture.pts for each in marked] == [each.picture.pts for each in frames]
+    assert all(each.picture.chroma is None for each in marked if not each.keeps_color)
     letters = ("k" if each.keeps_color else "g" for each in marked)
     return "".join(letter.upper() if each.opens_shot else letter for letter, each in zip(letters, marked, strict=True))
 

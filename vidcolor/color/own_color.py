@@ -18,11 +18,13 @@ from vidcolor.options import KeepColor
 
 THUMBNAIL_SIDE = 64
 """Short side of a thumbnail in pixels; noise of chroma cancels out in it."""
+NOISE_WINDOW = 3
+"""Side of the window, in pixels of a thumbnail, over which noise is averaged."""
 LUMA_STEPS = 16
 """Levels of luma whose mean color is subtracted; between them it is interpolated."""
 QUANTILE = 0.9
 """Quantile of what is left: something small, such as a colored subtitle, does not make a color picture."""
-OWN, SURE, TINTED = 4.3, 6.5, 2.0
+OWN, SURE, TINTED = 3.4, 5.5, 2.0
 """Code values of 8 bits from which on what is left are colors of the picture's own, from which on that is sure, and up
 to which it surely is a tint."""
 NO_COLOR = 1.5
@@ -80,9 +82,10 @@ def color_evidence(luma: FloatArray, chroma: FloatArray) -> ColorEvidence:
         luma: (h, w), gamma-encoded, in [0, 1].
         chroma: Cb and Cr, (2, h, w), in [-0.5, 0.5].
     """
-    levels = luma.ravel() * np.float32(LUMA_STEPS - 1)
-    without_tint = np.hypot(*(plane.ravel() - _tint(levels, plane.ravel()) for plane in chroma))
-    total = np.hypot(*chroma).ravel()
+    planes = [_denoised(plane).ravel() for plane in chroma]
+    tints = _tint_basis(_denoised(luma))
+    without_tint = np.hypot(*(plane - _fitted(tints, plane) for plane in planes))
+    total = np.hypot(*planes)
     return ColorEvidence(
         left=255 * float(np.quantile(np.minimum(without_tint, total), QUANTILE)),
         chroma=255 * float(total.mean()),
@@ -109,12 +112,27 @@ def rgb_evidence(rgb: FloatArray) -> ColorEvidence:
     return color_evidence(luma, chroma)
 
 
-def _tint(levels: npt.NDArray[np.floating], values: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
-    """Return the mean of ``values`` at each of ``levels``, 0 to LUMA_STEPS - 1: a polyline fitted by least squares."""
+def _denoised(plane: FloatArray) -> FloatArray:
+    return np.asarray(cv2.blur(plane, (NOISE_WINDOW, NOISE_WINDOW)), np.float32)
+
+
+def _tint_basis(luma: FloatArray) -> npt.NDArray[np.floating]:
+    """Return what a tint is made of, (pixels, LUMA_STEPS + 2): a polyline over luma, and slopes across and down.
+
+    The slopes are for casts that are stronger at one edge than at the other.
+    """
+    height, width = luma.shape
+    levels = luma.ravel() * np.float32(LUMA_STEPS - 1)
     below = np.clip(levels.astype(np.int64), 0, LUMA_STEPS - 2)
-    above = levels - below
-    basis = np.zeros((len(levels), LUMA_STEPS))
+    basis = np.zeros((len(levels), LUMA_STEPS + 2))
     places = np.arange(len(levels))
-    basis[places, below], basis[places, below + 1] = 1 - above, above
-    normal = basis.T @ basis + 1e-3 * np.eye(LUMA_STEPS)
+    basis[places, below], basis[places, below + 1] = 1 - (levels - below), levels - below
+    y, x = np.mgrid[-0.5 : 0.5 : height * 1j, -0.5 : 0.5 : width * 1j]
+    basis[:, LUMA_STEPS], basis[:, LUMA_STEPS + 1] = x.ravel(), y.ravel()
+    return basis
+
+
+def _fitted(basis: npt.NDArray[np.floating], values: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    """Return the combination of a basis (pixels, terms) that is nearest to values (pixels,), by least squares."""
+    normal = basis.T @ basis + 1e-3 * np.eye(basis.shape[1])
     return np.asarray(basis @ np.linalg.solve(normal, basis.T @ values))

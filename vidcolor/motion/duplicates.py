@@ -12,7 +12,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from vidcolor.frames import FloatArray, Frame
+from vidcolor.frames import FloatArray, Frame, Picture
 from vidcolor.motion.flow import Levels, to_levels
 
 MAX_DUPLICATES = 15
@@ -48,8 +48,9 @@ def merge_duplicates(frames: Iterator[Frame]) -> Iterator[Frame]:
         own = to_levels(frame.grey)
         is_single = frame.opens_shot or frame.opens_segment or frame.is_disturbed or first.is_disturbed
         if not is_single and len(duplicates) < MAX_DUPLICATES and are_duplicates(levels, own):
-            if np.array_equal(frame.picture.luma, first.picture.luma):
-                duplicates.append(replace(frame, picture=replace(frame.picture, luma=first.picture.luma)))
+            if _has_equal_planes(frame.picture, first.picture):
+                same = replace(frame.picture, luma=first.picture.luma, chroma=first.picture.chroma)
+                duplicates.append(replace(frame, picture=same))
                 continue
             if distinct < MAX_DISTINCT_LUMA:
                 duplicates.append(frame)
@@ -58,6 +59,15 @@ def merge_duplicates(frames: Iterator[Frame]) -> Iterator[Frame]:
         yield replace(first, duplicates=tuple(duplicates))
         first, levels, duplicates, distinct = frame, own, [], 0
     yield replace(first, duplicates=tuple(duplicates))
+
+
+def _has_equal_planes(one: Picture, other: Picture) -> bool:
+    """Return whether two pictures have the same luma, and the same chroma where it is kept."""
+    if not np.array_equal(one.luma, other.luma):
+        return False
+    if one.chroma is None or other.chroma is None:
+        return one.chroma is other.chroma
+    return all(map(np.array_equal, one.chroma, other.chroma))
 
 
 def expand_duplicates(frames: Iterator[Frame]) -> Iterator[Frame]:

@@ -33,7 +33,7 @@ AGAINST = 4
 def mark_own_colors(
     frames: Iterator[Frame], keep: KeepColor, spec: VideoSpec, *, may_divide: bool = True
 ) -> Iterator[Frame]:
-    """Set ``keeps_color`` on the frames of shots that are to keep the colors that they have.
+    """Set ``keeps_color`` on the frames of shots that are to keep the colors that they have; drop the others' chroma.
 
     Args:
         frames: with ``opens_shot``; their pictures have chroma if the film has any.
@@ -42,7 +42,7 @@ def mark_own_colors(
         may_divide: begin a shot where colors appear or vanish in the middle of one.
     """
     if keep == "never":
-        yield from frames
+        yield from (_decided(frame, keeps_color=False) for frame in frames)
         return
     shot = _Shot(keep, spec, may_divide)
     for frame in frames:
@@ -87,7 +87,7 @@ class _Shot:
         for index, frame in enumerate(held):
             # Dark frames before have been passed on as grey ones.
             divides = bool(self.decision) and index == 0 and self.position > len(held) and self.may_divide
-            yield replace(frame, keeps_color=bool(self.decision), opens_shot=frame.opens_shot or divides)
+            yield replace(_decided(frame, keeps_color=bool(self.decision)), opens_shot=frame.opens_shot or divides)
 
     def _vote(self, seen: ColorEvidence | None) -> None:
         if seen is None or not seen.is_lit:
@@ -102,9 +102,9 @@ class _Shot:
         if seen is not None and seen.is_lit:
             self.against = self.against + 1 if seen.denies(decision, self.keep) else 0
         if self.against < AGAINST or not self.may_divide:
-            return replace(frame, keeps_color=decision)
+            return _decided(frame, keeps_color=decision)
         self.decision, self.against = not decision, 0
-        return replace(frame, keeps_color=not decision, opens_shot=True, is_disturbed=False)
+        return replace(_decided(frame, keeps_color=not decision), opens_shot=True, is_disturbed=False)
 
     def _judge(self, picture: Picture) -> ColorEvidence:
         if picture.chroma is None:
@@ -114,6 +114,13 @@ class _Shot:
         size = max(1, round(luma.shape[1] * scale)), max(1, round(luma.shape[0] * scale))
         planes = [_thumbnail(plane, size, self.spec) for plane in picture.chroma]
         return color_evidence(expand_range(resize_plane(luma, size), self.spec), np.stack(planes))
+
+
+def _decided(frame: Frame, *, keeps_color: bool) -> Frame:
+    """Mark a frame; chroma that is not kept is dropped, since it would keep the decoded frame in memory."""
+    if keeps_color or frame.picture.chroma is None:
+        return replace(frame, keeps_color=keeps_color)
+    return replace(frame, picture=replace(frame.picture, chroma=None))
 
 
 def _thumbnail(plane: Plane, size: tuple[int, int], spec: VideoSpec) -> FloatArray:
