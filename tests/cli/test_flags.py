@@ -23,6 +23,12 @@ def test_every_field_has_a_flag_that_exists() -> None:
     assert {str(parameter.name) for parameter in parameters if parameter.expose_value} - {"source"} <= set(FLAGS)
 
 
+def test_both_spellings_of_color() -> None:
+    """The option that keeps colors can be typed either way."""
+    (keep,) = (parameter for parameter in main.commands["colorize"].params if parameter.name == "keep_color")
+    assert keep.opts == ["--keep-color", "--keep-colour"]
+
+
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
