@@ -9,6 +9,7 @@ from tests.support.color_films import texture
 from vidcolor.color.own_color import GREY, ColorEvidence, color_evidence, rgb_evidence, thumbnail_band
 from vidcolor.frames import FloatArray
 from vidcolor.options import KeepColor
+from vidcolor.stills.bands import row_ranges
 
 
 def tinted(*tint: float, noise: float = 0.0) -> FloatArray:
@@ -108,3 +109,21 @@ def test_any_size(size: tuple[int, int]) -> None:
     red = np.zeros((*size, 3), np.float32)
     red[..., 0] = 1
     assert not rgb_evidence(thumbnail_band(red, size)).has_own
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((64, 256), (64, 256)),
+        ((127, 508), (127, 508)),
+        ((480, 640), (69, 91)),
+        ((100, 100_000), (100, 256)),
+        ((100_000, 100), (257, 100)),
+        ((1, 4_000_000), (1, 256)),
+    ],
+)
+def test_size_of_thumbnails(size: tuple[int, int], expected: tuple[int, int]) -> None:
+    """The long side is bounded too, so a strip needs no more memory than other pictures."""
+    row = np.zeros((1, size[1], 3), np.float32)
+    bands = (np.broadcast_to(row, (bottom - top, size[1], 3)) for top, bottom in row_ranges(*size))
+    assert np.concatenate([thumbnail_band(band, size) for band in bands]).shape == (*expected, 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -117,3 +118,15 @@ def test_deep_and_full_range() -> None:
     ]
     for spec, these in ((replace(SPEC, bit_depth=10), deep), (replace(SPEC, full_range=True), frames)):
         assert [each.keeps_color for each in mark_own_colors(iter(these), "auto", spec)] == [True] * 3 + [False] * 3
+
+
+@pytest.mark.parametrize("shape", [(1, 6000), (6000, 2)])
+def test_memory_of_a_strip(shape: tuple[int, int]) -> None:
+    """A film of one line, or two columns, needs a few megabytes."""
+    plane = np.full(shape, 128, np.uint8)
+    strip = Frame(Picture(0, 1, plane, (plane, plane)), np.zeros((32, 32), np.float32), opens_shot=True)
+    tracemalloc.start()
+    assert kept([strip]) == "G"
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**24

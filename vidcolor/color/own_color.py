@@ -18,6 +18,8 @@ from vidcolor.options import KeepColor
 
 THUMBNAIL_SIDE = 64
 """Short side of a thumbnail in pixels; noise of chroma cancels out in it."""
+LONG_SIDE = 4 * THUMBNAIL_SIDE
+"""Limit of the long side: a strip of 6000 × 1 would otherwise become 384,000 × 64. Strips are squeezed."""
 NOISE_WINDOW = 3
 """Side of the window, in pixels of a thumbnail, over which noise is averaged."""
 LUMA_STEPS = 16
@@ -93,15 +95,24 @@ def color_evidence(luma: FloatArray, chroma: FloatArray) -> ColorEvidence:
     )
 
 
+def thumbnail_size(height: int, width: int) -> tuple[int, int]:
+    """Return (width, height) of the thumbnail of a plane: the short side is :data:`THUMBNAIL_SIDE`."""
+    scale = THUMBNAIL_SIDE / min(height, width)
+    return min(round(width * scale), LONG_SIDE), min(round(height * scale), LONG_SIDE)
+
+
 def thumbnail_band(rgb: FloatArray, size: tuple[int, int]) -> FloatArray:
     """Shrink some rows of a picture, (rows, W, 3), to their part of its thumbnail.
+
+    Each side is divided by a whole number: the short side becomes less than twice :data:`THUMBNAIL_SIDE`, the long side
+    less than twice :data:`LONG_SIDE`. Every band keeps at least one row.
 
     Args:
         rgb: R'G'B' in [0, 1].
         size: (height, width) of the whole picture.
     """
-    step = max(1, min(size) // THUMBNAIL_SIDE)
-    small = max(1, rgb.shape[1] // step), max(1, round(len(rgb) / step))
+    step_y, step_x = (max(1, min(size) // THUMBNAIL_SIDE, length // LONG_SIDE) for length in size)
+    small = max(1, rgb.shape[1] // step_x), max(1, round(len(rgb) / step_y))
     return np.asarray(cv2.resize(rgb, small, interpolation=cv2.INTER_AREA), np.float32)
 
 

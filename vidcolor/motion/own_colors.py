@@ -16,7 +16,7 @@ import numpy as np
 
 from vidcolor.color.chroma import dequantize
 from vidcolor.color.luma import expand_range, field_luma, resize_plane
-from vidcolor.color.own_color import GREY, THUMBNAIL_SIDE, ColorEvidence, color_evidence
+from vidcolor.color.own_color import GREY, ColorEvidence, color_evidence, thumbnail_size
 from vidcolor.frames import FloatArray, Frame, Picture, Plane, VideoSpec
 from vidcolor.options import KeepColor
 
@@ -110,8 +110,7 @@ class _Shot:
         if picture.chroma is None:
             return GREY
         luma = field_luma(picture)
-        scale = THUMBNAIL_SIDE / min(luma.shape)
-        size = max(1, round(luma.shape[1] * scale)), max(1, round(luma.shape[0] * scale))
+        size = thumbnail_size(*luma.shape)
         planes = [_thumbnail(plane, size, self.spec) for plane in picture.chroma]
         return color_evidence(expand_range(resize_plane(luma, size), self.spec), np.stack(planes))
 
