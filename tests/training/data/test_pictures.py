@@ -16,7 +16,7 @@ from tests.support import icc_profiles
 from tests.support.clips import Clip, make_clip
 from vidcolor.errors import InputError
 from vidcolor_training.data import pictures as module
-from vidcolor_training.data.pictures import decode_square, load_pictures, rgb_to_training
+from vidcolor_training.data.pictures import decode_square, fit_square, load_pictures, rgb_to_training
 
 
 def make_shard(folder: Path, path: Path) -> Path:
@@ -167,6 +167,28 @@ def test_photographs_are_upright() -> None:
     stored = io.BytesIO()
     image.save(stored, "PNG", exif=exif)
     assert decode_square(stored.getvalue(), 64, name="a.png")[63, 0].tolist() == [255, 0, 0]
+
+
+@pytest.mark.parametrize("size", [(20_001, 1), (3, 20_001)])
+def test_the_middle_of_a_strip(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a strip only the middle is enlarged, so it needs no more memory than other pictures."""
+    resized: list[tuple[int, int]] = []
+    resize = Image.Image.resize
+
+    def spy(image: Image.Image, to: tuple[int, int], resample: Image.Resampling) -> Image.Image:
+        resized.append(to)
+        return resize(image, to, resample)
+
+    image = Image.new("RGB", size, "blue")
+    width, height = (min(length, 21) for length in size)
+    image.paste(
+        "red", ((size[0] - width) // 2, (size[1] - height) // 2, (size[0] + width) // 2, (size[1] + height) // 2)
+    )
+    monkeypatch.setattr(Image.Image, "resize", spy)
+    square = fit_square(image, 16)
+    assert square.shape == (16, 16, 3)
+    assert (square == (255, 0, 0)).all()
+    assert max(resized[0]) <= 64
 
 
 @pytest.mark.parametrize("suffix", [".avif", ".gif", ".jp2", ".tga"])

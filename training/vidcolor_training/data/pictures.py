@@ -32,6 +32,7 @@ from vidcolor_training.data.films import sample_film
 
 CACHE_FORMAT = 4
 DECODE_BATCH = 64
+MAX_ASPECT = 4  # what is longer is cropped before resizing; 1 × 60,000 would become 256 × 15,360,000
 MIN_CHROMA = 1.0  # Lab units, mean over a picture; photographs with less are grey and are left out
 INDEX = "index.json"  # written last: a cache without it is not whole
 
@@ -169,11 +170,18 @@ def decode_square(data: bytes, size: int, *, name: str) -> Rgb:
 
 def fit_square(rgb: Image.Image, size: int) -> Rgb:
     """Resize a picture to short side ``size`` and crop its center to (size, size, 3)."""
+    rgb = _center(rgb, MAX_ASPECT * min(rgb.size))
     scale = size / min(rgb.size)
     width, height = (max(size, round(side * scale)) for side in rgb.size)
     rgb = rgb.resize((width, height), Image.Resampling.LANCZOS) if scale != 1 else rgb
-    left, top = (width - size) // 2, (height - size) // 2
-    return np.asarray(rgb.crop((left, top, left + size, top + size)))
+    return np.asarray(_center(rgb, size))
+
+
+def _center(rgb: Image.Image, side: int) -> Image.Image:
+    """Crop the center of a picture to a square of ``side`` pixels, or to less where the picture ends."""
+    width, height = (min(length, side) for length in rgb.size)
+    left, top = (rgb.width - width) // 2, (rgb.height - height) // 2
+    return rgb.crop((left, top, left + width, top + height))
 
 
 def rgb_to_training(rgb: Rgb) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int8]]:
