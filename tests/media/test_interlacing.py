@@ -128,6 +128,19 @@ def test_the_smallest_interlaced_pictures(height: int) -> None:
     assert colored(np.full((height, 96), 120, np.uint8), spec, "top").shape == (2, -(-height // 2), 48)
 
 
+@pytest.mark.parametrize("size", [(96, 1), (96, 3)])
+def test_films_of_the_smallest_interlaced_pictures(size: tuple[int, int], tmp_path: Path) -> None:
+    """A film of one line has no fields and is colored; what is too small to deinterlace is refused with its size."""
+    clip = replace(INTERLACED, size=size, top_first=False, codec="ffv1", options={}, pix_fmt="yuv444p")
+    source = make_clip(tmp_path / "in.mkv", clip)
+    colorize_video(source, tmp_path / "out.mkv", colorizer=Blue(), options=ColorizeOptions(encode=LOSSLESS))
+    assert len(decoded(tmp_path / "out.mkv")) == 8
+    with pytest.raises(OptionError, match=f"`deinterlace`: .* takes no pictures of {size[0]}×{size[1]}"):
+        colorize_video(
+            source, tmp_path / "no.mkv", colorizer=Blue(), options=ColorizeOptions(deinterlace="frame", encode=LOSSLESS)
+        )
+
+
 class Blue:
     """Everything is blue."""
 

@@ -14,10 +14,12 @@ from fractions import Fraction
 from typing import Literal
 
 import av
+from av.error import FFmpegError
 from av.filter import Graph
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from vidcolor.errors import OptionError
 from vidcolor.frames import FirstField, VideoSpec
 from vidcolor.media.items import Item, Jump, Note
 from vidcolor.media.pixel_formats import as_planar
@@ -156,7 +158,11 @@ class _Bwdif:
     def __init__(self, like: VideoFrame, mode: Deinterlacing) -> None:
         self._mode = mode
         self._format = _format_of(like)
-        self._graph = _new_graph(like, "bwdif", f"mode=send_{mode}:deint=interlaced")
+        try:
+            self._graph = _new_graph(like, "bwdif", f"mode=send_{mode}:deint=interlaced")
+        except FFmpegError as exc:
+            what = f"pictures of {like.width}×{like.height} in {like.format.name}"
+            raise OptionError(f"`deinterlace`: libav's bwdif takes no {what}; leave it out") from exc
         self._inside: deque[tuple[int, int, list[Item]]] = deque()  # of each frame: time in halves, duration, before
 
     def takes(self, frame: VideoFrame) -> bool:

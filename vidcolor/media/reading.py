@@ -144,7 +144,8 @@ def start_reading(film: OpenFilm) -> tuple[FilmFacts, Iterator[PictureItem]]:
     facts = facts_of(film, first)
     if film.mode is not None:
         items = deinterlace(items, film.mode, facts.default_first_field)
-    has_fields, first_field = film.mode is None, facts.default_first_field
+    has_fields = film.mode is None and facts.spec.height > 1
+    first_field = facts.default_first_field
     return facts, make_pictures(items, facts.spec, has_fields=has_fields, first=first_field, crop=facts.crop)
 
 
