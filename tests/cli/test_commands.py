@@ -77,13 +77,10 @@ class Library:
             raise self.film_error
         return FakeReader(path)
 
-    def load_generator(self, path: Path | None) -> str:
+    def load_colorizer(self, weights: Path | None, **settings: Any) -> dict[str, Any]:
         if self.weights_error is not None:
             raise self.weights_error
-        return f"generator from {path}"
-
-    def make_colorizer(self, generator: str, **settings: Any) -> dict[str, Any]:
-        return {"generator": generator, **settings}
+        return {"generator": f"generator from {weights}", **settings}
 
     def color_film(
         self, source: Path | FakeReader, destination: FileDestination, *, on_progress: Any, **settings: Any
@@ -132,10 +129,9 @@ def library(monkeypatch: pytest.MonkeyPatch) -> Library:
     fake_module(
         monkeypatch,
         "vidcolor.inference.weights",
-        load_generator=fake.load_generator,
         describe=lambda path: {"network": "unet", "recipe": "name = 1\nsteps = 2", "bytes": path.stat().st_size},
     )
-    fake_module(monkeypatch, "vidcolor.inference.colorizer", Colorizer=fake.make_colorizer)
+    fake_module(monkeypatch, "vidcolor.inference.loading", load_colorizer=fake.load_colorizer)
     fake_module(monkeypatch, "vidcolor.pipeline", color_film=fake.color_film)
     fake_module(
         monkeypatch,
@@ -207,7 +203,10 @@ def test_the_film_is_looked_into_while_the_network_is_loaded(library: Library, m
         assert loading.wait(10)
         return FakeReader(path)
 
-    monkeypatch.setattr(sys.modules["vidcolor.inference.weights"], "load_generator", lambda path: loading.set())
+    def load_colorizer(weights: Path | None, **settings: Any) -> None:
+        loading.set()
+
+    monkeypatch.setattr(sys.modules["vidcolor.inference.loading"], "load_colorizer", load_colorizer)
     monkeypatch.setattr(sys.modules["vidcolor.media.opening"], "open_reader", open_reader)
     assert run("film.mp4", "-o", "out.mp4").exit_code == 0
 
@@ -468,11 +467,14 @@ def test_output_that_cannot_be_encoded(encoding: str, library: Library) -> None:
     assert result.stdout.startswith(f"????? {times}.mp4: 48 frames")
 
 
+COMMANDS = ["colorize", "demo", "info", "models", "export", "train", "evaluate"]
+
+
 def test_help_lists_all_commands_without_importing_them(monkeypatch: pytest.MonkeyPatch) -> None:
     """The list of commands has the training ones too, even where their package cannot be imported."""
     monkeypatch.setitem(sys.modules, "vidcolor_training.train_command", None)
     commands = run("--help").stdout.partition("Commands:")[2].splitlines()
-    assert [line.split()[0] for line in commands if line] == ["colorize", "demo", "info", "models", "train", "evaluate"]
+    assert [line.split()[0] for line in commands if line] == COMMANDS
 
 
 def test_help_shows_every_default() -> None:
@@ -686,7 +688,7 @@ def test_output_in_a_folder_that_does_not_exist(library: Library) -> None:
         (["film.mp4", "-o", "out.mp4", "--color"], "No such option"),
         (["film.mp4", "-o", "out.mp4", "--batch-size", "0"], "--batch-size"),
         (["film.mp4", "-o", "out.mp4", "--crf", "good"], "--crf"),
-        (["film.mp4", "-o", "out.mp4", "--device", "gpu"], "cuda:N, mps or several such as cuda:0,cuda:1, got"),
+        (["film.mp4", "-o", "out.mp4", "--device", "tpu"], "gpu:N, npu or several such as cuda:0,cuda:1, got"),
         (["film.mp4", "-o", "out.mp4", "--device", "cpu,"], "cuda:0,cuda:1, got 'cpu,'"),
         (["film.mp4", "-o", "out.mp4", "--device", "auto,cpu"], "cuda:0,cuda:1, got 'auto,cpu'"),
         (["film.mp4", "-o", "out.mp4", "--encoder-option", "tune"], "expected KEY=VALUE, got 'tune'"),
@@ -729,8 +731,7 @@ def color_film(source, destination, **settings):
         part.unlink()
 
 for name, contents in {
-    "inference.weights": {"load_generator": lambda path: None},
-    "inference.colorizer": {"Colorizer": lambda generator, **settings: None},
+    "inference.loading": {"load_colorizer": lambda weights, **settings: None},
     "photograph": {"is_picture": lambda path: False, "colorize_image": None},
     "media.opening": {"open_reader": lambda path, *settings: StringIO()},
     "pipeline": {"color_film": color_film},
