@@ -160,10 +160,10 @@ def test_operations_of_a_packed_network_are_those_of_the_plain_one(
     monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype | None
 ) -> None:
     """Laying the network out for the CPU, in 8 bits too, adds hardly any operations, and hides none."""
-    monkeypatch.setattr("vidcolor.inference.colorizer.fastest_dtype", lambda device: torch.float32)
+    monkeypatch.setattr("vidcolor.inference.torch_engine.fastest_dtype", lambda device: torch.float32)
     monkeypatch.setattr("vidcolor.inference.torch_engine.int8_pays", lambda device, dtype: True)
     packed = roofline.count_operations(Colorizer(build("pyramid", {}), device="cpu", dtype=dtype), (96, 64))
-    monkeypatch.setattr("vidcolor.inference.colorizer.pack", lambda network, int8: network)
+    monkeypatch.setattr("vidcolor.inference.torch_engine.pack", lambda network, int8: network)
     plain = roofline.count_operations(Colorizer(build("pyramid", {}), device="cpu", dtype=dtype), (96, 64))
     assert plain <= packed < 1.05 * plain
 
