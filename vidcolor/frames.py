@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 """(H, W), code values; uint16 holds 9 to 16 bits in the low bits."""
 FloatArray = npt.NDArray[np.float32]
+HINT_CHANNELS = 3
+"""Channels of hints: a, b and confidence."""
 FirstField = Literal["top", "bottom"]
 """Which field of an interlaced frame is the earlier one: that of the even lines (top) or that of the odd lines."""
 

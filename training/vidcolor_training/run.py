@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import hashlib
 import json
 import os
@@ -172,7 +171,7 @@ def train_run(
     def figures(stage: str, network: ColorNetwork) -> dict[str, Any]:
         if validation is None or not trainer.world.leads:
             return {}
-        colorizer = Colorizer(copy.deepcopy(network), device=str(trainer.world.device))
+        colorizer = Colorizer(network, device=str(trainer.world.device))
         try:
             rows = evaluate_stills([validation], {stage: colorizer}, size=trainer.recipe.data.size).rows
         except InputError as exc:  # found late; the training goes on

@@ -13,9 +13,9 @@ from vidcolor.color.chroma import colorize_grey
 from vidcolor.color.luma import MIN_SHORT_SIDE, at_render_size
 from vidcolor.color.neutral import NetworkView
 from vidcolor.errors import OptionError, ResourceError
-from vidcolor.frames import FloatArray
+from vidcolor.frames import HINT_CHANNELS, FloatArray
 from vidcolor.inference.arrays import grey_levels
-from vidcolor.inference.engine import HINT_CHANNELS, Engine
+from vidcolor.inference.engine import Engine
 from vidcolor.options import ColorizeOptions
 
 if TYPE_CHECKING:

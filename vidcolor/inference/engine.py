@@ -7,9 +7,6 @@ from typing import Protocol, runtime_checkable
 
 from vidcolor.frames import FloatArray
 
-HINT_CHANNELS = 3
-"""Channels of hints: a, b and confidence."""
-
 
 @runtime_checkable
 class Engine(Protocol):

@@ -17,11 +17,11 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from vidcolor.files.atomic import atomic_file
+from vidcolor.frames import HINT_CHANNELS
 from vidcolor.inference.folding import fold_batch_norm
 from vidcolor.inference.onnx_weights import AB, GREY, HINTS, ONNX_FORMAT
 from vidcolor.inference.torch_engine import fingerprint
 from vidcolor.inference.weights import describe, load_generator
-from vidcolor.networks.network import HINT_CHANNELS
 
 OPSET = 17
 """Version of the ONNX operators: the newest that has all that the networks use, and that engines have had for years."""

@@ -7,7 +7,6 @@ of batches does not depend on the number of devices, so the output does not eith
 
 from __future__ import annotations
 
-import copy
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -133,9 +132,7 @@ def create_predictor(generator: nn.Module, devices: str, *, batch_size: int | No
     Raises:
         OptionError: this machine has no such device, or the devices compute in different arithmetic.
     """
-    predictors = [
-        Colorizer(copy.deepcopy(generator), device=name, batch_size=batch_size) for name in _names_of(devices)
-    ]
+    predictors = [Colorizer(generator, device=name, batch_size=batch_size) for name in _names_of(devices)]
     return predictors[0] if len(predictors) == 1 else MultiDevice(predictors)
 
 

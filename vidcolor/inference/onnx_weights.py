@@ -24,6 +24,8 @@ ONNX_FORMAT = "vidcolor-onnx-1"
 """The value of ``format`` in the metadata."""
 MAX_BYTES = 1 << 30
 """Largest file; protobuf itself ends at 2 GiB."""
+MAX_MULTIPLE = 1024
+"""Largest :attr:`OnnxWeights.multiple`, in pixels."""
 STANDARD_DOMAINS = frozenset({"", "ai.onnx"})
 """Domains of the operators that may occur: those of the ONNX standard."""
 ITEM_BYTES: dict[int, int] = {
@@ -122,10 +124,6 @@ def _parse_metadata(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
     if not 1 <= about["multiple"] <= MAX_MULTIPLE:
         raise WeightsError(f"{path}: expected a multiple of 1 to {MAX_MULTIPLE} pixels, found {about['multiple']}")
     return about
-
-
-MAX_MULTIPLE = 1024
-"""Largest :attr:`OnnxWeights.multiple`, in pixels."""
 
 
 def _check_operators(path: Path, model: onnx.ModelProto) -> None:

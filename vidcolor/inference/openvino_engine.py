@@ -14,7 +14,7 @@ from openvino import opset13 as opset
 
 from vidcolor.errors import OptionError, WeightsError, one_line
 from vidcolor.files.cache import cache_folder
-from vidcolor.frames import FloatArray
+from vidcolor.frames import HINT_CHANNELS, FloatArray
 from vidcolor.inference.onnx_weights import GREY, HINTS, OnnxWeights
 from vidcolor.inference.threads import ThreadShare, thread_share
 
@@ -75,7 +75,7 @@ class OpenVinoEngine:
         model = self._model.clone()
         if self.takes_hints and len(shapes) == 1:
             n, _, height, width = shapes[0]
-            remove_hints(model, (n, 3, height, width))
+            remove_hints(model, (n, HINT_CHANNELS, height, width))
         model.reshape(dict(zip((GREY, HINTS), map(list, shapes), strict=False)))
         settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
         if self.is_on_cpu:

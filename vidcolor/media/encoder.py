@@ -11,12 +11,12 @@ from typing import Literal, cast, get_args
 import av
 import cv2
 from av.codec import Codec
-from av.codec.codec import UnknownCodecError
 from av.codec.context import CodecContext, Flags
 from av.video.codeccontext import VideoCodecContext
 
 from vidcolor.errors import OptionError
 from vidcolor.frames import ChromaFormat, VideoSpec
+from vidcolor.media.codecs import find_encoder
 from vidcolor.media.hardware_encoders import hardware_encoder
 from vidcolor.media.hdr_metadata import encoder_parameters
 from vidcolor.media.interlacing import FIELD_CODECS, ORDER_CODES
@@ -115,7 +115,7 @@ def choose_encoder(options: EncodeOptions, spec: VideoSpec, *, may_round: bool =
     Raises:
         OptionError: there is no such video encoder, it does not have an option, or none of its pixel formats fits.
     """
-    codec = find_encoder(options.codec)
+    codec = find_encoder(options.codec, "video")
     settings = _settings(codec, options)
     siting = _siting(codec, settings)
     if options.pix_fmt is not None:
@@ -126,22 +126,6 @@ def choose_encoder(options: EncodeOptions, spec: VideoSpec, *, may_round: bool =
         settings.setdefault("chroma_sample_location", siting)
     frame_format = _frame_formats(codec).get(pixel_format, pixel_format.name)
     return EncoderChoice(codec, pixel_format, frame_format, settings, siting)
-
-
-def find_encoder(name: str) -> Codec:
-    """Return an encoder of pictures.
-
-    Raises:
-        OptionError: there is no such encoder, or it encodes something else.
-    """
-    try:
-        codec = Codec(name, "w")
-    except UnknownCodecError as exc:
-        hint = "libx264, libx265, libsvtav1 and ffv1 are common"
-        raise OptionError(f"`codec` {name}: there is no such encoder in this build of libav; {hint}") from exc
-    if codec.type != "video":
-        raise OptionError(f"`codec` {name}: encodes {codec.type}, a video encoder is needed; sound is copied as it is")
-    return codec
 
 
 def _settings(codec: Codec, options: EncodeOptions) -> dict[str, str]:

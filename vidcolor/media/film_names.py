@@ -13,8 +13,8 @@ from av.stream import Disposition
 
 from vidcolor.errors import VidcolorError
 from vidcolor.files.suffixes import film_suffixes
+from vidcolor.media.codecs import find_encoder
 from vidcolor.media.containers import TS_CODECS
-from vidcolor.media.encoder import find_encoder
 from vidcolor.media.outcomes import Outcome
 from vidcolor.media.passthrough import Passthrough
 from vidcolor.media.probe import choose_video, open_film
@@ -80,7 +80,7 @@ def _outcomes(container: InputContainer, film: Path, format_name: str) -> Iterat
 
 def _holds_picture(format_name: str, codec_name: str) -> bool:
     """Return whether a container can hold what an encoder of pictures makes."""
-    codec = find_encoder(codec_name)
+    codec = find_encoder(codec_name, "video")
     if format_name == "mpegts":
         return codec.canonical_name in TS_CODECS
     try:

@@ -17,6 +17,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from vidcolor.errors import OptionError, OutputError
+from vidcolor.media.codecs import find_encoder
 from vidcolor.media.containers import PICTURE_FIRST, TS_CODECS, container_options, lost_by_container
 from vidcolor.media.destinations import ContainerDestination
 from vidcolor.media.frame_encoder import FrameEncoder
@@ -24,7 +25,6 @@ from vidcolor.media.metadata import container_metadata, kept_metadata, timecode_
 from vidcolor.media.outcomes import Outcome
 from vidcolor.media.passthrough import Passthrough, copy_chapters
 from vidcolor.media.reader import VideoReader
-from vidcolor.media.sound import find_sound_encoder
 
 COVER = Disposition.attached_pic
 
@@ -66,7 +66,7 @@ class Muxer:
         audio_codec: str | None = None,
     ) -> None:
         self._name = destination.name
-        sound_encoder = None if audio_codec is None else find_sound_encoder(audio_codec)
+        sound_encoder = None if audio_codec is None else find_encoder(audio_codec, "audio")
         self._output = destination.begin()
         format_name, start = encoder.format_name, reader.first.pts * reader.spec.time_base
         try:

@@ -14,11 +14,8 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.codec import Codec
-from av.codec.codec import UnknownCodecError
 from av.container import OutputContainer
 from av.packet import Packet
-
-from vidcolor.errors import OptionError
 
 MAX_DRIFT = Fraction(1, 10)
 """Seconds by which counted samples and timestamps may differ before silence is inserted or samples are left out."""
@@ -109,22 +106,6 @@ def encoded_format(template: AudioStream, codec: Codec) -> SoundFormat | None:
         sample_format=_sample_format(codec, context.format.packed.name),
         bit_rate=BITS_PER_CHANNEL * context.layout.nb_channels if codec.lossy else 0,
     )
-
-
-def find_sound_encoder(name: str) -> Codec:
-    """Return an encoder of sound.
-
-    Raises:
-        OptionError: there is no such encoder, or it encodes something else.
-    """
-    try:
-        codec = Codec(name, "w")
-    except UnknownCodecError as exc:
-        hint = "aac, libopus, libmp3lame, ac3 and flac are common"
-        raise OptionError(f"`audio_codec` {name}: there is no such encoder in this build of libav; {hint}") from exc
-    if codec.type != "audio":
-        raise OptionError(f"`audio_codec` {name}: encodes {codec.type}, an encoder of sound is needed")
-    return codec
 
 
 def standard_layout(context: AudioCodecContext) -> str:

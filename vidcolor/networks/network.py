@@ -9,9 +9,6 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-HINT_CHANNELS = 3
-"""Channels of hints: a, b and confidence."""
-
 
 @dataclass(frozen=True)
 class Prediction:

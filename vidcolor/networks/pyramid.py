@@ -23,9 +23,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidcolor.frames import HINT_CHANNELS
 from vidcolor.networks.encoders import ENCODERS, encode_two_sizes
 from vidcolor.networks.layers import DecoderBlock, SelfAttention, bounded_ab, conv_bn_relu, conv_to_ab
-from vidcolor.networks.network import HINT_CHANNELS, ColorNetwork, Prediction
+from vidcolor.networks.network import ColorNetwork, Prediction
 
 HEAD_CHANNELS = 64
 """Channels of an attention head."""

@@ -17,10 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidcolor.frames import HINT_CHANNELS
 from vidcolor.networks.color_bins import bins
 from vidcolor.networks.eccv16 import centered_lightness, conv_group
 from vidcolor.networks.layers import bounded_ab, conv_to_ab
-from vidcolor.networks.network import HINT_CHANNELS, ColorNetwork, Prediction
+from vidcolor.networks.network import ColorNetwork, Prediction
 
 
 class UpGroup(nn.Module):
