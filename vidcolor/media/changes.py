@@ -27,6 +27,7 @@ HEADER_BYTES = 7
 MIN_PACKETS = 3
 """So many packets in a row must have a new format, or else their headers are damaged."""
 NO_TAG = "none"
+SHAPE = "pixel shape"
 
 
 class SoundHeader(NamedTuple):
@@ -56,15 +57,23 @@ def note_picture_changes(items: Iterable[Item], stream: VideoStream) -> Iterator
                 if value != before and what not in noted:
                     noted.add(what)
                     seconds = float((item.pts or 0) * stream.time_base)
-                    where = f"the {what} changes from {before} to {value} at {seconds:.2f} s"
-                    yield Note(f"{where}: the output has {before} all through; cut the film there to keep both")
+                    yield Note(_change(what, before, value, seconds))
         yield item
+
+
+def _change(what: str, before: str, value: str, seconds: float) -> str:
+    """Return the line about a property that changes. ``before`` is kept: pictures are never scaled."""
+    where = f"the {what} changes from {before} to {value} at {seconds:.2f} s: the output has {before} all through"
+    if what == SHAPE:
+        scale = Fraction(before.replace(":", "/")) / Fraction(value.replace(":", "/"))
+        where = f"{where}, so that from there on pictures are {float(scale):.2f} times as wide as they should be"
+    return f"{where}; cut the film there to keep both"
 
 
 def _properties(frame: VideoFrame, stream: VideoStream) -> dict[str, str]:
     """Return those properties of a frame that are stated, as text."""
     shape = stream.codec_context.sample_aspect_ratio  # that of the frame, which PyAV does not have
-    found = {} if not shape else {"pixel shape": str(shape).replace("/", ":")}
+    found = {} if not shape else {SHAPE: f"{shape.numerator}:{shape.denominator}"}
     if frame.color_range in {RANGE_LIMITED, RANGE_FULL}:
         found["range"] = "full" if frame.color_range == RANGE_FULL else "limited"
     names = (
