@@ -43,8 +43,8 @@ def lines_about(first: Clip, second: Clip, folder: Path) -> list[str]:
         (
             Clip(sample_aspect_ratio=Fraction(8, 9)),
             Clip(sample_aspect_ratio=Fraction(32, 27)),
-            "the pixel shape changes from 8:9 to 32:27 at 0.48 s: the output has 8:9 all through, so that from there on "
-            "pictures are 0.75 times as wide as they should be; cut the film there",
+            "the pixel shape changes from 8:9 to 32:27 at 0.48 s: the output has 8:9 all through, so that from there "
+            "on pictures are 0.75 times as wide as they should be; cut the film there",
         ),
         (
             Clip(tags=BT601),

@@ -19,6 +19,7 @@ from tests.support.limits import max_file_size
 from vidcolor.errors import InputError, OptionError, OutputError, VidcolorError
 from vidcolor.media.destinations import FileDestination, find_destination
 from vidcolor.media.frame_encoder import at_depth
+from vidcolor.media.items import Note
 from vidcolor.media.reader import VideoReader
 from vidcolor.media.timestamps import Clock
 from vidcolor.media.writer import VideoWriter
@@ -143,19 +144,32 @@ class TestReading:
             ([(0, 0), (10, 10), (20, 20)], [0, 10, 20]),
             ([(None, 0), (None, 10), (None, None)], [0, 10, 20]),  # without a time: decoding time, or the end before
             ([(None, None), (None, None)], [0, 10]),
-            ([(0, 0), (20, 10), (10, 30), (40, 40)], [0, 20, 30, 40]),  # going back: decoding times from there
+            ([(0, 0), (None, None), (20, 20), (30, 30)], [0, 10, 20, 30]),
+            ([(0, 0), (10, 10), (10, 10), (20, 20), (30, 30)], [0, 10, 15, 20, 30]),  # one twice: between its neighbors
+            ([(0, None), (10, None), (10, None), (10, None), (20, None)], [0, 10, 13, 16, 20]),
+            ([(0, 0), (40, 10), (20, 20), (10, 30), (80, 40), (60, 50)], [0, 40, 50, 60, 80, 90]),  # in decoding order
+            ([(0, 0), (20, 10), (10, 30), (40, 40)], [0, 20, 30, 40]),
             ([(5, None), (5, None), (5, None), (50, None)], [5, 15, 25, 50]),
+            (
+                [(0, None), (1, None), (1, None), (2, None), (3, None), (9, None)],
+                [0, 1, 2, 3, 4, 9],
+            ),  # no place between
+            ([(7, number * 10) for number in range(1, 20)], [7, *(number * 10 for number in range(2, 20))]),
         ],
     )
     def test_clock_only_goes_forward(self, stamps: list[tuple[int | None, int | None]], expected: list[int]) -> None:
-        """Whatever a file says, the times of its pictures strictly increase."""
-        clock = Clock()
-        found = []
+        """Times strictly increase, and those that do in the file stay as they are, whatever stands between them."""
+        clock = Clock(Fraction(1, 100))
+        frames = []
         for pts, dts in stamps:
             frame = av.VideoFrame(16, 16, "yuv420p")
             frame.pts, frame.dts, frame.duration = pts, dts, 10
-            found.append(clock.stamp(frame))
-        assert found == expected
+            frames.append(frame)
+        items = [*(item for frame in frames for item in clock.take(frame)), *clock.release()]
+        assert [item for item in items if not isinstance(item, Note)] == frames
+        assert [frame.pts for frame in frames] == expected
+        is_moved = any(pts not in {None, time} for (pts, _), time in zip(stamps, expected, strict=True))
+        assert len(items) - len(frames) == is_moved
 
 
 class TestInputErrors:

@@ -11,64 +11,121 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vidcolor.frames import Picture
-from vidcolor.media.items import Item, LostPicture, Note
+from vidcolor.media.items import Item, Jump, LostPicture, Note
 
 TOLERANCE = Fraction(1, 2)
 """How many frames a counted time may be off without a warning. Matroska's rounding to milliseconds stays below at up to
 500 frames per second."""
+MAX_HELD = 8
+"""How many frames wait at most for a later time. Encoders seldom reorder more."""
 
 
 def repair_timestamps(items: Iterable[Item], stream: VideoStream) -> Iterator[Item]:
     """Give every frame a pts that is larger than the one before.
 
-    A frame without a pts gets its dts, or else the end of the frame before. Where a pts is not larger than the one
-    before, dts are used from there on, and a :class:`Note` says so. A :class:`LostPicture` that is not later than the
-    frame before is left out.
+    A frame without a pts gets its dts, or else the end of the frame before. Frames whose pts is not larger than the one
+    before are held back until a later pts comes, and get times between the two; a :class:`Note` says so once. All
+    other frames keep theirs. A :class:`LostPicture` that is not later than the frame before is left out.
 
     Args:
         items: the decoded frames in the order in which they are shown, and everything else.
         stream: the film.
     """
     assert stream.time_base is not None  # choose_video
-    clock = Clock()
+    clock = Clock(stream.time_base)
     for item in items:
-        if isinstance(item, VideoFrame):
-            was_faulty = clock.is_faulty
-            item.pts = clock.stamp(item)
-            if clock.is_faulty and not was_faulty:
-                seconds = float(item.pts * stream.time_base)
-                yield Note(f"timestamps go back at {seconds:.2f} s; decoding times are used from there")
-        elif isinstance(item, LostPicture) and not clock.add(item.pts):
-            continue
-        yield item
+        yield from clock.take(item)
+    yield from clock.release()
 
 
 class Clock:
-    """Computes times that strictly increase."""
+    """Sets times that strictly increase.
 
-    def __init__(self) -> None:
-        self.is_faulty = False
-        """Whether a pts was not larger than the one before."""
+    Args:
+        time_base: of the times, in seconds.
+    """
+
+    def __init__(self, time_base: Fraction) -> None:
+        self._time_base = time_base
         self._last: int | None = None
-        self._duration = 0
+        self._duration = 1  # of the latest frame, at least 1
+        self._held: list[Item] = []
+        """From the first frame on whose time is not known yet."""
+        self._has_noted = False
 
-    def stamp(self, frame: VideoFrame) -> int:
-        """Return the time of the next frame."""
-        last = self._last
-        if frame.pts is not None and last is not None and frame.pts <= last:
-            self.is_faulty = True
-        times = (frame.dts, frame.pts) if self.is_faulty else (frame.pts, frame.dts)
-        estimate = 0 if last is None else last + max(self._duration, 1)
-        self._last = next((time for time in times if time is not None and (last is None or time > last)), estimate)
-        self._duration = frame.duration
-        return self._last
+    def take(self, item: Item) -> Iterator[Item]:
+        """Yield what is ready: the item, unless it has to be held back, and what was held back before."""
+        if isinstance(item, Jump):
+            yield from self.release()
+        if not isinstance(item, VideoFrame | LostPicture):
+            yield from self._pass(item)
+            return
+        if isinstance(item, LostPicture) and self._last is None:
+            return
+        time = self._own_time(item)
+        if self._is_later(time):
+            yield from self.release(time)
+        if self._is_later(time):
+            yield self._stamped(item, time)
+        elif isinstance(item, VideoFrame):
+            yield from self._hold(item)
 
-    def add(self, pts: int) -> bool:
-        """Use this time between two frames; return False where it is not after a frame's."""
-        if self._last is None or pts <= self._last:
-            return False
-        self._last = pts
-        return True
+    def release(self, limit: int | None = None) -> Iterator[Item]:
+        """Yield what is held back: its frames spread before ``limit``, or by their dts if there is none."""
+        held, self._held = self._held, []
+        count, begin = sum(isinstance(item, VideoFrame) for item in held), self._last or 0
+        step = Fraction(self._duration)
+        if limit is not None:
+            step = max(min(step, Fraction(limit - begin, count + 1)), Fraction(1))
+        number = 0
+        for item in held:
+            if not isinstance(item, VideoFrame):
+                yield item
+                continue
+            number += 1
+            time = begin + int(number * step)
+            if limit is None:
+                time = self._estimate() if item.dts is None or not self._is_later(item.dts) else item.dts
+            item.duration = int(step)
+            yield self._stamped(item, time)
+
+    def _own_time(self, item: VideoFrame | LostPicture) -> int:
+        """Return the pts of an item; without one its dts, or else the end of the frame before."""
+        if item.pts is not None:
+            return item.pts
+        assert isinstance(item, VideoFrame)  # a lost picture is known by its time
+        return self._estimate() if item.dts is None or not self._is_later(item.dts) else item.dts
+
+    def _estimate(self) -> int:
+        return 0 if self._last is None else self._last + self._duration
+
+    def _is_later(self, time: int) -> bool:
+        return self._last is None or time > self._last
+
+    def _stamped(self, item: VideoFrame | LostPicture, time: int) -> Item:
+        if isinstance(item, VideoFrame):
+            item.pts = time
+            step = 0 if self._last is None else time - self._last
+            self._duration = max(item.duration or step, 1)
+        self._last = time
+        return item
+
+    def _hold(self, frame: VideoFrame) -> Iterator[Item]:
+        if not self._has_noted:
+            self._has_noted = True
+            seconds = float((self._last or 0) * self._time_base)
+            yield Note(
+                f"timestamps do not increase at {seconds:.2f} s: such pictures get times between their neighbors"
+            )
+        self._held.append(frame)
+        if sum(isinstance(item, VideoFrame) for item in self._held) >= MAX_HELD:
+            yield from self.release()
+
+    def _pass(self, item: Item) -> Iterator[Item]:
+        if self._held:
+            self._held.append(item)
+        else:
+            yield item
 
 
 class Times(Protocol):
