@@ -6,6 +6,7 @@ import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import tifffile
@@ -176,13 +177,14 @@ def test_sixteen_bits_stay(tmp_path: Path) -> None:
     np.testing.assert_allclose(again.grey * 65535, levels, atol=2)
 
 
-@pytest.mark.parametrize("suffix", [".tif", ".png"])
-def test_memory_of_a_large_scan(tmp_path: Path, suffix: str) -> None:
+@pytest.mark.parametrize(("source", "suffix"), [("a.tif", ".tif"), ("a.tif", ".png"), ("color.png", ".png")])
+def test_memory_of_a_large_scan(tmp_path: Path, source: str, suffix: str) -> None:
     """Beside the grey levels, 4 bytes a pixel, memory holds only bands, whatever the size of the scan."""
     levels = np.add.outer(np.arange(2000) * 10, np.arange(2000) * 10).astype(np.uint16)
     tifffile.imwrite(tmp_path / "a.tif", levels, photometric="minisblack")
+    cv2.imwrite(str(tmp_path / "color.png"), np.stack([levels] * 3, axis=-1))
     tracemalloc.start()
-    colorize_image(tmp_path / "a.tif", tmp_path / f"b{suffix}", colorizer=OneColor(10, 10), options=OPTIONS)
+    colorize_image(tmp_path / source, tmp_path / f"b{suffix}", colorizer=OneColor(10, 10), options=OPTIONS)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     bands = 110 * 2**20  # bytes for a band of 2^20 pixels: colors and gamut in float32, code values, filtered rows

@@ -1,8 +1,7 @@
-"""Decode pictures with Pillow, and color PNG of 16 bits, which Pillow reduces to 8, with OpenCV."""
+"""Decode pictures with Pillow, except for color PNG of 16 bits, which Pillow reduces to 8."""
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from functools import cache
 from typing import BinaryIO
@@ -11,12 +10,12 @@ import cv2
 import numpy as np
 from PIL import Image, ImageFile
 
-from vidcolor.errors import one_line
 from vidcolor.frames import FloatArray, Plane
 from vidcolor.stills import icc
 from vidcolor.stills.bands import Band, row_ranges
 from vidcolor.stills.kinds import is_heif, is_jxl
 from vidcolor.stills.pillow_limits import pillow_without_limits
+from vidcolor.stills.png_reader import deep_png_bands
 
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "SGI", "TGA", "TIFF", "WEBP")
 """Formats that are read, by Pillow's names; its other decoders are disabled: they are rare, and EPS runs a program."""
@@ -126,17 +125,15 @@ def bands_of_16_bits(image: ImageFile.ImageFile, file: BinaryIO, profile: bytes 
 
     Raises:
         UnsupportedProfileError: the profile is not supported at 16 bits.
-        ValueError: OpenCV finds another picture than Pillow, or none.
+        ValueError: the file is damaged.
     """
-    grey = image.mode.startswith("I")
-    samples, alpha = _grey_samples(image) if grey else _decode_by_opencv(image, file)
-    for top, bottom in row_ranges(image.height, image.width):
-        levels = samples[top:bottom].astype(np.float32) / np.float32(65535)
+    for samples, alpha in _grey_bands(image) if image.mode.startswith("I") else _color_bands(file):
+        levels = samples.astype(np.float32) / np.float32(65535)
         if profile and not icc.is_srgb(profile):
             levels = icc.deep_to_srgb(levels, profile)
         elif not profile:
             levels = _undo_gamma(levels, image)
-        yield Band(levels, None if alpha is None else alpha[top:bottom])
+        yield Band(levels, alpha)
 
 
 def _undo_gamma(levels: FloatArray, image: Image.Image) -> FloatArray:
@@ -147,40 +144,22 @@ def _undo_gamma(levels: FloatArray, image: Image.Image) -> FloatArray:
     return levels if abs(gamma - DISPLAY_GAMMA) < GAMMA_TOLERANCE else icc.encode_srgb(levels ** np.float32(1 / gamma))
 
 
-def _grey_samples(image: ImageFile.ImageFile) -> tuple[Plane, Plane | None]:
-    """Return the samples of a grey picture of 16 bits, (H, W), and its alpha."""
+def _grey_bands(image: ImageFile.ImageFile) -> Iterator[tuple[Plane, Plane | None]]:
+    """Yield the samples of a grey picture of 16 bits, (rows, W), and their alpha."""
     image.load()
-    samples = np.asarray(image).astype(np.uint16)  # mode I: a PGM of more than 8 bits, scaled to 16
-    if "transparency" not in image.info:
-        return samples, None
-    return samples, np.where(samples == image.info["transparency"], 0, 65535).astype(np.uint16)
+    for top, bottom in row_ranges(image.height, image.width):
+        # mode I: a PGM of more than 8 bits, scaled to 16
+        samples = np.asarray(image.crop((0, top, image.width, bottom))).astype(np.uint16)
+        if "transparency" in image.info:
+            yield samples, np.where(samples == image.info["transparency"], 0, 65535).astype(np.uint16)
+        else:
+            yield samples, None
 
 
-def _decode_by_opencv(image: ImageFile.ImageFile, file: BinaryIO) -> tuple[Plane, Plane | None]:
-    """Return the samples of a color PNG of 16 bits, (H, W, 3), R, G, B, and its alpha."""
-    file.seek(0)
-    png = file.read()
-    if not _chunks_fit(png):
-        raise ValueError("a chunk is cut off")
-    try:
-        samples = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error as exc:
-        raise ValueError(one_line(exc)) from exc
-    if samples is None or samples.dtype != np.uint16 or samples.ndim != 3 or samples.shape[:2] != image.size[::-1]:
-        raise ValueError("its samples of 16 bits cannot be unpacked")
-    channels = samples.astype(np.uint16, copy=False)
-    return channels[..., 2::-1], channels[..., 3] if channels.shape[2] == 4 else None
-
-
-def _chunks_fit(png: bytes) -> bool:
-    """Return whether all chunks end within the file; OpenCV allocates the length that a chunk claims."""
-    position = 8
-    while position + 12 <= len(png):
-        length, name = struct.unpack_from(">I4s", png, position)
-        position += 12 + int(length)
-        if name == b"IEND":
-            break
-    return position <= len(png)
+def _color_bands(file: BinaryIO) -> Iterator[tuple[Plane, Plane | None]]:
+    """Yield the samples of a color PNG of 16 bits, (rows, W, 3), and their alpha."""
+    for samples in deep_png_bands(file):
+        yield samples[..., :3], samples[..., 3] if samples.shape[2] == 4 else None
 
 
 def _split_alpha(image: Image.Image) -> tuple[Image.Image, Plane | None]:
