@@ -35,6 +35,7 @@ from vidcolor.render import render
 from vidcolor.resume.identity import Identity
 from vidcolor.resume.segment_writer import SegmentWriter
 from vidcolor.resume.segments import NOTHING, Finished, mark_segments
+from vidcolor.resume.work_folder import WorkFolder
 from vidcolor.stages import Stages
 
 Writer = VideoWriter | SegmentWriter | SequenceWriter
@@ -256,4 +257,5 @@ def open_writer(
     if isinstance(destination, PipeDestination) or isinstance(reader.film, PipeInput):
         return VideoWriter(destination, reader=reader, options=options.encode)
     identity = Identity.of(reader.source.files, options, scenes=scenes.given, predictor=colorizer)
-    return SegmentWriter(destination, reader=reader, identity=identity, options=options.encode, resume=options.resume)
+    work = WorkFolder(destination, identity, resume=options.resume)
+    return SegmentWriter(work, reader=reader, options=options.encode)

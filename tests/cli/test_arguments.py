@@ -96,7 +96,7 @@ def test_what_is_finished_may_be_there(tmp_path: Path) -> None:
     """With ``--resume`` an output may exist, but it may not be the input."""
     (tmp_path / "in.mkv").touch()
     (tmp_path / "out.mkv").touch()
-    assert checked("in.mkv", "out.mkv", resume=True) == FileDestination(Path("out.mkv"), overwrite=False)
+    assert checked("in.mkv", "out.mkv", resume=True) == FileDestination(Path("out.mkv"), overwrite=False, exists=True)
     with pytest.raises(OutputError, match="is the input itself"):
         checked("in.mkv", "in.mkv", resume=True)
 

@@ -128,7 +128,9 @@ def find_output(dest: str | Path, source: Path | PipeInput | PictureSequence) ->
 
 def name_of(film: FilmInput | FilmOutput | Destination) -> Path:
     """Return the name of a source or an output for messages."""
-    if isinstance(film, PipeInput | PipeOutput | PipeDestination):
+    if isinstance(film, PipeDestination):
+        return Path(film.pipe.name)
+    if isinstance(film, PipeInput | PipeOutput):
         return Path(film.name)
     if isinstance(film, PictureSequence | NumberedDestination):
         return film.pattern.path

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from vidcolor.errors import OutputError
 
+EXISTS = "exists already; choose another name, or replace it with `overwrite`"
+
 
 def is_folder(path: Path) -> bool:
     """Return whether a path is a folder or a link to one."""
@@ -51,7 +53,7 @@ def follow_link(path: Path) -> Path:
     return resolve_path(path) if is_link else path
 
 
-def check_destination(dest: Path, *, source: Path | None = None, overwrite: bool) -> None:
+def check_destination(dest: Path, *, source: Path | None = None, overwrite: bool) -> bool:
     """Check, before any work is done, that a file can be written to ``dest``.
 
     Whether its folder is writable is not checked.
@@ -61,26 +63,31 @@ def check_destination(dest: Path, *, source: Path | None = None, overwrite: bool
         source: path of the input; None: there is none.
         overwrite: whether ``dest`` may exist.
 
+    Returns:
+        whether it exists.
+
     Raises:
         OutputError: the folder of ``dest`` does not exist; ``dest`` is a folder, a device, a named pipe, or ``source``
             itself, or exists although ``overwrite`` is False.
     """
     if not is_folder(dest.parent):
         raise OutputError(f"{dest}: its folder does not exist; create it first")
-    if is_folder(dest):
+    mode = _mode(dest)
+    if stat.S_ISDIR(mode):
         raise OutputError(f"{dest}: is a folder; name the file to write in it")
     try:
         dest.lstat()
     except FileNotFoundError:
-        return
+        return False
     except OSError as exc:
         raise OutputError(f"{dest}: cannot be written ({exc.strerror}); choose another name") from exc
-    if path_exists(dest) and not is_file(dest):
+    if mode and not stat.S_ISREG(mode):
         raise OutputError(f"{dest}: is a device or a named pipe, which a file would replace; choose another name")
-    if source is not None and path_exists(dest) and path_exists(source) and dest.samefile(source):
+    if source is not None and mode and path_exists(source) and dest.samefile(source):
         raise OutputError(f"{dest}: is the input itself; choose another name")
     if not overwrite:
-        raise OutputError(f"{dest}: exists already; choose another name, or replace it with `overwrite`")
+        raise OutputError(f"{dest}: {EXISTS}")
+    return True
 
 
 def _mode(path: Path) -> int:

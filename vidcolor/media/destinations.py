@@ -28,8 +28,14 @@ class StagingFolder(Protocol):
 class Output(Protocol):
     """An output in the making. Ends with :meth:`publish` or :meth:`discard`."""
 
+    name: str
+    """The name for messages."""
     target: str | PipeOutput
     """The file for :func:`av.open`."""
+
+    @property
+    def bytes_written(self) -> int:
+        """How many bytes a pipe has taken, or the size of the published file."""
 
     def flush(self) -> None:
         """Pass on what the container has written. Raises OutputError if it cannot be written."""
@@ -47,22 +53,20 @@ class FileDestination:
 
     path: Path
     overwrite: bool
-    staging: StagingFolder | None = None
-    """Where the file lies until it is complete; None: beside its name."""
+    exists: bool = False
+    """Whether there is a file already, which is replaced or, with ``resume``, may be the finished film."""
 
-    @property
-    def name(self) -> str:
-        """The name for messages."""
-        return str(self.path)
+    def begin(self, staging: StagingFolder | None = None) -> Output:
+        """Create a hidden file.
 
-    @property
-    def bytes_written(self) -> int:
-        """The size of the published file."""
-        return self.path.stat().st_size
+        Args:
+            staging: where the file lies until it is complete; None: beside its name.
 
-    def begin(self) -> Output:
-        """Create a hidden file. Raises OutputError if the folder takes no files."""
-        return _StagedFile(self)
+        Raises:
+            OutputError: the folder takes no files.
+        """
+        folder = None if staging is None else staging.path
+        return _StagedFile(AtomicFile(self.path, overwrite=self.overwrite, folder=folder), staging)
 
 
 @dataclass(frozen=True)
@@ -70,16 +74,6 @@ class PipeDestination:
     """A pipe, which gets the film as it is made."""
 
     pipe: PipeOutput
-
-    @property
-    def name(self) -> str:
-        """The name for messages."""
-        return self.pipe.name
-
-    @property
-    def bytes_written(self) -> int:
-        """How many bytes have gone through the pipe."""
-        return self.pipe.bytes_written
 
     def begin(self) -> Output:
         """Return the pipe as an output."""
@@ -119,37 +113,36 @@ def find_destination(
         OutputError: its folder does not exist, it exists already, or it is a folder or the source itself.
         OptionError: ``resume`` is set for a pipe or for numbered pictures.
     """
-    if resume:
-        _check_resumable(output, source)
+    if resume and isinstance(source, PipeInput):
+        raise OptionError("`resume`: a pipe cannot be read again; give the film as a file, or leave it out")
     if isinstance(output, PipeOutput):
+        if resume:
+            raise OptionError("`resume`: output through a pipe is not kept; name a file as `dest`, or leave it out")
         return PipeDestination(output)
     if isinstance(output, PicturePattern):
+        if resume:
+            what = f"{output.path}: pictures are complete one by one"
+            raise OptionError(f"`resume`: {what}; name a film as `dest`, or replace the pictures with `overwrite`")
         first = source.numbers[0] if isinstance(source, PictureSequence) else FIRST_NUMBER
         check_numbered(output, first=first, overwrite=overwrite)
         return NumberedDestination(output, first, overwrite)
     path, file = Path(output), Path(source) if isinstance(source, str | Path) else None
-    check_destination(path, source=file, overwrite=overwrite or resume)
-    return FileDestination(path, overwrite)
-
-
-def _check_resumable(output: FilmOutput, source: str | Path | PipeInput | PictureSequence) -> None:
-    if isinstance(source, PipeInput):
-        raise OptionError("`resume`: a pipe cannot be read again; give the film as a file, or leave it out")
-    if isinstance(output, PipeOutput):
-        raise OptionError("`resume`: output through a pipe is not kept; name a file as `dest`, or leave it out")
-    if isinstance(output, PicturePattern):
-        what = f"{output.path}: pictures are complete one by one"
-        raise OptionError(f"`resume`: {what}; name a film as `dest`, or replace the pictures with `overwrite`")
+    exists = check_destination(path, source=file, overwrite=overwrite or resume)
+    return FileDestination(path, overwrite, exists)
 
 
 class _StagedFile:
     """A hidden file, which libav writes itself."""
 
-    def __init__(self, destination: FileDestination) -> None:
-        self._staging = destination.staging
-        folder = None if self._staging is None else self._staging.path
-        self._file = AtomicFile(destination.path, overwrite=destination.overwrite, folder=folder)
-        self.target: str | PipeOutput = f"file:{self._file.path}"
+    def __init__(self, file: AtomicFile, staging: StagingFolder | None) -> None:
+        self.name = str(file.destination)
+        self.target: str | PipeOutput = f"file:{file.path}"
+        self._file = file
+        self._staging = staging
+
+    @property
+    def bytes_written(self) -> int:
+        return self._file.destination.stat().st_size
 
     def flush(self) -> None:
         """Do nothing: libav has written to the file."""
@@ -167,8 +160,14 @@ class _OpenPipe:
     """A pipe that takes the bytes at once, so that nothing can be taken back."""
 
     def __init__(self, pipe: PipeOutput) -> None:
+        self.name = pipe.name
         self.target: str | PipeOutput = pipe
         self.flush = pipe.flush
+        self._pipe = pipe
+
+    @property
+    def bytes_written(self) -> int:
+        return self._pipe.bytes_written
 
     def publish(self) -> None:
         """Do nothing: the reader of the pipe has everything."""

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import heapq
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from fractions import Fraction
 from math import inf
 from types import TracebackType
@@ -19,7 +20,7 @@ from av.video.stream import VideoStream
 from vidcolor.errors import OptionError, OutputError
 from vidcolor.media.codecs import find_encoder
 from vidcolor.media.containers import PICTURE_FIRST, TS_CODECS, container_options, lost_by_container
-from vidcolor.media.destinations import ContainerDestination
+from vidcolor.media.destinations import Output
 from vidcolor.media.frame_encoder import FrameEncoder
 from vidcolor.media.metadata import container_metadata, kept_metadata, timecode_of
 from vidcolor.media.outcomes import Outcome
@@ -44,13 +45,13 @@ class Muxer:
     it publishes at the end, or discards after an exception.
 
     Args:
-        destination: where the container goes.
+        output: where the container goes. The muxer publishes or discards it.
         reader: the source. Its pictures are replaced, everything else is copied.
         encoder: the encoder of the pictures. It is started on the stream of this container.
         audio_codec: the encoder for sound that the container cannot hold otherwise; None: such sound is left out.
 
     Raises:
-        OutputError: the file cannot be created, or the container refuses the streams.
+        OutputError: the container refuses the streams.
         OptionError: the container cannot hold what the encoder makes, or the encoder refuses its settings.
     """
 
@@ -59,28 +60,27 @@ class Muxer:
 
     def __init__(
         self,
-        destination: ContainerDestination,
+        output: Output,
         *,
         reader: VideoReader,
         encoder: FrameEncoder,
         audio_codec: str | None = None,
     ) -> None:
-        self._name = destination.name
-        sound_encoder = None if audio_codec is None else find_encoder(audio_codec, "audio")
-        self._output = destination.begin()
+        self._output = output
         format_name, start = encoder.format_name, reader.first.pts * reader.spec.time_base
         try:
+            sound_encoder = None if audio_codec is None else find_encoder(audio_codec, "audio")
             options = container_options(format_name, reader.container, start, reader.shift)
             self._container = av.open(self._output.target, "w", format=format_name, container_options=options)
             self._passthrough = Passthrough(
-                self._container, self._name, audio_codec=sound_encoder, keep_going=reader.keep_going
+                self._container, output.name, audio_codec=sound_encoder, keep_going=reader.keep_going
             )
             self._add_streams(reader, encoder)
             self._container.metadata.update(container_metadata(reader.container.metadata, format_name))
             copy_chapters(reader.container, self._container, reader.shift)
             lost = lost_by_container(reader.container, reader.spec, format_name)
             self.outcomes = (*self._passthrough.outcomes, *lost)
-            with naming_errors(self._name):
+            with self.naming_errors():
                 self._container.start_encoding()
             self._output.flush()
         except BaseException:
@@ -108,13 +108,22 @@ class Muxer:
         """One line for each damaged packet of another stream that was left out so far."""
         return self._passthrough.errors
 
+    @property
+    def bytes_written(self) -> int:
+        """The size of the container in bytes; final once it is published."""
+        return self._output.bytes_written
+
+    def naming_errors(self) -> AbstractContextManager[None]:
+        """Turn errors of libav into :class:`OutputError` that names the output, for as long as the context lasts."""
+        return naming_errors(self._output.name)
+
     def write(self, pictures: Iterable[Packet[Any]] = (), *, others: Iterable[Packet[Any]] = ()) -> None:
         """Write packets of other streams, then packets of the encoder.
 
         Raises:
             OutputError: the disk is full, or the container refuses a packet.
         """
-        with naming_errors(self._name):
+        with self.naming_errors():
             for packet in others:
                 self._passthrough.mux(packet)
                 self._output.flush()  # there may be many: what a pipe takes waits in memory until then
@@ -132,7 +141,7 @@ class Muxer:
         Raises:
             OutputError: the disk is full, or the container refuses a packet.
         """
-        with naming_errors(self._name):
+        with self.naming_errors():
             for packet in heapq.merge(map(self._for_picture_stream, pictures), others, key=_decoded_at):
                 if packet.stream is self._stream:
                     self._container.mux_one(packet)
@@ -147,7 +156,7 @@ class Muxer:
             OutputError: the disk is full, or the file cannot get its name.
         """
         try:
-            with naming_errors(self._name):
+            with self.naming_errors():
                 self._passthrough.finish()
                 self._container.close()
             self._output.flush()
@@ -184,7 +193,7 @@ class Muxer:
     def _add_picture_stream(self, reader: VideoReader, encoder: FrameEncoder) -> VideoStream:
         codec, format_name = encoder.choice.codec, encoder.format_name
         hint = "choose another `codec`, or another ending (.mkv takes nearly everything)"
-        refusal = f"{self._name}: {format_name} cannot hold what {codec.name} makes; {hint}"
+        refusal = f"{self._output.name}: {format_name} cannot hold what {codec.name} makes; {hint}"
         if format_name == "mpegts" and codec.canonical_name not in TS_CODECS:
             raise OptionError(refusal)
         try:
@@ -205,12 +214,12 @@ class Muxer:
 
 
 def rehearse_muxing(
-    destination: ContainerDestination, *, reader: VideoReader, encoder: FrameEncoder, audio_codec: str | None = None
+    output: Output, *, reader: VideoReader, encoder: FrameEncoder, audio_codec: str | None = None
 ) -> tuple[Outcome, ...]:
     """Write the beginning of a container, remove it, and return its :attr:`Muxer.outcomes`.
 
     Args:
-        destination: as for :class:`Muxer`.
+        output: as for :class:`Muxer`. It is discarded.
         reader: as for :class:`Muxer`.
         encoder: as for :class:`Muxer`; its headers are those of the container afterwards.
         audio_codec: as for :class:`Muxer`.
@@ -219,7 +228,7 @@ def rehearse_muxing(
         OutputError: see :class:`Muxer`.
         OptionError: see :class:`Muxer`.
     """
-    muxer = Muxer(destination, reader=reader, encoder=encoder, audio_codec=audio_codec)
+    muxer = Muxer(output, reader=reader, encoder=encoder, audio_codec=audio_codec)
     muxer.discard()
     return muxer.outcomes
 

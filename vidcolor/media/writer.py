@@ -9,7 +9,7 @@ from vidcolor.frames import Picture, Plane
 from vidcolor.media.containers import choose_container
 from vidcolor.media.destinations import ContainerDestination
 from vidcolor.media.frame_encoder import FrameEncoder
-from vidcolor.media.muxer import Muxer, naming_errors
+from vidcolor.media.muxer import Muxer
 from vidcolor.media.outcomes import Outcome, warnings_of
 from vidcolor.media.reader import VideoReader
 from vidcolor.options import EncodeOptions
@@ -33,11 +33,10 @@ class VideoWriter:
 
     def __init__(self, destination: ContainerDestination, *, reader: VideoReader, options: EncodeOptions) -> None:
         self._reader = reader
-        self._destination = destination
         format_name = choose_container(destination, options.format)
         self.encoder = FrameEncoder(options, reader.spec, format_name=format_name, may_round=reader.source.is_stills)
         self.chroma = self.encoder.chroma
-        self._muxer = Muxer(destination, reader=reader, encoder=self.encoder, audio_codec=options.audio_codec)
+        self._muxer = Muxer(destination.begin(), reader=reader, encoder=self.encoder, audio_codec=options.audio_codec)
 
     def __enter__(self) -> Self:
         return self
@@ -49,7 +48,7 @@ class VideoWriter:
             self._muxer.discard()
             return
         with self._muxer:
-            with naming_errors(self._destination.name):
+            with self._muxer.naming_errors():
                 last = self.encoder.flush()
             self._muxer.write(last)
             self._muxer.write(others=self._reader.tail)
@@ -72,7 +71,7 @@ class VideoWriter:
     @property
     def bytes_written(self) -> int:
         """The size of the film in bytes; final once the ``with`` block has ended."""
-        return self._destination.bytes_written
+        return self._muxer.bytes_written
 
     def write(self, picture: Picture, cb: Plane, cr: Plane) -> None:
         """Encode a picture at its own time, after the packets of other streams that precede it.
@@ -85,6 +84,6 @@ class VideoWriter:
         Raises:
             OutputError: the disk is full, or the encoder or the container refuses what it is given.
         """
-        with naming_errors(self._destination.name):
+        with self._muxer.naming_errors():
             packets = self.encoder.encode(picture, cb, cr)
         self._muxer.write(packets, others=picture.packets)

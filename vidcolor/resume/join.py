@@ -32,14 +32,14 @@ def check_segments(work: WorkFolder) -> None:
             if read_facts(work.segment_path(index)) != facts:
                 raise DamagedSegmentError(f"{work.segment_path(index)}: has been replaced")
     except DamagedSegmentError as exc:
-        raise OutputError(f"{exc}; the segments of {work.dest} cannot be joined") from exc
+        raise OutputError(f"{exc}; the segments of {work.name} cannot be joined") from exc
     needed = sum(facts.packets_bytes for facts in work.segments)
     with work.naming_errors():
         disk = shutil.disk_usage(work.path)
     free = disk.free
     if free < needed and disk.total > 0:  # some network shares do not know their size
         what = f"joining its segments needs {needed:,} bytes beside them, the disk has {free:,} left"
-        raise OutputError(f"{work.dest}: {what}; free some space")
+        raise OutputError(f"{work.name}: {what}; free some space")
 
 
 def joined_packets(work: WorkFolder, time_base: Fraction) -> Iterator[Packet[Any]]:

@@ -10,24 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
 from av.packet import Packet
 
 from vidcolor.errors import OutputError
-from vidcolor.files.durable import sync_folder
-from vidcolor.files.paths import check_destination
 from vidcolor.frames import Frame, Picture, Plane
 from vidcolor.media.containers import choose_container
-from vidcolor.media.destinations import FileDestination
 from vidcolor.media.frame_encoder import FrameEncoder
 from vidcolor.media.muxer import Muxer, naming_errors, rehearse_muxing
 from vidcolor.media.outcomes import warnings_of
 from vidcolor.media.reader import VideoReader
 from vidcolor.options import EncodeOptions
-from vidcolor.resume.identity import Identity, check_unchanged
+from vidcolor.resume.identity import check_unchanged
 from vidcolor.resume.join import check_segments, joined_packets
 from vidcolor.resume.segment_file import SegmentDraft, SegmentFacts
 from vidcolor.resume.segments import MAX_SEGMENT_FRAMES, Finished
@@ -54,56 +51,39 @@ class SegmentWriter:
     and a note on the exception says so.
 
     Args:
-        destination: the film. An existing file is replaced if it allows that, as is unfinished work without ``resume``.
+        work: the folder of the film, with what an earlier run has finished.
         reader: the source, which is opened again at the end.
-        identity: of the source, the settings and the weights.
         options: how the pictures are encoded.
-        resume: whether to continue what an earlier run has finished.
 
     Raises:
-        OutputError: the film cannot be written; or unfinished work on it exists without ``resume``, or is of another
-            film, of other settings or in use.
+        OutputError: the film cannot be written, or cannot be continued with these settings.
         OptionError: the container, the encoder or one of its options does not exist or does not fit.
     """
 
     finished: Finished
     """What an earlier run has finished; writing continues with the frame after."""
 
-    def __init__(
-        self,
-        destination: FileDestination,
-        *,
-        reader: VideoReader,
-        identity: Identity,
-        options: EncodeOptions,
-        resume: bool,
-    ) -> None:
-        self._name = destination.name
+    def __init__(self, work: WorkFolder, *, reader: VideoReader, options: EncodeOptions) -> None:
+        self._work = work
         self._reader = reader
-        self._identity = identity
-        self._codec = options.codec
-        self._audio_codec = options.audio_codec
+        self._options = options
         self._segment: OpenSegment | None = None
         self._joined_warnings: tuple[str, ...] = ()
-        self._work = WorkFolder(destination.path, identity, resume=resume, overwrite=destination.overwrite)
-        self._destination = replace(destination, staging=self._work)
         try:
-            self._published = self._work.published() if resume else None
-            if resume and self._published is None and not destination.overwrite:
-                check_destination(destination.path, overwrite=False)  # only the film itself may exist
-            self._encoder = self._choose_encoder(options)
+            work.check_film()
+            self._encoder = self._choose_encoder()
             self.chroma = self._encoder.chroma
             muxed = rehearse_muxing(
-                self._destination, reader=reader, encoder=self._encoder, audio_codec=options.audio_codec
+                work.begin_film(), reader=reader, encoder=self._encoder, audio_codec=options.audio_codec
             )
             self._outcomes = (*self._encoder.outcomes, *muxed)
             self._check_headers()
-            if self._published is None:
-                self._work.begin()
+            if work.published is None:
+                work.begin()
         except BaseException as exc:
             self._leave(exc)
             raise
-        self.finished = self._published or self._work.finished()
+        self.finished = work.published or work.finished()
         self._encoder.skip(self.finished.frames)
 
     def __enter__(self) -> Self:
@@ -135,7 +115,7 @@ class SegmentWriter:
     @property
     def bytes_written(self) -> int:
         """The size of the film in bytes, once the ``with`` block has ended."""
-        return self._destination.bytes_written
+        return self._work.film.path.stat().st_size
 
     def start_frame(self, frame: Frame) -> None:
         """Prepare to write the picture of a frame. If the frame opens a segment, the one before is finished first.
@@ -147,7 +127,7 @@ class SegmentWriter:
         if self._segment is None:
             if not frame.opens_segment:
                 what = "its shots are found in other places than before"
-                raise OutputError(f"{self._name}: cannot be continued: {what}; start anew with `overwrite`")
+                raise OutputError(f"{self._work.name}: cannot be continued: {what}; start anew with `overwrite`")
             self._segment = self._begin_segment(opens_shot=frame.opens_shot)
         elif frame.opens_segment and not self._encoder.shares_bits:
             self._finish_segment(self._segment, next_opens_shot=frame.opens_shot)
@@ -169,26 +149,25 @@ class SegmentWriter:
         """
         assert self._segment is not None  # start_frame() comes first
         self._segment.frames += 1
-        with naming_errors(self._name):
+        with naming_errors(self._work.name):
             packets = self._encoder.encode(picture, cb, cr)
         self._store(self._segment, packets)
 
-    def _choose_encoder(self, options: EncodeOptions) -> FrameEncoder:
-        format_name = choose_container(self._destination, options.format)
-        return FrameEncoder(
-            options, self._reader.spec, format_name=format_name, may_round=self._reader.source.is_stills
-        )
+    def _choose_encoder(self) -> FrameEncoder:
+        spec, may_round = self._reader.spec, self._reader.source.is_stills
+        format_name = choose_container(self._work.film, self._options.format)
+        return FrameEncoder(self._options, spec, format_name=format_name, may_round=may_round)
 
     def _check_headers(self) -> None:
         for facts in self._work.segments:
             if facts.headers != self._encoder.headers.hex():
-                what = f"{self._codec} now writes other headers than in the finished segments"
-                raise OutputError(f"{self._name}: {what}; start anew with `overwrite`")
+                what = f"{self._options.codec} now writes other headers than in the finished segments"
+                raise OutputError(f"{self._work.name}: {what}; start anew with `overwrite`")
 
     def _division_warnings(self) -> Iterator[str]:
         frames = self._reader.spec.estimated_frames
         if self._encoder.shares_bits and (frames is None or frames > MAX_SEGMENT_FRAMES):
-            what = f"with these settings {self._codec} distributes bits over the whole film"
+            what = f"with these settings {self._options.codec} distributes bits over the whole film"
             yield f"{what}: it is encoded as one segment, and `resume` starts from the beginning"
 
     def _begin_segment(self, *, opens_shot: bool) -> OpenSegment:
@@ -203,11 +182,11 @@ class SegmentWriter:
 
     def _finish_segment(self, segment: OpenSegment, *, next_opens_shot: bool | None) -> None:
         """Encode what is held back and finish the file; ``next_opens_shot`` is None for the last segment."""
-        with naming_errors(self._name):
+        with naming_errors(self._work.name):
             packets = self._encoder.flush()
         self._store(segment, packets)
         if len(self._reader.source.files) == 1 or next_opens_shot is None:
-            check_unchanged(self._reader.source.files, self._identity.input)
+            check_unchanged(self._reader.source.files, self._work.identity.input)
         facts = self._facts(segment, next_opens_shot)
         with self._work.naming_errors():
             segment.draft.finish(facts)
@@ -216,7 +195,7 @@ class SegmentWriter:
 
     def _facts(self, segment: OpenSegment, next_opens_shot: bool | None) -> SegmentFacts:
         return SegmentFacts(
-            film=self._identity.key,
+            film=self._work.identity.key,
             number=len(self._work.segments),
             frames=segment.frames,
             packets_bytes=segment.draft.packets_bytes,
@@ -231,26 +210,26 @@ class SegmentWriter:
         )
 
     def _finish(self) -> None:
-        if self._published is None:
+        if self._work.published is None:
             if self._segment is not None:
                 self._finish_segment(self._segment, next_opens_shot=None)
             self._join()
-        with self._work.naming_errors():
-            sync_folder(self._destination.path.parent)
+        self._work.sync_film()
         self._work.remove()
 
     def _join(self) -> None:
         """Publish the film: the pictures of all segments, and everything else that the source holds."""
-        check_unchanged(self._reader.source.files, self._identity.input)
+        check_unchanged(self._reader.source.files, self._work.identity.input)
         check_segments(self._work)
         # Opened again, because a demuxer can learn more about a source while it reads it.
-        with (
-            self._reader.reopened() as reopened,
-            Muxer(self._destination, reader=reopened, encoder=self._encoder, audio_codec=self._audio_codec) as muxer,
-        ):
+        with self._reader.reopened() as reopened, self._begin_muxer(reopened) as muxer:
             muxer.join(joined_packets(self._work, self._encoder.time_base), reopened.other_packets())
             self._work.errors = tuple(dict.fromkeys((*self._reader.errors, *reopened.errors, *muxer.errors)))
         self._joined_warnings = (*warnings_of(muxer.outcomes), *muxer.warnings)
+
+    def _begin_muxer(self, reader: VideoReader) -> Muxer:
+        film, audio_codec = self._work.begin_film(), self._options.audio_codec
+        return Muxer(film, reader=reader, encoder=self._encoder, audio_codec=audio_codec)
 
     def _leave(self, exc: BaseException) -> None:
         """Keep what is finished, and add a note on that to the exception."""

@@ -20,7 +20,8 @@ from pathlib import Path
 
 from vidcolor.errors import OutputError
 from vidcolor.files.durable import sync_file, sync_folder, write_durably
-from vidcolor.files.paths import is_folder
+from vidcolor.files.paths import EXISTS, is_folder
+from vidcolor.media.destinations import FileDestination, Output
 from vidcolor.resume.identity import Identity
 from vidcolor.resume.records import read_json, structure_record
 from vidcolor.resume.segment_file import DamagedSegmentError, SegmentFacts, read_facts
@@ -56,57 +57,79 @@ class WorkFolder:
     """The work folder of one film, locked by this process until :meth:`release`.
 
     Args:
-        dest: path of the film.
+        film: where the complete film goes. If it may be replaced, finished segments may be removed, if not ``resume``.
         identity: of the film as it is to be made.
         resume: whether to continue with finished segments in the folder.
-        overwrite: whether finished segments may be removed, if not ``resume``.
 
     Attributes:
+        path: of the folder.
+        published: the content of the film if it is complete under its name, as after an interrupted cleanup, and is to
+            be resumed; otherwise None.
         warnings: about resuming, and about what the file system cannot do.
         segments: metadata of the finished segments.
         errors: skipped damage beyond that in the metadata of the segments.
 
     Raises:
         OutputError: the folder cannot be created or is in use; its segments are of another film or other settings; or
-            it has segments and neither ``resume`` nor ``overwrite`` is set.
+            it has segments that are neither to be resumed nor to be replaced.
     """
 
-    def __init__(self, dest: Path, identity: Identity, *, resume: bool, overwrite: bool) -> None:
-        self.path = folder_of(dest)
-        self.dest = dest
+    def __init__(self, film: FileDestination, identity: Identity, *, resume: bool) -> None:
+        self.film = film
+        self.path = folder_of(film.path)
         self.identity = identity
+        self.published: Finished | None = None
         self.warnings: list[str] = []
         self.segments: list[SegmentFacts] = []
         self.errors: tuple[str, ...] = ()
         if self.path.is_symlink():
             what = f"{self.path}, where unfinished work is kept, is a link"
-            raise OutputError(f"{dest}: {what}; remove it, or choose another name")
+            raise OutputError(f"{self.name}: {what}; remove it, or choose another name")
+        self._lock_folder()
         try:
-            self.path.mkdir(exist_ok=True)
-            self._lock: int | None = _open_lock(self.path / LOCK)
-            if not _try_lock(self._lock):
-                what = f"the file system of {dest.parent} has no locks"
-                self.warnings.append(f"{what}: make sure that no other process makes {dest.name} at the same time")
-        except BlockingIOError as exc:
-            raise OutputError(f"{dest}: is being made by another process; wait for it, or end that one") from exc
-        except OSError as exc:
-            raise OutputError(f"{dest}: its folder takes no files ({exc.strerror}); choose another") from exc
-        try:
-            self._load(resume=resume, overwrite=overwrite)
+            self._load(resume=resume)
         except BaseException:
             self.release()
             raise
 
-    def _load(self, *, resume: bool, overwrite: bool) -> None:
+    @property
+    def name(self) -> str:
+        """The name of the film, for messages."""
+        return str(self.film.path)
+
+    def _lock_folder(self) -> None:
+        folder, name = self.film.path.parent, self.film.path.name
+        try:
+            self.path.mkdir(exist_ok=True)
+            self._lock: int | None = _open_lock(self.path / LOCK)
+            if not _try_lock(self._lock):
+                what = f"the file system of {folder} has no locks"
+                self.warnings.append(f"{what}: make sure that no other process makes {name} at the same time")
+        except BlockingIOError as exc:
+            raise OutputError(f"{self.name}: is being made by another process; wait for it, or end that one") from exc
+        except OSError as exc:
+            raise OutputError(f"{self.name}: its folder takes no files ({exc.strerror}); choose another") from exc
+
+    def _load(self, *, resume: bool) -> None:
         """Load finished segments to continue with, or check that they may be removed."""
-        if not has_segments(self.path) or (resume and self.published() is not None):
+        self.published = self._find_published() if resume else None
+        if self.published is not None:
             return
-        if resume:
+        if has_segments(self.path) and resume:
             self._check_identity()
             self.segments = list(self._read_segments())
-        elif not overwrite:
+        elif has_segments(self.path) and not self.film.overwrite:
             hint = "go on with `resume`, or start anew with `overwrite`"
-            raise OutputError(f"{self.dest}: unfinished work on it is kept in {self.path}; {hint}")
+            raise OutputError(f"{self.name}: unfinished work on it is kept in {self.path}; {hint}")
+
+    def check_film(self) -> None:
+        """Check that no film is replaced against the user's will: one that exists must be that of this folder.
+
+        Raises:
+            OutputError: another film has the name.
+        """
+        if self.film.exists and not self.film.overwrite and self.published is None:
+            raise OutputError(f"{self.name}: {EXISTS}")
 
     def begin(self) -> None:
         """Remove all files but the segments to continue with, and write the identity if there are none.
@@ -122,7 +145,7 @@ class WorkFolder:
                 if file.name in kept:
                     continue
                 if is_folder(file) and not file.is_symlink():
-                    raise OutputError(f"{self.dest}: the folder {file} is in the way of unfinished work; remove it")
+                    raise OutputError(f"{self.name}: the folder {file} is in the way of unfinished work; remove it")
                 file.unlink()
             if self.segments:
                 is_synced = sync_file(self.path / IDENTITY_FILE)
@@ -131,7 +154,7 @@ class WorkFolder:
                 is_synced = write_durably(self.path / IDENTITY_FILE, identity)
                 sync_folder(self.path.parent)
         if not is_synced:
-            what = f"the file system of {self.dest.parent} cannot sync files"
+            what = f"the file system of {self.film.path.parent} cannot sync files"
             self.warnings.append(f"{what}: what is finished may be lost with power")
 
     def _check_identity(self) -> None:
@@ -141,10 +164,10 @@ class WorkFolder:
             begun = Identity.from_json(read_json(self.path / IDENTITY_FILE))
         except (OSError, ValueError) as exc:
             what = f"{self.path / IDENTITY_FILE}, which says what the unfinished work is of, cannot be read"
-            raise OutputError(f"{self.dest}: {what}; {hint}") from exc
+            raise OutputError(f"{self.name}: {what}; {hint}") from exc
         change = self.identity.changed_since(begun)
         if change is not None:
-            raise OutputError(f"{self.dest}: cannot go on: {change}; make it as it was, or {hint}")
+            raise OutputError(f"{self.name}: cannot go on: {change}; make it as it was, or {hint}")
         self.warnings += self.identity.surroundings_changed_since(begun)
 
     def _read_segments(self) -> Iterator[SegmentFacts]:
@@ -199,13 +222,29 @@ class WorkFolder:
             content = Published(film=_stamp_of(film), finished=self.finished())
             write_durably(self.path / PUBLISHED, json.dumps(asdict(content)).encode())
 
-    def published(self) -> Finished | None:
-        """Return the content of the film if it is complete under its name, as after an interrupted cleanup; or None."""
+    def _find_published(self) -> Finished | None:
         try:
             content = structure_record(Published, read_json(self.path / PUBLISHED))
-            return content.finished if content.film == _stamp_of(self.dest) else None
+            return content.finished if content.film == _stamp_of(self.film.path) else None
         except (OSError, ValueError):
             return None
+
+    def begin_film(self) -> Output:
+        """Return the film in the making, as a file in the folder.
+
+        Raises:
+            OutputError: the folder takes no files.
+        """
+        return self.film.begin(self)
+
+    def sync_film(self) -> None:
+        """Sync the name of the complete film to the disk.
+
+        Raises:
+            OutputError: the folder is gone.
+        """
+        with self.naming_errors():
+            sync_folder(self.film.path.parent)
 
     def release(self) -> None:
         """Unlock the folder without changing it."""
@@ -244,7 +283,7 @@ class WorkFolder:
                 why = "the disk is full; free some space or choose another place"
             else:
                 why = f"writing failed ({exc.strerror})"
-            raise OutputError(f"{self.dest}: {why}") from exc
+            raise OutputError(f"{self.name}: {why}") from exc
 
 
 def _stamp_of(film: Path) -> FileStamp:
