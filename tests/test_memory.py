@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from tests.support.clips import Clip, make_clip, timeline
 from vidcolor.cli.commands import main
 from vidcolor.errors import ResourceError
-from vidcolor.folder import colorize_folder
+from vidcolor.folder.coloring import colorize_folder
 from vidcolor.inference.colorizer import Colorizer
 from vidcolor.inference.torch_engine import is_out_of_memory
 from vidcolor.options import ColorizeOptions, EncodeOptions

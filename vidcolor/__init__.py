@@ -23,7 +23,8 @@ from vidcolor.options import ColorizeOptions, EncodeOptions
 from vidcolor.progress import Progress, Report
 
 if TYPE_CHECKING:
-    from vidcolor.folder import FolderReport, colorize_folder
+    from vidcolor.folder.coloring import colorize_folder
+    from vidcolor.folder.results import FolderReport
     from vidcolor.inference.colorizer import Colorizer
     from vidcolor.inference.loading import export_weights, load_colorizer
     from vidcolor.inference.weights import load_generator
@@ -56,8 +57,8 @@ __all__ = [
 
 _LAZY = {
     "Colorizer": "vidcolor.inference.colorizer",
-    "FolderReport": "vidcolor.folder",
-    "colorize_folder": "vidcolor.folder",
+    "FolderReport": "vidcolor.folder.results",
+    "colorize_folder": "vidcolor.folder.coloring",
     "colorize_image": "vidcolor.photograph",
     "colorize_video": "vidcolor.pipeline",
     "export_weights": "vidcolor.inference.loading",

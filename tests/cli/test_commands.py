@@ -139,7 +139,7 @@ def library(monkeypatch: pytest.MonkeyPatch) -> Library:
         colorize_image=fake.colorize_image,
         is_picture=lambda path: path.suffix in pictures,
     )
-    fake_module(monkeypatch, "vidcolor.folder", colorize_folder=fake.colorize_folder)
+    fake_module(monkeypatch, "vidcolor.folder.coloring", colorize_folder=fake.colorize_folder)
     fake_module(monkeypatch, "vidcolor.media.opening", open_reader=fake.open_reader)
     fake_module(monkeypatch, "vidcolor.demo", render_demo=fake.render_demo)
     return fake

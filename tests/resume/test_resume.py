@@ -32,7 +32,7 @@ from tests.support.color_films import still_shot, two_colors, write_film
 from tests.support.limits import max_file_size
 from tests.test_pipeline import Painter, names
 from vidcolor.errors import InputError, OptionError, OutputError, message_with_notes
-from vidcolor.folder import colorize_folder
+from vidcolor.folder.coloring import colorize_folder
 from vidcolor.frames import FloatArray
 from vidcolor.inference.colorizer import Colorizer
 from vidcolor.inference.multi_device import MultiDevice

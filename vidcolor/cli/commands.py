@@ -361,7 +361,7 @@ def colorize_tree(
     session: Session, source: Path, dest: Path, *, colorizer: Predictor, options: ColorizeOptions
 ) -> None:
     """Color a folder and show the result; the command ends with exit code 1 if any file failed."""
-    from vidcolor.folder import colorize_folder
+    from vidcolor.folder.coloring import colorize_folder
 
     with session.display.folder() as (on_file, on_progress, on_warning):
         report = colorize_folder(

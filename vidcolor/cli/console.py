@@ -43,7 +43,7 @@ from rich.text import Text
 from vidcolor.progress import OnFile, OnProgress, OnWarning, Progress, Report
 
 if TYPE_CHECKING:
-    from vidcolor.folder import FolderReport
+    from vidcolor.folder.results import FolderReport
     from vidcolor.inspect.profile import Profile
     from vidcolor.inspect.report import FilmReport, PictureReport
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import io
 import os
 import shutil
-import sys
 import threading
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -17,10 +15,11 @@ from rich.console import Console
 
 from tests.support.color_films import two_colors
 from tests.support.reports import report as film_report
-from vidcolor import folder
 from vidcolor.cli.console import JsonDisplay, TextDisplay
 from vidcolor.errors import InputError, OptionError, OutputError
-from vidcolor.folder import FolderReport, colorize_folder
+from vidcolor.folder import pictures
+from vidcolor.folder.coloring import colorize_folder
+from vidcolor.folder.results import FolderReport
 from vidcolor.frames import FloatArray
 from vidcolor.inference.multi_device import MultiDevice
 from vidcolor.options import ColorizeOptions
@@ -77,9 +76,7 @@ def copied_films(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, Path]]:
         shutil.copy(source, dest)
         return film_report(frames=1, shots=1, seconds=2.0, output_bytes=4, warnings=("the cover was dropped",))
 
-    pipeline = ModuleType("vidcolor.pipeline")
-    pipeline.colorize_video = colorize_video  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "vidcolor.pipeline", pipeline)
+    monkeypatch.setattr("vidcolor.folder.films.colorize_video", colorize_video)
     return calls
 
 
@@ -194,7 +191,7 @@ def test_waiting_pictures_are_bounded(tree: Path, tmp_path: Path, monkeypatch: p
     """When too much waits, the fullest batch goes before it is full."""
     for index in range(6):
         picture(tree / f"{index}.png")
-    monkeypatch.setattr(folder, "WAITING_BYTES", 2 * 40 * 30 * 4)
+    monkeypatch.setattr(pictures, "WAITING_BYTES", 2 * 40 * 30 * 4)
     colorizer = Batches(100)
     assert run(tree, tmp_path / "out", colorizer).pictures == 6
     assert [shape[0] for shape in colorizer.shapes] == [3, 3]
@@ -289,15 +286,15 @@ def test_large_pictures_are_not_read_ahead(tree: Path, tmp_path: Path, monkeypat
     picture(tree / "a.png")
     Image.fromarray(np.full((96, 128), 90, np.uint8)).save(tree / "b.bmp")
     Image.fromarray(np.full((96, 128), 90, np.uint8)).save(tree / "c.jpg")
-    monkeypatch.setattr(folder, "LARGE_PIXELS", 96 * 128)
-    monkeypatch.setattr(folder, "LARGE_BYTES", 5000)
+    monkeypatch.setattr(pictures, "LARGE_PIXELS", 96 * 128)
+    monkeypatch.setattr(pictures, "LARGE_BYTES", 5000)
     alone = []
 
     def remember(source: Path, dest: Path, **options: object) -> tuple[str, ...]:
         alone.append(source.name)
         return colorize_image(source, dest, **options)
 
-    monkeypatch.setattr(folder, "colorize_image", remember)
+    monkeypatch.setattr(pictures, "colorize_image", remember)
     report = run(tree, tmp_path / "out")
     assert (report.pictures, report.failed, alone) == (3, (), ["b.bmp"])
 

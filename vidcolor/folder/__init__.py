@@ -1,0 +1,1 @@
+"""A folder of pictures and films: which files, where to, and what becomes of each."""
