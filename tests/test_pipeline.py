@@ -92,7 +92,9 @@ def test_shots_with_colors_of_their_own_keep_them(tmp_path: Path, pix_fmt: str) 
     painter = Painter(batch_size=1)
     encode = EncodeOptions(codec="ffv1", pix_fmt=pix_fmt)
     options = ColorizeOptions(render_size=48, encode=encode, anchor_every=1)
-    report = colorize_video(source, tmp_path / "out.mkv", colorizer=painter, options=options)
+    found: list[str] = []
+    report = colorize_video(source, tmp_path / "out.mkv", colorizer=painter, options=options, on_warning=found.append)
+    assert found == ["the shot at 0:00:00.400 keeps the colors that it has"]
     assert sum(painter.seen) == 20
     before, after = (all_planes(path) for path in (source, tmp_path / "out.mkv"))
     equal = [all(map(np.array_equal, one, other)) for one, other in zip(before, after, strict=True)]

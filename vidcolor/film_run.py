@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from vidcolor.color.luma import quarter_turns, stored_render_size
-from vidcolor.frames import ChromaFormat, Frame, VideoSpec
+from vidcolor.frames import ChromaFormat, Frame, Picture, VideoSpec
 from vidcolor.motion.scene_list import format_time
 from vidcolor.options import KeepColor
-from vidcolor.progress import FilmSizes, OnProgress, Progress, Report, StageTime
+from vidcolor.progress import FilmSizes, OnProgress, OnWarning, Progress, Report, StageTime
 from vidcolor.resume.segments import NOTHING, Finished
 from vidcolor.stages import Stages
+
+MAX_NAMED_SHOTS = 5
+"""How many shots that keep their colors have a line of their own when they are found."""
 
 
 class FilmRun:
@@ -20,11 +23,15 @@ class FilmRun:
 
     Args:
         on_progress: called after every frame that is written.
+        on_warning: called for each of the first shots that keep the colors that they have, when one begins.
     """
 
-    def __init__(self, on_progress: OnProgress | None = None) -> None:
+    def __init__(self, on_progress: OnProgress | None = None, on_warning: OnWarning | None = None) -> None:
         self._began = time.perf_counter()
         self._on_progress = on_progress
+        self._on_warning = on_warning
+        self._first_pts = 0
+        self._time_base = Fraction(1)
         self._stages: tuple[StageTime, ...] = ()
         self._anchors = 0
         self._first_frame_seconds: float | None = None
@@ -43,9 +50,16 @@ class FilmRun:
         """Wall-clock time since the run began."""
         return time.perf_counter() - self._began
 
-    def continue_from(self, before: Finished) -> None:
-        """Count on from what an earlier run has finished."""
+    def start(self, before: Finished, first: Picture, time_base: Fraction) -> None:
+        """Count on from what an earlier run has finished, if any.
+
+        Args:
+            before: what it has finished.
+            first: the film's first picture.
+            time_base: seconds per unit of pts.
+        """
         self.before = before
+        self._first_pts, self._time_base = first.pts, time_base
         self.frames = before.frames
         self.shot_starts = list(before.starts)
         self.kept_starts = list(before.kept)
@@ -62,7 +76,8 @@ class FilmRun:
         self._anchors += frame.is_anchor
         if frame.opens_shot:
             self.shot_starts.append(frame.picture.pts)
-            self.kept_starts += [frame.picture.pts] if frame.keeps_color else []
+            if frame.keeps_color:
+                self._count_kept(frame.picture.pts)
         if self._first_frame_seconds is None:
             self._first_frame_seconds = self.seconds
         if self._on_progress is not None:
@@ -77,17 +92,23 @@ class FilmRun:
                 )
             )
 
+    def _count_kept(self, pts: int) -> None:
+        self.kept_starts.append(pts)
+        if self._on_warning is not None and len(self.kept_starts) <= MAX_NAMED_SHOTS:
+            self._on_warning(f"the shot at {self._time_of(pts)} keeps the colors that it has")
+
+    def _time_of(self, pts: int) -> str:
+        return format_time((pts - self._first_pts) * self._time_base)
+
     def end(self, stages: Stages) -> None:
         """Note that the last frame has been written and the ``stages`` are closed."""
         self._last_frame_seconds = self.seconds
         self._stages = tuple(StageTime(clock.name, clock.busy_seconds, clock.cpu_seconds) for clock in stages.clocks)
 
-    def kept_colors(self, first_pts: int, time_base: Fraction, keep: KeepColor) -> tuple[str, ...]:
+    def kept_colors(self, keep: KeepColor) -> tuple[str, ...]:
         """Return a line that says which shots have kept the colors that they have; none if no shot has.
 
         Args:
-            first_pts: of the film's first picture.
-            time_base: seconds per unit of pts.
             keep: the option.
         """
         if not self.kept_starts:
@@ -98,7 +119,7 @@ class FilmRun:
             what = f"the film has colors{own} throughout and keeps them"
         else:
             has, keeps = ("has", "keeps") if count == 1 else ("have", "keep")
-            first = format_time((self.kept_starts[0] - first_pts) * time_base)
+            first = self._time_of(self.kept_starts[0])
             what = f"{count} of {total} shots {has} colors{own} and {keeps} them, the first at {first}"
         return (f"{what}; `keep_color` never colors {'it' if count in (1, total) else 'them'} anew",)
 

@@ -18,10 +18,9 @@ from vidcolor.frames import FloatArray
 from vidcolor.inference.colorizer import Predictor, largest_render_size
 from vidcolor.options import ColorizeOptions
 from vidcolor.stills.bands import row_ranges
+from vidcolor.stills.own_colors import KEPT, keeps_color
 from vidcolor.stills.reader import SourcePicture, count_pages, read_colors, read_picture
 from vidcolor.stills.writer import check_output, lost_metadata, write_pages, write_picture
-
-KEPT = "has colors of its own and keeps them; `keep_color` never colors it anew"
 
 
 def colorize_image(
@@ -83,11 +82,6 @@ def _colorize_pages(
             writer.write(colorize_bands(picture.grey, ab, saturation=options.saturation), picture)
             warnings += tuple(f"page {page + 1}: {note}" for note in notes)
     return warnings
-
-
-def keeps_color(picture: SourcePicture, options: ColorizeOptions) -> bool:
-    """Return whether a picture keeps the colors that it has; negatives have none to keep."""
-    return not options.negative and picture.colors.says_keep(options.keep_color)
 
 
 def keep_picture(picture: SourcePicture, dest: Path, *, overwrite: bool) -> tuple[str, ...]:

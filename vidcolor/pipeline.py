@@ -62,7 +62,8 @@ def colorize_video(
         colorizer: the network, or anything that predicts colors.
         options: how the film is colored and encoded.
         on_progress: called after every written frame.
-        on_warning: called before the first picture is colored, for each loss that is known by then.
+        on_warning: called before the first picture is colored, for each loss that is known by then; later for shots
+            that keep the colors that they have.
 
     Raises:
         VidcolorError: see :mod:`vidcolor.errors`. After this and any other exception: if ``dest`` is a file, finished
@@ -90,7 +91,7 @@ def color_film(
     """
     if options.negative:
         raise OptionError("`negative`: is for photographs; make the film positive first (ffmpeg -vf negate)")
-    run = FilmRun(on_progress)
+    run = FilmRun(on_progress, on_warning)
     scenes = SceneFile(options.scenes)
     with opened(source, options) as reader:
         check_matrix(reader)
@@ -99,7 +100,7 @@ def color_film(
             tell((*finished_in(writer).warnings, *reader.warnings, *writer.warnings, *fitted), on_warning)
             color_pictures(reader, writer, colorizer=colorizer, options=options, scenes=scenes, run=run)
     notes = scenes.finish([(pts - reader.first.pts) * reader.spec.time_base for pts in run.shot_starts])
-    kept = run.kept_colors(reader.first.pts, reader.spec.time_base, options.keep_color)
+    kept = run.kept_colors(options.keep_color)
     return run.report(
         film_sizes(reader.spec, writer.chroma, reader.picture_bytes, options.render_size),
         writer.bytes_written,
@@ -118,7 +119,7 @@ def color_pictures(
     run: FilmRun,
 ) -> None:
     """Color those pictures of an open film that no earlier run has encoded, and write them to an open output."""
-    run.continue_from(finished_in(writer))
+    run.start(finished_in(writer), reader.first, reader.spec.time_base)
     with limit_threads(), Stages(depth=QUEUE_DEPTH, interrupt=reader.interrupt) as stages:
         pictures = shrink(pictures_to_color(reader, run.before), reader.spec, options.render_size)
         shots = scenes.shots(reader.spec.time_base, reader.first.pts)

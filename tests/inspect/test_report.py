@@ -19,6 +19,7 @@ from PIL import Image
 from PIL.ExifTags import Base
 
 from tests.support.clips import Clip, make_clip
+from tests.support.color_films import still_shot, two_colors, write_film
 from tests.support.icc_profiles import gamma_curve, rgb_profile
 from tests.test_import import modules_after
 from vidcolor.cli.commands import main
@@ -30,7 +31,7 @@ from vidcolor.inspect.estimate import MIN_FRAMES, PIECES, Sizes, estimate_shots
 from vidcolor.inspect.film import film_info, is_constant
 from vidcolor.inspect.report import FilmReport, info_json, inspect_file
 from vidcolor.media.reader import VideoReader
-from vidcolor.options import ColorizeOptions, EncodeOptions
+from vidcolor.options import ColorizeOptions, EncodeOptions, KeepColor
 from vidcolor.pipeline import colorize_video
 
 PLAIN = ColorizeOptions()
@@ -165,6 +166,15 @@ class TestRehearsal:
             text_of_chapters = suffix == ".mp4"  # which is a stream of its own there
             assert len(output.streams) == there + text_of_chapters
 
+    def test_warnings_are_printed(self, tmp_path: Path) -> None:
+        """A line that is about no single thing has a row of its own; reasons are not repeated."""
+        clip = Clip(start=50_000, time_base=MILLISECOND, chapters=True)
+        report = film(make_clip(tmp_path / "in.mkv", clip), tmp_path / "out.ts", FAST)
+        rows = dict(film_sections(report))[f"as {tmp_path / 'out.ts'}"]
+        found = [text for label, text in rows if label == "warning"]
+        assert found == ["the film's clock begins at 50.00 s: picture and sound begin at 0 (`keep_start` keeps it)"]
+        assert sum("chapters" in text for _, text in rows) == 1
+
     def test_everything_is_kept_in_matroska(self, tmp_path: Path) -> None:
         """Of an ordinary film nothing is dropped but what the old file said of its own making."""
         tags = {"color_range": 2, "colorspace": 6, "color_primaries": 6, "color_trc": 6}
@@ -282,6 +292,38 @@ class TestTrial:
         assert (trial.pieces, trial.whole_film) == (1, False)
         assert trial.estimated_bytes is not None
 
+    @pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".avi"])
+    def test_pieces_are_read_once(self, tmp_path: Path, suffix: str) -> None:
+        """Where keyframes are few, a piece begins at one before its place, and none is read again."""
+        options = {"crf": "12", "preset": "ultrafast", "g": "39", "sc_threshold": "0"}
+        source = make_clip(tmp_path / f"in{suffix}", Clip(frames=130, options=options))
+        trial = film(source, options=FAST, trial=True).trial
+        assert trial is not None
+        assert (trial.pieces, trial.frames) == (PIECES, 3 * 38)  # from frames 0, 39 and 78, for places at 43 and 86
+
+    @pytest.mark.parametrize(
+        ("frames", "begin"), [(10, "1 of 3 shots has"), (60, "in the frames tried, 1 of 3 shots has")]
+    )
+    def test_colors_that_are_kept(self, tmp_path: Path, frames: int, begin: str) -> None:
+        """A shot that keeps its colors is announced, if it is among the frames that are tried."""
+        interview = np.stack([np.roll(two_colors(), index, axis=0) for index in range(frames)])
+        shots = [still_shot(1, frames, (1, 1, 1)), interview, still_shot(3, frames, (1, 1, 1))]
+        source = write_film(tmp_path / "in.mkv", np.concatenate(shots))
+        report = film(source, options=FAST, trial=True)
+        assert report.trial is not None
+        assert [line[: len(begin)] for line in report.trial.warnings] == [begin]
+        assert ("warning", report.trial.warnings[0]) in dict(film_sections(report))["estimate"]
+
+    def test_what_changes_in_mid_film(self, tmp_path: Path) -> None:
+        """It is said, of a film that is tried as a whole."""
+        shapes = (Fraction(8, 9), Fraction(32, 27))
+        parts = [make_clip(tmp_path / f"{shape.numerator}.ts", Clip(sample_aspect_ratio=shape)) for shape in shapes]
+        source = tmp_path / "in.ts"
+        source.write_bytes(b"".join(part.read_bytes() for part in parts))
+        trial = film(source, options=FAST, trial=True).trial
+        assert trial is not None
+        assert any(line.startswith("the pixel shape changes") for line in trial.warnings)
+
     def test_slow_machine(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Pieces are cut short when their time is over, and a film that was not read to its end is no whole film."""
         monkeypatch.setattr("vidcolor.inspect.estimate.TRIAL_SECONDS", 0.0)
@@ -341,6 +383,13 @@ class TestPictures:
         assert {"EXIF", "resolution", "transparency", "bit depth", "luma"} == outcomes(report, "kept").keys()
         assert {"orientation", "color", "color profile"} == outcomes(report, "changed").keys()
         assert report.plan.output == tmp_path / "in-colored.png"
+
+    @pytest.mark.parametrize(("keep", "kind"), [("auto", "kept"), ("never", "changed")])
+    def test_colors_that_are_kept(self, tmp_path: Path, keep: KeepColor, kind: str) -> None:
+        """A photograph with colors of its own is announced to keep them."""
+        Image.fromarray(np.tile(two_colors(), (3, 3, 1))).save(tmp_path / "in.png")
+        report = inspect_file(tmp_path / "in.png", None, options=ColorizeOptions(keep_color=keep), load=None)
+        assert "color" in outcomes(report, kind)
 
     def test_what_the_format_drops(self, tmp_path: Path) -> None:
         """BMP has a place for hardly anything."""

@@ -46,6 +46,7 @@ def lines_about(first: Clip, second: Clip, folder: Path) -> list[str]:
             "the pixel shape changes from 8:9 to 32:27 at 0.48 s: the output has 8:9 all through, so that from there "
             "on pictures are 0.75 times as wide as they should be; cut the film there",
         ),
+        (Clip(sample_aspect_ratio=Fraction(1281, 1280)), Clip(sample_aspect_ratio=Fraction(1)), None),
         (
             Clip(tags=BT601),
             Clip(tags=BT709),

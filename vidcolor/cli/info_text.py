@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, get_args
 
@@ -93,6 +93,15 @@ def _plan(plan: Rehearsal) -> Iterator[Row]:
             if outcome.kind == kind:
                 yield label, f"{outcome.what}: {outcome.why}" if kind == "kept" else outcome.why
                 label = ""
+    reasons = {outcome.why for outcome in plan.outcomes}
+    yield from _listed("warning", (line for line in plan.warnings if line not in reasons))
+
+
+def _listed(label: str, lines: Iterable[str]) -> Iterator[Row]:
+    """Yield a row for each line, the first one with a label."""
+    for line in lines:
+        yield label, line
+        label = ""
 
 
 def _trial(trial: Estimate) -> Iterator[Row]:
@@ -104,6 +113,7 @@ def _trial(trial: Estimate) -> Iterator[Row]:
     size = "length unknown" if trial.estimated_bytes is None else f"about {decimal(trial.estimated_bytes)}"
     yield "size", f"{size}, {decimal(round(trial.bytes_per_frame))} a frame"
     yield "shots", _shots(trial)
+    yield from _listed("warning", trial.warnings)
 
 
 def _shots(trial: Estimate) -> str:

@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from math import inf
 from pathlib import Path
 from statistics import fmean
@@ -78,6 +79,8 @@ class Estimate:
     estimated_bytes: int | None
     estimated_shots: int | None
     """None also if there is no cut in the pieces, because a film may have cuts all the same."""
+    warnings: tuple[str, ...]
+    """What was found in these frames: shots that keep their colors, and in a whole film everything that changes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,8 +112,8 @@ class Sizes:
 class Excerpts(FileSource):
     """Short pieces of a film in a file, spread over it, as one source of packets.
 
-    Each piece begins at a keyframe; the first is the beginning of the film. If there is no keyframe after the place of
-    a piece, there are no further pieces.
+    Each piece begins at a keyframe: the first at the beginning of the film, others at the one before their place, or at
+    the one after it if the one before has been read already. If there is none, there are no further pieces.
 
     Args:
         path: the file.
@@ -125,6 +128,8 @@ class Excerpts(FileSource):
         self._timing = timing
         self._piece_seconds = TRIAL_SECONDS
         self._deadline = inf
+        self._latest: float = -inf
+        """The time of the latest picture that was read."""
 
     def start_clock(self) -> None:
         """Limit the wall-clock time of the first piece from now on; later pieces start the clock themselves."""
@@ -136,26 +141,50 @@ class Excerpts(FileSource):
         self._piece_seconds = TRIAL_SECONDS / (1 + len(starts))
         yield from self._piece(packets_of(container), stream, length)
         for start in starts:
-            if self.reaches_end:
+            packets = None if self.reaches_end else self._from_keyframe(container, stream, start)
+            if packets is None:
                 return
-            try:
-                container.seek(start, stream=stream, backward=False)
-            except av.FFmpegError:
-                return  # there is no later keyframe
             yield Jump()
             self.start_clock()
-            yield from self._piece(packets_of(container), stream, length)
+            yield from self._piece(packets, stream, length)
+
+    def _from_keyframe(
+        self, container: InputContainer, stream: VideoStream, start: int
+    ) -> Iterator[Packet[Any]] | None:
+        """Return the packets from a keyframe on that has not been read yet; None if there is none."""
+        for backward in (True, False):
+            try:
+                container.seek(start, stream=stream, backward=backward)
+            except av.FFmpegError:
+                continue
+            packets = packets_of(container)
+            head = []
+            for packet in packets:
+                head.append(packet)
+                if packet.stream.index == stream.index:
+                    break
+            if head and _time_of(head[-1]) > self._latest:
+                return chain(head, packets)
+        return None
 
     def _piece(self, packets: Iterator[Packet[Any]], stream: VideoStream, length: int) -> Iterator[Packet[Any]]:
         """Yield packets until there are ``length`` frames, or fewer when the time is over; flush the decoder then."""
         frames = 0
         for packet in packets:
+            if packet.stream.index == stream.index:
+                self._latest = max(self._latest, _time_of(packet))
             yield packet
             frames += packet.stream.index == stream.index and packet.size > 0 and not packet.is_discard
             if frames >= length or (frames >= MIN_FRAMES and time.perf_counter() > self._deadline):
                 yield end_of(stream)
                 return
         self.reaches_end = True
+
+
+def _time_of(packet: Packet[Any]) -> float:
+    """Return when a packet is shown, in units of its stream; minus infinity if it has no time."""
+    time_of_showing = packet.dts if packet.pts is None else packet.pts
+    return -inf if time_of_showing is None else time_of_showing
 
 
 def spread(timing: Timing, stream: VideoStream) -> tuple[list[int], int]:
@@ -218,6 +247,8 @@ def estimate_film(
         firsts = [0, *(jump for jump in reader.jumps if jump < frames)]
         sizes = measure(output, firsts)
         output_bytes = output.stat().st_size
+        found = (*reader.warnings, *reader.errors, *writer.warnings)
+        kept = run.kept_colors(options.keep_color)
     pieces = len(firsts)
     whole_film = pieces == 1 and excerpts.reaches_end
     total = frames if whole_film else timing.frames
@@ -238,6 +269,8 @@ def estimate_film(
         estimated_seconds=None if total is None else seconds,
         estimated_bytes=estimated_bytes,
         estimated_shots=shots,
+        # Pieces are cut out of the film: what is said about their edges does not hold for the film.
+        warnings=(*found, *kept) if whole_film else tuple(f"in the frames tried, {line}" for line in kept),
     )
 
 

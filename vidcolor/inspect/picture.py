@@ -15,8 +15,10 @@ from PIL import Image, ImageCms
 
 from vidcolor.errors import OutputError
 from vidcolor.media.outcomes import Outcome, Rehearsal
+from vidcolor.options import ColorizeOptions
 from vidcolor.stills import icc
 from vidcolor.stills.metadata import Metadata
+from vidcolor.stills.own_colors import KEPT, keeps_color
 from vidcolor.stills.reader import PictureHeader, SourcePicture, count_pages, read_header, read_picture
 from vidcolor.stills.writer import check_output, check_pages, check_transparency, write_picture
 
@@ -48,7 +50,9 @@ class PictureFileInfo:
     dpi: tuple[float, float] | None
 
 
-def inspect_picture(path: Path, dest: Path, *, overwrite: bool) -> tuple[PictureFileInfo, Rehearsal]:
+def inspect_picture(
+    path: Path, dest: Path, options: ColorizeOptions, *, overwrite: bool
+) -> tuple[PictureFileInfo, Rehearsal]:
     """Describe a photograph, of several pages the first, and write a corner of it; a refusal is a result, not an error.
 
     Raises:
@@ -56,7 +60,12 @@ def inspect_picture(path: Path, dest: Path, *, overwrite: bool) -> tuple[Picture
     """
     header, pages = read_header(path), count_pages(path)
     picture = read_picture(path, 0)
-    return _describe(header, picture, pages), _rehearse(header, picture, pages, dest, overwrite=overwrite)
+    if keeps_color(picture, options):
+        color = Outcome("color", "kept", KEPT)
+    else:
+        why = f"the colors are the network's, whatever was there ({header.mode} becomes RGB)"
+        color = Outcome("color", "changed", why)
+    return _describe(header, picture, pages), _rehearse(header, picture, pages, dest, color, overwrite=overwrite)
 
 
 def _describe(header: PictureHeader, picture: SourcePicture, pages: int) -> PictureFileInfo:
@@ -78,7 +87,9 @@ def _describe(header: PictureHeader, picture: SourcePicture, pages: int) -> Pict
     )
 
 
-def _rehearse(header: PictureHeader, picture: SourcePicture, pages: int, dest: Path, *, overwrite: bool) -> Rehearsal:
+def _rehearse(
+    header: PictureHeader, picture: SourcePicture, pages: int, dest: Path, color: Outcome, *, overwrite: bool
+) -> Rehearsal:
     with tempfile.TemporaryDirectory(prefix="vidcolor-") as folder:
         stage = Path(folder) / f"rehearsal{dest.suffix}"
         try:
@@ -90,7 +101,7 @@ def _rehearse(header: PictureHeader, picture: SourcePicture, pages: int, dest: P
         except OutputError as exc:
             return Rehearsal(output=dest, outcomes=(), warnings=(), refused=str(exc).replace(str(stage), str(dest)))
         arrived = _compared(header, picture, read_header(stage), read_picture(stage))
-        own = (*_color_outcomes(header, pages), *arrived)
+        own = (*_page_outcomes(header, pages), color, *arrived)
         return Rehearsal(output=dest, outcomes=own, warnings=(), refused=None)
 
 
@@ -101,11 +112,10 @@ def _corner(picture: SourcePicture) -> SourcePicture:
     )
 
 
-def _color_outcomes(header: PictureHeader, pages: int) -> Iterator[Outcome]:
+def _page_outcomes(header: PictureHeader, pages: int) -> Iterator[Outcome]:
     if pages > 1:
         yield Outcome("pages", "kept", f"all {pages}")
     yield Outcome("luma", "kept", "the BT.601 luma of its sRGB values")
-    yield Outcome("color", "changed", f"the colors are the network's, whatever was there ({header.mode} becomes RGB)")
     if header.orientation != 1:
         why = f"the EXIF orientation {header.orientation} is applied: the picture is stored upright"
         yield Outcome("orientation", "changed", why)

@@ -19,7 +19,8 @@ one) ``chapters``    film: how many
 ``plan``        ``output``, ``refused`` (why, or ``null``), ``warnings``, and ``kept``, ``changed``, ``dropped``: of
                 each ``what`` and ``why``
 ``trial``       film: ``frames``, ``pieces``, ``whole_film``, ``seconds_per_frame``, ``bytes_per_frame``,
-                ``estimated_seconds``, ``estimated_bytes``, ``estimated_shots``; ``null`` without a trial
+                ``estimated_seconds``, ``estimated_bytes``, ``estimated_shots``, ``warnings``; ``null`` without a
+                trial
 ``trial_failed``  film: why coloring the pieces did not work, or ``null``
 ==============  ========================================================================================================
 """
@@ -27,7 +28,7 @@ one) ``chapters``    film: how many
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -82,7 +83,8 @@ def inspect_file(
     """
     overwrite = options.overwrite or dest is None  # the default name is only shown, never written
     if is_picture(source):
-        info, plan = inspect_picture(source, dest or default_output(source, options.encode), overwrite=overwrite)
+        output = dest or default_output(source, options.encode)
+        info, plan = inspect_picture(source, output, options, overwrite=overwrite)
         return PictureReport(info=info, plan=plan)
     with VideoReader(
         source, deinterlace=options.deinterlace, on_error=options.on_error, keep_start=options.keep_start
@@ -94,6 +96,8 @@ def inspect_file(
     if load is None or plan.refused is not None:
         return FilmReport(info=film, plan=plan, trial=None, trial_failed=None)
     trial, failed = _try(film, plan, load(), options)
+    if trial is not None:
+        trial = replace(trial, warnings=tuple(line for line in trial.warnings if line not in plan.warnings))
     return FilmReport(info=film, plan=plan, trial=trial, trial_failed=failed)
 
 

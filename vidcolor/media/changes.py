@@ -28,6 +28,8 @@ MIN_PACKETS = 3
 """So many packets in a row must have a new format, or else their headers are damaged."""
 NO_TAG = "none"
 SHAPE = "pixel shape"
+MIN_WIDENING = 0.005
+"""Changes of the pixel shape that nobody sees, as where cropping rounds it, have no line."""
 
 
 class SoundHeader(NamedTuple):
@@ -54,19 +56,29 @@ def note_picture_changes(items: Iterable[Item], stream: VideoStream) -> Iterator
         if isinstance(item, VideoFrame):
             for what, value in _properties(item, stream).items():
                 before = begun.setdefault(what, value)
-                if value != before and what not in noted:
+                if what not in noted and _is_change(what, before, value):
                     noted.add(what)
                     seconds = float((item.pts or 0) * stream.time_base)
                     yield Note(_change(what, before, value, seconds))
         yield item
 
 
+def _is_change(what: str, before: str, value: str) -> bool:
+    """Return whether a change can be seen."""
+    return abs(_widening(before, value) - 1) > MIN_WIDENING if what == SHAPE else value != before
+
+
+def _widening(before: str, value: str) -> float:
+    """Return how much too wide pictures of a shape are shown with another."""
+    return float(Fraction(before.replace(":", "/")) / Fraction(value.replace(":", "/")))
+
+
 def _change(what: str, before: str, value: str, seconds: float) -> str:
     """Return the line about a property that changes. ``before`` is kept: pictures are never scaled."""
     where = f"the {what} changes from {before} to {value} at {seconds:.2f} s: the output has {before} all through"
     if what == SHAPE:
-        scale = Fraction(before.replace(":", "/")) / Fraction(value.replace(":", "/"))
-        where = f"{where}, so that from there on pictures are {float(scale):.2f} times as wide as they should be"
+        times = f"{_widening(before, value):.2f} times"
+        where = f"{where}, so that from there on pictures are {times} as wide as they should be"
     return f"{where}; cut the film there to keep both"
 
 

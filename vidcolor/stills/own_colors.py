@@ -1,0 +1,13 @@
+"""Decide whether a photograph keeps the colors that it has."""
+
+from __future__ import annotations
+
+from vidcolor.options import ColorizeOptions
+from vidcolor.stills.reader import SourcePicture
+
+KEPT = "has colors of its own and keeps them; `keep_color` never colors it anew"
+
+
+def keeps_color(picture: SourcePicture, options: ColorizeOptions) -> bool:
+    """Return whether a picture keeps the colors that it has; negatives have none to keep."""
+    return not options.negative and picture.colors.says_keep(options.keep_color)
