@@ -232,8 +232,8 @@ def info(
     if isinstance(report, PictureReport):
         session.display.picture_info(replace(report, plan=with_flags(report.plan)))
     else:
-        plan, trial, trial_failed = with_flags((report.plan, report.trial, report.trial_failed))
-        session.display.film_info(replace(report, plan=plan, trial=trial, trial_failed=trial_failed))
+        plan, tried, trial_failed = with_flags((report.plan, report.trial, report.trial_failed))
+        session.display.film_info(replace(report, plan=plan, trial=tried, trial_failed=trial_failed))
         failed = failed or trial_failed is not None
     if failed:
         raise click.exceptions.Exit(FAILED)
