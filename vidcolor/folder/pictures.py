@@ -17,8 +17,9 @@ from vidcolor.frames import FloatArray
 from vidcolor.inference.colorizer import Predictor
 from vidcolor.inference.multi_device import predictors_of, round_robin
 from vidcolor.options import ColorizeOptions
-from vidcolor.photograph import colorize_image, keep_picture, keeps_color, predict_colors, read_source, render_picture
+from vidcolor.photograph import colorize_image, keep_picture, predict_colors, read_source, render_picture
 from vidcolor.stages import Stage
+from vidcolor.stills.own_colors import keeps_color
 from vidcolor.stills.reader import SourcePicture, count_pages, read_header
 from vidcolor.stills.writer import TIFF_SUFFIXES, check_output, lost_metadata
 
