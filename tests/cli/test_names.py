@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from PIL import Image
 from tests.support.clips import Clip, make_clip
 from tests.support.samples import SMALL_CONFIG, small_generator
 from vidcolor.cli.commands import main
+from vidcolor.inference.loading import load_colorizer
 from vidcolor.inference.weights import save_generator
 
 NAMES = (
@@ -43,6 +46,14 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     about = {"network": "multiscale_unet", "config": SMALL_CONFIG, "recipe": "", "training": {}}
     save_generator(path, generator.state_dict(), **about)
     return path
+
+
+@pytest.fixture(scope="module", autouse=True)
+def loaded_once() -> Iterator[None]:
+    """Keep a network that has been loaded."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vidcolor.inference.loading.load_colorizer", cache(load_colorizer))
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -147,6 +147,7 @@ BY_THE_BOOK = {16: pq_by_the_book, 18: hlg_by_the_book}
 HDR = replace(SPEC, matrix=9, primaries=9, bit_depth=10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transfer", [16, 18])
 def test_hdr_film_gets_the_same_color(transfer):
     """An sRGB picture that BT.2408 brings into PQ or HLG, with its white at 203 cd/m², gets its chroma back."""
@@ -160,6 +161,7 @@ def test_hdr_film_gets_the_same_color(transfer):
         assert np.abs(plane - (wanted * 896 + 512)).max() <= 4  # one code value at 8 bits
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("transfer", "most"), [(16, 2.6), (18, 1.4)])
 def test_table_of_hdr_films(transfer, most):
     """Within 1 code value at 8 bits for all but a few of sRGB's colors, which are all but black."""
@@ -172,6 +174,7 @@ def test_table_of_hdr_films(transfer, most):
     assert (error > 1).mean() <= 5e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("transfer", "brightest"), [(16, 20), (18, 3)])
 def test_highlights_keep_their_chromaticity(transfer, brightest):
     """Beyond diffuse white light grows at one chromaticity; what would pass the peak loses chroma instead."""
@@ -190,6 +193,7 @@ def test_highlights_keep_their_chromaticity(transfer, brightest):
     assert limited.std(axis=0).min() > 0
 
 
+@pytest.mark.slow
 def test_p3_film_gets_the_same_color():
     """A color of sRGB, put into P3 by its chromaticities, is what P3 primaries give back."""
     rgb = 0.2 + 0.6 * smooth_noise((3, 64, 96), 2)

@@ -33,6 +33,7 @@ def planes(film: Path) -> np.ndarray:
         return np.stack([frame.to_ndarray(format="yuv420p") for frame in container.decode(video=0)])
 
 
+@pytest.mark.slow
 def test_streams(film: Path) -> None:
     """Five seconds of H.264 at 24 frames a second with BT.709 tags, and stereo AAC of the same length."""
     with av.open(str(film)) as container:
@@ -46,6 +47,7 @@ def test_streams(film: Path) -> None:
         assert float(audio.duration * audio.time_base) == pytest.approx(5, abs=0.05)
 
 
+@pytest.mark.slow
 def test_film_is_grey(planes: np.ndarray) -> None:
     """Chroma is neutral everywhere; luma stays in the limited range and uses most of it."""
     assert np.abs(planes[:, HEIGHT:].astype(int) - 128).max() <= 1
@@ -54,6 +56,7 @@ def test_film_is_grey(planes: np.ndarray) -> None:
     assert 200 < luma.max() <= 245  # an encoder may overshoot white a little
 
 
+@pytest.mark.slow
 def test_one_hard_cut(planes: np.ndarray) -> None:
     """Everything moves a little between any two frames, and all of it changes once."""
     luma = planes[:, :HEIGHT].astype(np.float32)
@@ -65,6 +68,7 @@ def test_one_hard_cut(planes: np.ndarray) -> None:
     assert change[cut] > 2 * others.max()
 
 
+@pytest.mark.slow
 def test_levels_are_those_of_photographs(planes: np.ndarray) -> None:
     """The sky is brighter than the meadow, and the tree on the right is darker; dry sand is brighter than the sea."""
     meadow, beach = planes[FRAMES_PER_SHOT // 2, :HEIGHT], planes[FRAMES_PER_SHOT, :HEIGHT]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,10 @@ from vidcolor.networks.multiscale_unet import MultiscaleUNet
 from vidcolor.networks.pyramid import Pyramid
 
 
-@pytest.fixture
-def saved(tmp_path: Path) -> Path:
-    """A small network's weights file."""
-    path = tmp_path / "small.safetensors"
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small network's weights file, read-only."""
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
     generator = MultiscaleUNet(**SMALL_CONFIG)
     save_generator(
         path,
@@ -30,6 +31,12 @@ def saved(tmp_path: Path) -> Path:
         training={"pictures_seen": 3},
     )
     return path
+
+
+@pytest.fixture
+def saved(pristine: Path, tmp_path: Path) -> Path:
+    """A copy of the file that may be changed."""
+    return Path(shutil.copy(pristine, tmp_path / "small.safetensors"))
 
 
 def test_round_trip(saved: Path) -> None:

@@ -270,6 +270,7 @@ class TestTrial:
         assert (trial.estimated_shots, trial.estimated_bytes) == (real.shots, real.output_bytes)
         assert trial.estimated_seconds == pytest.approx(trial.seconds_per_frame * 24)
 
+    @pytest.mark.slow
     def test_long_film_is_tried_in_pieces(self, tmp_path: Path) -> None:
         """Pieces lie apart, the size comes out right, and the shots are about those that there are."""
         options = {"crf": "12", "preset": "ultrafast", "g": "25"}
@@ -558,6 +559,7 @@ def test_odd_development_files(shared_clips: Path) -> None:
     assert not any("\n" in line for line in refusals)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(FFPROBE is None, reason="needs ffprobe")
 def test_ffprobe_agrees(shared_clips: Path) -> None:
     """On every odd film that opens: the same streams, duration, frame rate, pixel format, colors and frames."""

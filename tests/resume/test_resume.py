@@ -97,6 +97,18 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_clip(tmp_path_factory.mktemp("film") / "in.mkv", FILM)
 
 
+@pytest.fixture(scope="module")
+def whole(film: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The films of uninterrupted runs, by suffix."""
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(segments, "MIN_SEGMENT_FRAMES", MIN_SEGMENT)
+        patch.setattr(segments, "MAX_SEGMENT_FRAMES", MAX_SEGMENT)
+        for suffix in (".mkv", ".mp4"):
+            color(film, folder / f"out{suffix}")
+    return {path.suffix: path.read_bytes() for path in folder.iterdir()}
+
+
 @pytest.fixture
 def source(film: Path, tmp_path: Path) -> Path:
     """A copy of the film that may be changed."""
@@ -142,18 +154,6 @@ def finished_frames(dest: Path) -> int:
 
 class TestGoingOn:
     """A resumed film equals that of an uninterrupted run, byte for byte."""
-
-    @pytest.fixture(scope="class")
-    @staticmethod
-    def whole(film: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-        """The films of uninterrupted runs."""
-        folder = tmp_path_factory.mktemp("whole")
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(segments, "MIN_SEGMENT_FRAMES", MIN_SEGMENT)
-            patch.setattr(segments, "MAX_SEGMENT_FRAMES", MAX_SEGMENT)
-            for suffix in (".mkv", ".mp4"):
-                color(film, folder / f"out{suffix}")
-        return {path.suffix: path.read_bytes() for path in folder.iterdir()}
 
     @pytest.mark.parametrize(("suffix", "at"), [(".mkv", 13), (".mp4", 14), (".mkv", 64), (".mp4", 96)])
     @pytest.mark.slow
@@ -368,11 +368,22 @@ def planes_of(path: Path) -> list[np.ndarray[Any, Any]]:
 class TestWhatHasChanged:
     """Work is resumed only for the same film with the same options."""
 
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def begun(film: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        """The work folder of an interrupted film."""
+        dest = tmp_path_factory.mktemp("begun") / "out.mkv"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(segments, "MIN_SEGMENT_FRAMES", MIN_SEGMENT)
+            patch.setattr(segments, "MAX_SEGMENT_FRAMES", MAX_SEGMENT)
+            assert interrupt(film, dest).startswith("stopped; what is finished is kept in")
+        return folder_of(dest)
+
     @pytest.fixture
-    def dest(self, source: Path) -> Path:
+    def dest(self, source: Path, begun: Path) -> Path:
         """An interrupted film."""
         dest = source.with_name("out.mkv")
-        assert interrupt(source, dest).startswith("stopped; what is finished is kept in")
+        shutil.copytree(begun, folder_of(dest))
         return dest
 
     def test_a_plain_run_is_refused(self, source: Path, dest: Path) -> None:
@@ -386,9 +397,9 @@ class TestWhatHasChanged:
         """``--overwrite`` removes finished segments."""
         painter = Faithful("other")
         color(source, dest, overwrite=True, painter=painter)
-        whole = Faithful("other")
-        color(source, dest.with_name("whole.mkv"), painter=whole)
-        assert painter.seen == whole.seen
+        fresh = Faithful("other")
+        color(source, dest.with_name("fresh.mkv"), painter=fresh)
+        assert painter.seen == fresh.seen
         assert not folder_of(dest).exists()
 
     def test_a_wrong_option_costs_nothing(self, source: Path, dest: Path) -> None:
@@ -462,9 +473,8 @@ class TestWhatHasChanged:
 
     @pytest.mark.parametrize("how", ["cut off", "flipped", "gone"])
     @pytest.mark.slow
-    def test_damaged_segments(self, source: Path, dest: Path, how: str) -> None:
+    def test_damaged_segments(self, source: Path, dest: Path, whole: dict[str, bytes], how: str) -> None:
         """Damaged segments and those after them are made again; temporary files are ignored."""
-        color(source, dest.with_name("whole.mkv"))
         second = segment_paths(folder_of(dest))[1]
         content = bytearray(second.read_bytes())
         if how == "cut off":
@@ -476,12 +486,11 @@ class TestWhatHasChanged:
             second.unlink()
         (folder_of(dest) / "000005.part").write_bytes(b"half")
         report = color(source, dest, resume=True)
-        assert dest.read_bytes() == dest.with_name("whole.mkv").read_bytes()
+        assert dest.read_bytes() == whole[".mkv"]
         assert ["made again" in warning for warning in report.warnings] == ([] if how == "gone" else [True])
 
-    def test_segments_of_others(self, source: Path, dest: Path) -> None:
+    def test_segments_of_others(self, source: Path, dest: Path, whole: dict[str, bytes]) -> None:
         """Segments of another film, or at another index, are made again."""
-        color(source, dest.with_name("whole.mkv"))
         other = dest.with_name("other.mkv")
         interrupt(source, other, saturation=1.5)
         first, second, *_ = segment_paths(folder_of(dest))
@@ -489,7 +498,7 @@ class TestWhatHasChanged:
             interrupt(source, dest, overwrite=True)
             shutil.copyfile(foreign, second)
             report = color(source, dest, resume=True, overwrite=True)
-            assert dest.read_bytes() == dest.with_name("whole.mkv").read_bytes()
+            assert dest.read_bytes() == whole[".mkv"]
             assert any("not of this film, or not in its place" in line for line in report.warnings)
 
     @pytest.mark.parametrize(
@@ -542,9 +551,10 @@ class TestTrouble:
         assert "\n" not in message_with_notes(caught.value)
         return message_with_notes(caught.value)
 
-    def test_the_disk_is_full(self, source: Path, dest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_disk_is_full(
+        self, source: Path, dest: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """The message names the film, and the segments so far are kept."""
-        color(source, dest.with_name("whole.mkv"))
 
         def fill() -> None:
             def refuse(descriptor: int) -> None:
@@ -560,7 +570,7 @@ class TestTrouble:
         monkeypatch.setattr(segments, "MAX_SEGMENT_FRAMES", MAX_SEGMENT)
         assert finished_frames(dest) == 40
         color(source, dest, resume=True)
-        assert dest.read_bytes() == dest.with_name("whole.mkv").read_bytes()
+        assert dest.read_bytes() == whole[".mkv"]
 
     def test_files_may_not_grow(self, source: Path, dest: Path) -> None:
         """If the joined film exceeds the largest file size, the segments are kept."""
@@ -582,10 +592,16 @@ class TestTrouble:
         ],
     )
     def test_a_share_that_can_do_less(
-        self, source: Path, dest: Path, monkeypatch: pytest.MonkeyPatch, call: str, error: int, words: str
+        self,
+        source: Path,
+        dest: Path,
+        whole: dict[str, bytes],
+        monkeypatch: pytest.MonkeyPatch,
+        call: str,
+        error: int,
+        words: str,
     ) -> None:
         """Without locks or sync the film is made and can be resumed; a line says what that means."""
-        color(source, dest.with_name("whole.mkv"))
 
         def refuse(*arguments: object) -> None:
             raise OSError(error, os.strerror(error))
@@ -595,7 +611,7 @@ class TestTrouble:
         assert "what is finished is kept" in interrupt(source, dest, at=60)
         resumed = replace(OPTIONS, resume=True)
         report = colorize_video(source, dest, colorizer=Faithful(), options=resumed, on_warning=told.append)
-        assert dest.read_bytes() == dest.with_name("whole.mkv").read_bytes()
+        assert dest.read_bytes() == whole[".mkv"]
         assert [words in line for line in report.warnings] == [True]
         assert told == list(report.warnings)
 
@@ -616,7 +632,7 @@ class TestTrouble:
         assert not dest.parent.exists()
 
     @pytest.mark.parametrize("how", ["grows", "is cut off"])
-    def test_the_input_changes(self, source: Path, dest: Path, how: str) -> None:
+    def test_the_input_changes(self, source: Path, dest: Path, whole: dict[str, bytes], how: str) -> None:
         """A change of the input is detected at the next segment; with the old input the work can be resumed."""
         content, status = source.read_bytes(), source.stat()
         changed = content + b"more" if how == "grows" else content[:-1000]
@@ -626,8 +642,7 @@ class TestTrouble:
         source.write_bytes(content)
         os.utime(source, ns=(status.st_atime_ns, status.st_mtime_ns))
         color(source, dest, resume=True)
-        color(source, dest.with_name("whole.mkv"))
-        assert dest.read_bytes() == dest.with_name("whole.mkv").read_bytes()
+        assert dest.read_bytes() == whole[".mkv"]
 
     def test_nothing_finished_nothing_left(self, source: Path, dest: Path) -> None:
         """An exception before the first segment is finished leaves nothing, and has no note."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 import torch
@@ -36,7 +38,13 @@ SMALL_CONFIG: dict[str, Any] = {
 
 
 def small_generator(seed: int = 0) -> MultiscaleUNet:
-    """Return a small generator with random parameters whose output is not constant."""
+    """Return a small generator with random parameters whose output is not constant; seeds PyTorch, too."""
+    torch.manual_seed(seed)
+    return deepcopy(_generator_of(seed))
+
+
+@cache
+def _generator_of(seed: int) -> MultiscaleUNet:
     torch.manual_seed(seed)
     network = MultiscaleUNet(**SMALL_CONFIG)
     torch.nn.init.normal_(network.to_ab.weight, std=0.5)
