@@ -148,6 +148,7 @@ def test_birds_sing_over_the_meadow_only() -> None:
     assert bass[beach].mean() > 1.5 * bass[meadow].mean()
 
 
+@pytest.mark.slow
 def test_colon_in_a_folder_is_no_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A relative path that begins like a protocol's name is a path."""
     monkeypatch.chdir(tmp_path)

@@ -10,6 +10,7 @@ import pytest
 from tools.formats import ABSENT, CASES, COLUMNS, KEPT, MILLISECONDS, PAGE, FilmCase, page, rows_of, run
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("ffprobe") is None or shutil.which("ffmpeg") is None, reason="judged by ffmpeg")
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_nothing_is_lost_but_for_a_stated_reason(case: FilmCase, tmp_path: Path) -> None:

@@ -334,6 +334,7 @@ def feed_endlessly(process: subprocess.Popen[bytes], frame: bytes, header: bytes
         return
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from /proc")
 def test_an_endless_film_in_bounded_memory_until_its_reader_leaves(tiny_weights: Path) -> None:
     """Hundreds of frames more take no more memory; a closed pipe ends the work with one line and exit code 1."""

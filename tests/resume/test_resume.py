@@ -346,6 +346,7 @@ class TestTheJoinedFilm:
         assert codec == "mpeg4" or {0, 12, 25} <= set(keys)
         assert report.warnings == ()
 
+    @pytest.mark.slow
     def test_bits_that_are_shared_out_are_shared_over_the_whole_film(
         self, source: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -489,6 +490,7 @@ class TestWhatHasChanged:
         assert dest.read_bytes() == whole[".mkv"]
         assert ["made again" in warning for warning in report.warnings] == ([] if how == "gone" else [True])
 
+    @pytest.mark.slow
     def test_segments_of_others(self, source: Path, dest: Path, whole: dict[str, bytes]) -> None:
         """Segments of another film, or at another index, are made again."""
         other = dest.with_name("other.mkv")
@@ -586,9 +588,9 @@ class TestTrouble:
         ("call", "error", "words"),
         [
             ("fcntl.flock", errno.ENOLCK, "has no locks"),
-            ("fcntl.flock", errno.ENOSYS, "has no locks"),
+            pytest.param("fcntl.flock", errno.ENOSYS, "has no locks", marks=pytest.mark.slow),
             ("os.fsync", errno.EINVAL, "cannot sync files"),
-            ("os.fsync", errno.ENOSYS, "cannot sync files"),
+            pytest.param("os.fsync", errno.ENOSYS, "cannot sync files", marks=pytest.mark.slow),
         ],
     )
     def test_a_share_that_can_do_less(

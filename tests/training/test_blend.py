@@ -26,7 +26,9 @@ def pair(tmp_path: Path) -> tuple[Path, Path]:
     return paths
 
 
-@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+@pytest.mark.parametrize(
+    "share", [0.25, pytest.param(0.0, marks=pytest.mark.slow), pytest.param(1.0, marks=pytest.mark.slow)]
+)
 def test_every_parameter_lies_between(pair: tuple[Path, Path], tmp_path: Path, share: float) -> None:
     """A share of the way from the first to the second, as far as fp16 goes."""
     output = tmp_path / "blend.safetensors"

@@ -118,6 +118,7 @@ def test_the_condition_is_frozen() -> None:
     assert all(g is not None for g in gradients(adversary.discriminator))
 
 
+@pytest.mark.slow
 def test_the_discriminator_learns_to_tell() -> None:
     """After a few steps on one batch it knows true from made."""
     torch.manual_seed(0)

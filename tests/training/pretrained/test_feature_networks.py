@@ -51,6 +51,7 @@ def test_the_maps_are_torchvisions(name: str, taps: tuple[int, ...], channels: t
         torch.testing.assert_close(ours, theirs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(ENCODERS))
 def test_grey_is_three_equal_channels(name: str) -> None:
     """An encoder answers a grey picture and the same as R'G'B' bit for bit alike, and color otherwise."""
