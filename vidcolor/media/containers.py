@@ -33,6 +33,8 @@ TS_CODECS = frozenset(TS_VIDEO | TS_AUDIO | TS_DATA)
 """Codecs with a stream type in MPEG-TS. Its muxer writes all others without an error, as bytes that no reader knows."""
 PICTURE_FIRST = frozenset({"mxf"})
 """Containers that hold nothing without a picture stream, which must be their first."""
+FRAME_FORMATS = frozenset({"avi"})
+"""Containers whose times are numbers of frames in the order of decoding, so that pictures must not be reordered."""
 PICKY = MOV_FAMILY | {"avi", "mpegts"}
 """Containers that store some metadata only."""
 MAX_TIMESCALE = 2**31 - 1  # libav keeps the numbers of a time base in a C int
@@ -80,7 +82,7 @@ def lost_by_container(source: InputContainer, spec: VideoSpec, format_name: str)
     if format_name not in STORES_CHAPTERS and source.chapters():
         why = f"{format_name} cannot store the {len(source.chapters())} chapters, left out"
         yield Outcome("chapters", "dropped", why)
-    if format_name == "avi" and spec.frame_rate and spec.time_base != 1 / spec.frame_rate:
+    if format_name in FRAME_FORMATS and spec.frame_rate and spec.time_base != 1 / spec.frame_rate:
         why = f"avi counts in frames: times are rounded to 1/{float(spec.frame_rate):g} s"
         yield Outcome("times", "changed", why)
     keys = lost_metadata(kept_metadata(source.metadata), format_name)

@@ -17,6 +17,7 @@ from av.video.codeccontext import VideoCodecContext
 from vidcolor.errors import OptionError
 from vidcolor.frames import ChromaFormat, VideoSpec
 from vidcolor.media.codecs import find_encoder
+from vidcolor.media.containers import FRAME_FORMATS
 from vidcolor.media.hardware_encoders import hardware_encoder
 from vidcolor.media.hdr_metadata import encoder_parameters
 from vidcolor.media.interlacing import FIELD_CODECS, ORDER_CODES
@@ -87,7 +88,10 @@ class EncoderChoice:
 
 
 def fit_container(options: EncodeOptions, spec: VideoSpec, format_name: str) -> tuple[EncodeOptions, VideoSpec]:
-    """Adapt options and pictures to the container: :data:`RAW_FORMATS` hold raw pictures, timed in whole frames.
+    """Adapt options and pictures to the container.
+
+    :data:`RAW_FORMATS` and :data:`FRAME_FORMATS` count time in whole frames; the former hold raw pictures, the latter
+    get no B-frames unless the options ask for them.
 
     Args:
         options: the requested options.
@@ -97,11 +101,18 @@ def fit_container(options: EncodeOptions, spec: VideoSpec, format_name: str) -> 
     Raises:
         OptionError: another codec than raw pictures is requested for such a container.
     """
+    if format_name in FRAME_FORMATS:
+        unordered = {"bf": "0", **options.encoder_options}
+        return replace(options, encoder_options=unordered), _in_frames(spec)
     if format_name not in RAW_FORMATS:
         return options, spec
     if options.codec not in {RAW_CODEC, EncodeOptions.codec}:
         raise OptionError(f"`codec` {options.codec}: {format_name} holds raw pictures; leave it out or use matroska")
-    return replace(options, codec=RAW_CODEC), replace(spec, time_base=1 / (spec.frame_rate or FALLBACK_RATE))
+    return replace(options, codec=RAW_CODEC), _in_frames(spec)
+
+
+def _in_frames(spec: VideoSpec) -> VideoSpec:
+    return replace(spec, time_base=1 / (spec.frame_rate or FALLBACK_RATE))
 
 
 def choose_encoder(options: EncodeOptions, spec: VideoSpec, *, may_round: bool = False) -> EncoderChoice:

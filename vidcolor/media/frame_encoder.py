@@ -14,7 +14,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
 from vidcolor.frames import ChromaFormat, FirstField, Picture, Plane, VideoSpec
-from vidcolor.media.containers import SHAPE_FORMATS
+from vidcolor.media.containers import FRAME_FORMATS, SHAPE_FORMATS
 from vidcolor.media.encoder import (
     RAW_FORMATS,
     SHAPE_CODECS,
@@ -31,7 +31,7 @@ from vidcolor.media.hdr_metadata import encoder_parameters
 from vidcolor.media.interlacing import FIELD_CODECS, ORDERING_CODECS, SWITCHING_CODECS, FieldMarks
 from vidcolor.media.outcomes import Outcome
 from vidcolor.media.pixel_formats import RANGE_FULL, RANGE_LIMITED, fill
-from vidcolor.media.timestamps import CountedTimes, OwnTimes, PictureNumbers, Times
+from vidcolor.media.timestamps import CountedTimes, FrameGrid, OwnTimes, PictureNumbers, Times
 from vidcolor.options import EncodeOptions
 
 GLOBAL_HEADER = 0x40  # AVFMT_GLOBALHEADER: the container stores the encoder's headers once, not with every keyframe
@@ -73,6 +73,8 @@ class FrameEncoder:
         self._times: Times = OwnTimes()
         if format_name in RAW_FORMATS:
             self._times = CountedTimes(spec.time_base, self._spec.time_base)
+        if format_name in FRAME_FORMATS:
+            self._times = FrameGrid(spec.time_base, self._spec.time_base)
         self._marks = FieldMarks()
         self._field_warning: str | None = None
         self._context: VideoCodecContext | None = None
@@ -94,9 +96,14 @@ class FrameEncoder:
         """Whether rate control depends on all earlier pictures (:func:`vidcolor.media.encoder.shares_bits`)."""
         return shares_bits(self.choice)
 
-    def skip(self, count: int) -> None:
-        """Count the first ``count`` pictures of the film as encoded, for containers that number the frames."""
-        self._times.skip(count)
+    def skip(self, count: int, first_pts: int) -> None:
+        """Count the first ``count`` pictures of the film as encoded, for containers that number the frames.
+
+        Args:
+            count: how many.
+            first_pts: of the film's first picture.
+        """
+        self._times.skip(count, first_pts)
 
     def start(self, context: VideoCodecContext | None = None) -> None:
         """Open a codec context; the pictures that follow are encoded with it.

@@ -16,7 +16,7 @@ from av.stream import AttachmentStream, Discard, Disposition, Stream
 
 from vidcolor.errors import OutputError
 from vidcolor.media.carriage import Carriage, Converter, codec_name_of, describe, find_carriage
-from vidcolor.media.containers import MOV_FAMILY
+from vidcolor.media.containers import FRAME_FORMATS, MOV_FAMILY
 from vidcolor.media.damage import DamageLog
 from vidcolor.media.metadata import kept_metadata
 from vidcolor.media.outcomes import Outcome
@@ -27,6 +27,8 @@ COVER_NAMES = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image
 """File name and MIME type of an attached cover picture in Matroska, by codec."""
 EMPTY_TEXT = b"\0\0"
 """The packet of a MOV subtitle track while nothing is shown; every muxer makes its own of these."""
+MAX_OFFSET = Fraction(1, 20)
+"""Seconds by which sound may be early without a line: less is not noticed."""
 TS_NONSTRICT = 0x20000  # AVFMT_TS_NONSTRICT: packets may share a decoding time
 
 
@@ -64,6 +66,7 @@ class Passthrough:
         self._earliest: dict[int, int] = {}
         self._names: set[str] = set()  # of attached files
         self._moved: dict[int, str] = {}
+        self._begun: set[int] = set()  # streams of which a packet has been written
         self._least_step = 0 if target.format.flags & TS_NONSTRICT else 1
 
     @property
@@ -189,6 +192,7 @@ class Passthrough:
 
     def _write(self, packet: Packet[Any], stream: CarriedStream) -> None:
         self._repair_times(packet, stream.source)
+        self._note_start(packet, stream.source)
         packet.stream = stream.target
         try:
             self._target.mux_one(packet)
@@ -199,6 +203,16 @@ class Passthrough:
             hint = "another kind of file (.mkv takes nearly everything)"
             what = f"{self._format_name} refuses packets of {describe(stream.source)}"
             raise OutputError(f"{self._name}: {what}; choose {hint}") from exc
+
+    def _note_start(self, packet: Packet[Any], source: Stream) -> None:
+        """Note sound that begins late, in a container in which every stream begins at 0."""
+        if source.index in self._begun:
+            return
+        self._begun.add(source.index)
+        begin = (packet.dts or 0) * packet.time_base
+        if self._format_name in FRAME_FORMATS and source.type == "audio" and begin > MAX_OFFSET:
+            why = f"begins at {float(begin):.2f} s, but {self._format_name} has all sound begin at 0"
+            self._moved[source.index] = f"{describe(source)}: {why}, too early; choose .mkv, which keeps its time"
 
     def _damage_at(self, packet: Packet[Any], stream: CarriedStream) -> str:
         time = packet.dts if packet.dts is not None else packet.pts

@@ -138,8 +138,8 @@ class Times(Protocol):
     def stamp(self, picture: Picture) -> tuple[int, int]:
         """Return pts and duration in units of the output's time base."""
 
-    def skip(self, count: int) -> None:
-        """Continue after ``count`` more pictures."""
+    def skip(self, count: int, first_pts: int) -> None:
+        """Continue after ``count`` more pictures; the film's first one has ``first_pts``."""
 
 
 class OwnTimes:
@@ -151,7 +151,7 @@ class OwnTimes:
         """Return the picture's own pts and duration."""
         return picture.pts, picture.duration
 
-    def skip(self, count: int) -> None:
+    def skip(self, count: int, first_pts: int) -> None:
         """Do nothing: every picture has its own time."""
 
 
@@ -172,8 +172,8 @@ class CountedTimes:
         self._count = 0
         self.warnings = ()
 
-    def skip(self, count: int) -> None:
-        """Continue after ``count`` more pictures."""
+    def skip(self, count: int, first_pts: int) -> None:
+        """Continue after ``count`` more pictures; the film's first one has ``first_pts``."""
         self._count += count
 
     def stamp(self, picture: Picture) -> tuple[int, int]:
@@ -187,6 +187,40 @@ class CountedTimes:
             rate = f"{float(1 / self._frame_seconds):g} frames per second"
             self.warnings = (f"the output holds no times, only {rate}: {where}, and so others",)
         return number, 1
+
+
+class FrameGrid:
+    """The nearest frame numbers, for a container that counts in frames and begins at 0.
+
+    The first picture gets number 0; if it comes a frame or more after 0, it is shown from 0 on until the second one. A
+    picture whose number is taken gets the next.
+
+    Args:
+        source_base: seconds per unit of the pictures' times.
+        frame_seconds: how long a frame of the output lasts.
+    """
+
+    warnings: tuple[str, ...] = ()
+
+    def __init__(self, source_base: Fraction, frame_seconds: Fraction) -> None:
+        self._frames_per_unit = source_base / frame_seconds
+        self._first_pts: int | None = None
+        self._next = 0
+
+    def stamp(self, picture: Picture) -> tuple[int, int]:
+        """Return the picture's number, and a duration of 1."""
+        if self._first_pts is None:
+            self._first_pts = picture.pts
+        begin = int(self._first_pts * self._frames_per_unit)
+        number = begin + round((picture.pts - self._first_pts) * self._frames_per_unit)
+        number = max(number, self._next) if self._next else 0
+        self._next = number + 1
+        return number, 1
+
+    def skip(self, count: int, first_pts: int) -> None:
+        """Continue after ``count`` pictures, which have at least as many numbers."""
+        if count:
+            self._first_pts, self._next = first_pts, count
 
 
 class PictureNumbers:

@@ -84,7 +84,7 @@ class SegmentWriter:
             self._leave(exc)
             raise
         self.finished = work.published or work.finished()
-        self._encoder.skip(self.finished.frames)
+        self._encoder.skip(self.finished.frames, reader.first.pts)
 
     def __enter__(self) -> Self:
         return self
