@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 """(H, W), code values; uint16 holds 9 to 16 bits in the low bits."""
 FloatArray = npt.NDArray[np.float32]
+Levels = npt.NDArray[np.uint8]
+"""(h, w), 0 to 255: the grey picture that the flow estimator takes."""
 HINT_CHANNELS = 3
 """Channels of hints: a, b and confidence."""
 FirstField = Literal["top", "bottom"]

@@ -9,10 +9,10 @@ from skimage.color import lab2xyz, rgb2lab
 
 from tests.support.samples import SPEC
 from vidcolor.color.chroma import (
-    _codes_of_8_bits,
-    _codes_of_any_depth,
     ab_to_chroma,
     channel_offsets,
+    codes_of_8_bits,
+    codes_of_any_depth,
     colorize_grey,
     fade,
     limit_to_gamut,
@@ -282,8 +282,8 @@ def test_codes_that_look_safe_need_no_limit(matrix, full_range):
     rows = np.concatenate((np.linspace(-0.5, 0.5, 256), np.zeros(256))).astype(np.float32)
     chroma[:, :8] = np.stack((rows, rows[::-1]))[:, None]
     weights = luma_weights(spec)
-    expected = _codes_of_any_depth(luma, chroma, spec, 8, weights)
-    np.testing.assert_array_equal(_codes_of_8_bits(luma, chroma, spec, 8, weights), expected)
+    expected = codes_of_any_depth(luma, chroma, spec, 8, weights)
+    np.testing.assert_array_equal(codes_of_8_bits(luma, chroma, spec, 8, weights), expected)
     assert 0.05 < np.mean(np.stack(expected) != np.stack([quantize(plane, 8, full_range) for plane in chroma])) < 0.95
 
 

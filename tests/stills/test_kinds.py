@@ -119,7 +119,7 @@ def test_a_jpeg_with_the_suffix_of_a_raw_file(tmp_path: Path) -> None:
 def test_without_decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, module: str, line: str) -> None:
     """Without the package that decodes it, the message names the package."""
     monkeypatch.setitem(sys.modules, module, None)
-    for load in (pillow_decoder._load_heif, pillow_decoder._load_jxl):
+    for load in (pillow_decoder.load_heif, pillow_decoder.load_jxl):
         load.cache_clear()
     (tmp_path / "a.heic").write_bytes(CONTENT[kind][0])
     with pytest.raises(InputError, match=line):

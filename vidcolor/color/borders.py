@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vidcolor.frames import NO_BORDERS, Borders, FloatArray
+from vidcolor.frames import NO_BORDERS, Borders, FloatArray, Levels
 
 TOLERANCE = 5.0
 """Grey levels of 255 by which a border may differ from its level, after noise is averaged."""
@@ -46,7 +46,6 @@ MIXED_PIXELS = 1
 CORNER = 0.12
 """Radius of rounded corners, in parts of the picture's short side."""
 
-Levels = npt.NDArray[np.uint8]
 Axis = Literal["x", "y", "x between"]
 """Borders beside the picture, above and below it, or beside it between those above and below."""
 

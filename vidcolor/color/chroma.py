@@ -52,14 +52,14 @@ def to_codes(
         Cb and Cr, (H, W) each, code values: uint8 up to 8 bits, otherwise uint16.
     """
     cb, cr = (np.empty(luma.shape, np.uint8 if bit_depth <= 8 else np.uint16) for _ in range(2))
-    code_band = _codes_of_8_bits if luma.dtype == np.uint8 and bit_depth == 8 else _codes_of_any_depth
+    code_band = codes_of_8_bits if luma.dtype == np.uint8 and bit_depth == 8 else codes_of_any_depth
     for top in range(0, len(luma), BAND_ROWS):
         rows = slice(top, top + BAND_ROWS)
         cb[rows], cr[rows] = code_band(luma[rows], chroma[:, rows], spec, bit_depth, weights)
     return cb, cr
 
 
-def _codes_of_any_depth(
+def codes_of_any_depth(
     luma: Plane, chroma: FloatArray, spec: VideoSpec, bit_depth: int, weights: LumaWeights
 ) -> list[Plane]:
     """Limit all colors and quantize them; arguments as for :func:`to_codes`."""
@@ -67,12 +67,12 @@ def _codes_of_any_depth(
     return [quantize(plane, bit_depth, spec.full_range) for plane in limited]
 
 
-def _codes_of_8_bits(
+def codes_of_8_bits(
     luma: Plane, chroma: FloatArray, spec: VideoSpec, bit_depth: int, weights: LumaWeights
 ) -> list[Plane]:
     """Quantize, and limit only those colors whose code values are near the edge of the gamut, which is faster.
 
-    The result is the same as that of :func:`_codes_of_any_depth`.
+    The result is the same as that of :func:`codes_of_any_depth`.
     """
     codes = [quantize(plane, bit_depth, spec.full_range) for plane in chroma]
     steps = _chroma_steps(bit_depth, spec.full_range)
@@ -80,7 +80,7 @@ def _codes_of_8_bits(
     near_edge = np.flatnonzero(furthest > cv2.LUT(luma, _safe_codes(spec, weights)))
     if len(near_edge):
         some = chroma.reshape(2, -1)[:, near_edge, None]
-        exact = _codes_of_any_depth(luma.reshape(-1)[near_edge, None], some, spec, bit_depth, weights)
+        exact = codes_of_any_depth(luma.reshape(-1)[near_edge, None], some, spec, bit_depth, weights)
         for plane, limited in zip(codes, exact, strict=True):
             plane.reshape(-1)[near_edge] = limited[:, 0]
     return codes

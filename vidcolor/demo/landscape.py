@@ -194,7 +194,6 @@ class Landscape:
             np.asarray(cv2.resize(plane, (wide, height), interpolation=cv2.INTER_AREA), np.float32) for plane in fine
         )
         self._canvas = Canvas(ground, open_sky)
-        self._shape = (height, width)
         plant_trees(rng, terrain, camera, self._canvas)
         grow_grass(rng, terrain, camera, self._canvas.ground)
         self._sky = CloudySky(rng, elevation, bearing, cover=0.5)

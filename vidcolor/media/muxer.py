@@ -177,7 +177,6 @@ class Muxer:
     def _for_picture_stream(self, packet: Packet[Any]) -> Packet[Any]:
         """Assign a packet of the encoder to the picture stream of the container."""
         packet.stream = self._stream
-        self._has_pictures = True
         return packet
 
     def _add_streams(self, reader: VideoReader, encoder: FrameEncoder) -> None:

@@ -12,8 +12,8 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from vidcolor.frames import FloatArray, Frame, Picture
-from vidcolor.motion.flow import Levels, to_levels
+from vidcolor.frames import FloatArray, Frame, Levels, Picture
+from vidcolor.motion.flow import to_levels
 
 MAX_DUPLICATES = 15
 """Duplicates of one frame; they are held until it is colored."""

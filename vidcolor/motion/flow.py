@@ -11,12 +11,8 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from vidcolor.frames import FloatArray
-
-Levels = npt.NDArray[np.uint8]
-"""(h, w), 0 to 255: the grey picture that the flow estimator takes."""
+from vidcolor.frames import FloatArray, Levels
 
 AGREEMENT_WINDOW = 3
 """Side of the window, in pixels, over which the mismatch is averaged; single pixels match by chance."""

@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 
 from vidcolor.color.luma import MIN_SHORT_SIDE
-from vidcolor.frames import FloatArray, Frame
-from vidcolor.motion.flow import Levels, agreement, flow_estimator, flow_to, to_levels, warp
+from vidcolor.frames import FloatArray, Frame, Levels
+from vidcolor.motion.flow import agreement, flow_estimator, flow_to, to_levels, warp
 from vidcolor.motion.smoothing import smooth
 
 PROPAGATION_TOLERANCE = 15.0

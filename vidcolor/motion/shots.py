@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 
 from vidcolor.color.luma import resize_plane
-from vidcolor.frames import FloatArray, Frame
-from vidcolor.motion.flow import Levels, flow_estimator, flow_to, to_levels, warp
+from vidcolor.frames import FloatArray, Frame, Levels
+from vidcolor.motion.flow import flow_estimator, flow_to, to_levels, warp
 
 CUT_THRESHOLD = 0.4
 """Structure change, 0 to 1, above which two frames are of different shots."""

@@ -21,8 +21,8 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from vidcolor.frames import FloatArray, Frame
-from vidcolor.motion.flow import Levels, agreement, flow_estimator, flow_to, to_levels, warp
+from vidcolor.frames import FloatArray, Frame, Levels
+from vidcolor.motion.flow import agreement, flow_estimator, flow_to, to_levels, warp
 
 WINDOW = 32
 """Frames that are held at full size; when it is full, the first half of them is smoothed and passed on."""

@@ -53,16 +53,16 @@ def open_image(file: BinaryIO, head: bytes) -> ImageFile.ImageFile:
     """
     formats: tuple[str, ...] = FORMATS
     if is_heif(head):
-        formats = (_load_heif(),)
+        formats = (load_heif(),)
     elif is_jxl(head):
-        formats = (_load_jxl(),)
+        formats = (load_jxl(),)
     file.seek(0)
     with pillow_without_limits():
         return Image.open(file, formats=formats)
 
 
 @cache
-def _load_heif() -> str:
+def load_heif() -> str:
     """Add the decoder of HEIF to Pillow, and return its name of the format."""
     try:
         import pillow_heif
@@ -73,7 +73,7 @@ def _load_heif() -> str:
 
 
 @cache
-def _load_jxl() -> str:
+def load_jxl() -> str:
     """Add the decoder of JPEG XL to Pillow, and return its name of the format."""
     try:
         import pillow_jxl  # noqa: F401

@@ -51,7 +51,7 @@ MAX_TILE_PIXELS = 1 << 24
 """Limit for tiles that are larger than the picture."""
 BITS_REVERSED = bytes(int(f"{value:08b}"[::-1], 2) for value in range(256))
 
-Samples = npt.NDArray[Any]
+FileSamples = npt.NDArray[Any]
 """(rows, W, channels), as stored, in native byte order."""
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # it logs every oddity, by default to stderr
@@ -255,7 +255,7 @@ class TiffPage:
     def _is_known_width(self) -> bool:
         return self.bits in (16, 32, 64) if self._is_float else 1 <= self.bits <= 16 or self.bits == 32
 
-    def _to_levels(self, samples: Samples) -> FloatArray:
+    def _to_levels(self, samples: FileSamples) -> FloatArray:
         """Convert samples to [0, 1], float32."""
         if self._is_float:
             if not np.isfinite(samples).all():
@@ -289,7 +289,7 @@ class TiffPage:
         image = Image.fromarray(_to_codes(levels, 8), "CMYK" if is_cmyk else None)
         return np.asarray(icc.to_srgb(image, profile)).astype(np.float32) / np.float32(255)
 
-    def _sample_bands(self) -> Iterator[Samples]:
+    def _sample_bands(self) -> Iterator[FileSamples]:
         """Yield the samples of a few rows at a time, gathered from strips or tiles."""
         page = self._page
         width, down = (page.tilewidth, page.tilelength) if page.is_tiled else (self.width, page.rowsperstrip)
@@ -306,8 +306,10 @@ class TiffPage:
             height = down if page.is_tiled else min(down, self.height - top)
             yield from self._segment_row(indices, planes, across, height, min(down, self.height - top))
 
-    def _segment_row(self, indices: list[int], planes: int, across: int, stored: int, wanted: int) -> Iterator[Samples]:
-        """Yield the samples of strips or tiles beside each other, of which ``wanted`` of ``stored`` rows are used."""
+    def _segment_row(
+        self, indices: list[int], planes: int, across: int, stored: int, wanted: int
+    ) -> Iterator[FileSamples]:
+        """Yield the samples of strips or tiles side by side, of which ``wanted`` of ``stored`` rows are used."""
         page = self._page
         width = page.tilewidth if page.is_tiled else self.width
         channels = page.samplesperpixel // planes
@@ -390,7 +392,7 @@ def _decompress_by_libtiff(data: bytes, compression: int, rows: int, row_bytes: 
         return image.tobytes()
 
 
-def _unpack(data: bytes, shape: tuple[int, int, int], page: tifffile.TiffPage, bits: int) -> Samples:
+def _unpack(data: bytes, shape: tuple[int, int, int], page: tifffile.TiffPage, bits: int) -> FileSamples:
     """Convert the bytes of some rows to samples of ``shape``, (rows, width, channels), and undo the predictor."""
     is_float, order = int(page.sampleformat) == 3, page.parent.byteorder
     if bits not in (8, 16, 32, 64):
@@ -402,23 +404,23 @@ def _unpack(data: bytes, shape: tuple[int, int, int], page: tifffile.TiffPage, b
     if page.predictor not in (1, 2):
         raise UnsupportedTiffError(f"has the predictor {_name(page.predictor)}, which cannot be read")
     integers = np.frombuffer(data, np.dtype(f"{order}u{bits // 8}")).reshape(shape)
-    samples: Samples = integers.astype(integers.dtype.newbyteorder("="))
+    samples: FileSamples = integers.astype(integers.dtype.newbyteorder("="))
     if page.predictor == 2:
         np.cumsum(samples, axis=1, dtype=samples.dtype, out=samples)  # modulo 2^bits, as the format defines
     return samples.view(f"f{bits // 8}") if is_float else samples
 
 
-def _unpack_bits(data: bytes, shape: tuple[int, int, int], bits: int) -> Samples:
+def _unpack_bits(data: bytes, shape: tuple[int, int, int], bits: int) -> FileSamples:
     """Convert packed samples, most significant bit first, to uint16; rows begin at whole bytes."""
     rows, width, channels = shape
     count = width * channels
     flags = np.unpackbits(np.frombuffer(data, np.uint8).reshape(rows, -1), axis=1)[:, : count * bits]
     weights = (1 << np.arange(bits)[::-1]).astype(np.uint16)
-    samples: Samples = flags.reshape(rows, width, channels, bits) @ weights
+    samples: FileSamples = flags.reshape(rows, width, channels, bits) @ weights
     return samples
 
 
-def _undo_float_predictor(data: bytes, shape: tuple[int, int, int], size: int) -> Samples:
+def _undo_float_predictor(data: bytes, shape: tuple[int, int, int], size: int) -> FileSamples:
     """Undo predictor 3 (Adobe Photoshop TIFF Technical Note 3): differences of bytes, all first bytes first."""
     rows, width, channels = shape
     differences = np.frombuffer(data, np.uint8).reshape(rows, size * width, channels)

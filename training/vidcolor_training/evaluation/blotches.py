@@ -9,14 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+
+from vidcolor_training.evaluation.metrics import Lab
 
 CELLS = 16
 """Cells along each side of a picture."""
 MAX_DEVIATION = 4.0
 """Standard deviation of L in a cell, below which it is evenly lit."""
-
-Lab = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

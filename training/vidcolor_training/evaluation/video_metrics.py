@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import rel_entr
 
-from vidcolor.frames import FloatArray
-from vidcolor.motion.flow import Levels, flow_to, pixel_grid, warp
+from vidcolor.frames import FloatArray, Levels
+from vidcolor.motion.flow import flow_to, pixel_grid, warp
 from vidcolor_training.evaluation.color_clips import Pictures
 
 Floats = npt.NDArray[np.float64]
