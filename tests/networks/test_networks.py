@@ -13,13 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from tests.support.samples import SMALL_CONFIG
-from vidcolor.color.lab import AB_SCALE, rgb_to_lab
 from vidcolor.inference.colorizer import Colorizer
 from vidcolor.inference.folding import fold_batch_norm
 from vidcolor.inference.weights import load_generator, save_generator
 from vidcolor.networks import NETWORKS, ColorNetwork, build
 from vidcolor.networks.cnn4 import hsl_to_rgb
 from vidcolor.networks.color_bins import SOFT_BINS, annealed_mean, bins, nearest_bins, soft_encode
+from vidcolor.networks.lab import AB_SCALE, rgb_to_lab
 from vidcolor.networks.pretrained_unet import UpsampleBlock
 from vidcolor_training.recipes.toml import load_recipe, recipe_names
 

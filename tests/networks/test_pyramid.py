@@ -7,8 +7,8 @@ import torch
 from torch.nn import functional as F
 
 from tests.networks.test_networks import CASES
-from vidcolor.color.lab import AB_SCALE
 from vidcolor.networks import build
+from vidcolor.networks.lab import AB_SCALE
 from vidcolor.networks.pyramid import Pyramid, known_colors
 from vidcolor_training.recipes.toml import load_recipe
 from vidcolor_training.state import State

@@ -17,11 +17,10 @@ from functools import lru_cache, partial
 
 import cv2
 import numpy as np
-import torch
-from torch import Tensor
 
 from vidcolor.color import lab as color
 from vidcolor.color import transfer as transfer_curves
+from vidcolor.color.lab import Floats
 from vidcolor.color.luma_weights import LumaWeights, luma_weights
 from vidcolor.color.transfer import DIFFUSE_WHITE, PEAKS, is_hdr, light_to_signal
 from vidcolor.files.cache import load_or_compute
@@ -137,20 +136,20 @@ def _compute_grid(weights: LumaWeights, primaries: int, transfer: int) -> FloatA
 
     a runs along :func:`_axis`, b along it in reverse, and Y' in equal steps.
     """
-    dtype = torch.float64 if is_hdr(transfer) else torch.float32  # for SDR, float32 gives the same code values
-    a_axis = _axis().to(dtype)
-    b_axis = -a_axis.flip(0)
-    lumas = torch.linspace(0, 1, LUMA_STEPS, dtype=dtype)
-    lightness, gain = (steps.to(dtype) for steps in _light_steps(transfer))
-    slices = []
-    for b in b_axis:
-        a, L = torch.meshgrid(a_axis, lightness, indexing="ij")
-        light = color.lab_to_linear_rgb(torch.stack((L, a, b.expand_as(a)))) * gain
+    # For SDR, float32 gives the same code values.
+    dtype = np.dtype(np.float64 if is_hdr(transfer) else np.float32)
+    a_axis = np.asarray(_axis(), dtype)
+    b_axis = -a_axis[::-1]
+    lumas = np.linspace(0, 1, LUMA_STEPS, dtype=dtype)
+    lightness, gain = (np.asarray(steps, dtype) for steps in _light_steps(transfer))
+    a, L = np.meshgrid(a_axis, lightness, indexing="ij")
+    grid = np.empty((2, AXIS_LENGTH, AXIS_LENGTH, LUMA_STEPS), np.float32)
+    for index, b in enumerate(b_axis):
+        light = color.lab_to_linear_rgb(np.stack((L, a, np.full_like(a, b)))) * gain
         luma, chroma = _light_to_ycbcr(light, weights, primaries, transfer)
-        slices.append(_interpolate_rows(luma, chroma, lumas))
-    grid: FloatArray = torch.stack(slices, dim=1).float().numpy()
+        grid[:, index] = _interpolate_rows(luma, chroma, lumas)
     # Exact neutrals: the six digits of the sRGB matrix would be visible at 16 bits.
-    grid[:, b_axis.abs().argmin(), a_axis.abs().argmin()] = 0
+    grid[:, np.abs(b_axis).argmin(), np.abs(a_axis).argmin()] = 0
     return grid
 
 
@@ -173,11 +172,10 @@ def _corners() -> tuple[FloatArray, FloatArray]:
     return column * AXIS_LENGTH, row * AXIS_LENGTH + (AXIS_LENGTH - 1)
 
 
-def _axis() -> Tensor:
+def _axis() -> Floats:
     """Return the values of a in the table, from -AB_SPAN to AB_SPAN; those of b are the same, negated."""
-    coarse = torch.linspace(-AB_SPAN, FINE_FROM, COARSE_STEPS + 1, dtype=torch.float64)[:-1]
-    fine = torch.linspace(FINE_FROM, AB_SPAN, FINE_STEPS + 1, dtype=torch.float64)
-    return torch.cat((coarse, fine))
+    coarse = np.linspace(-AB_SPAN, FINE_FROM, COARSE_STEPS + 1)[:-1]
+    return np.concatenate((coarse, np.linspace(FINE_FROM, AB_SPAN, FINE_STEPS + 1)))
 
 
 def _axis_position(a: FloatArray) -> FloatArray:
@@ -187,38 +185,46 @@ def _axis_position(a: FloatArray) -> FloatArray:
     return positions
 
 
-def _light_steps(transfer: int) -> tuple[Tensor, Tensor]:
+def _light_steps(transfer: int) -> tuple[Floats, Floats]:
     """Return the values of L, and the factors on the light, (S,) each, for which colors are computed."""
     # Closer near black, where transfer functions are steep.
-    lightness = 100 * torch.linspace(0, 1, LIGHTNESS_STEPS, dtype=torch.float64) ** 1.5
+    lightness = 100 * np.linspace(0, 1, LIGHTNESS_STEPS) ** 1.5
     if not is_hdr(transfer):
-        return lightness, torch.ones_like(lightness)
-    brightest = torch.log10(torch.tensor(HIGHLIGHT_FACTOR * PEAKS[transfer] / DIFFUSE_WHITE, dtype=torch.float64))
-    gains = torch.logspace(0, float(brightest), HIGHLIGHT_STEPS + 1, dtype=torch.float64)[1:]
-    return torch.cat((lightness, torch.full_like(gains, 100))), torch.cat((torch.ones_like(lightness), gains))
+        return lightness, np.ones_like(lightness)
+    brightest = HIGHLIGHT_FACTOR * PEAKS[transfer] / DIFFUSE_WHITE
+    gains = np.geomspace(1, brightest, HIGHLIGHT_STEPS + 1)[1:]
+    return np.append(lightness, np.full_like(gains, 100)), np.append(np.ones_like(lightness), gains)
 
 
-def _light_to_ycbcr(light: Tensor, weights: LumaWeights, primaries: int, transfer: int) -> tuple[Tensor, Tensor]:
+def _light_to_ycbcr(light: Floats, weights: LumaWeights, primaries: int, transfer: int) -> tuple[Floats, Floats]:
     """Convert linear sRGB (3, H, W), with 1 as diffuse white, to Y' (H, W) and Cb, Cr (2, H, W)."""
     if primaries in FROM_BT709:
-        light = torch.einsum("ij,jhw->ihw", light.new_tensor(FROM_BT709[primaries]), light)
+        light = np.einsum("ij,jhw->ihw", np.array(FROM_BT709[primaries], light.dtype), light)
     red, green, blue = light_to_signal(light, transfer) if is_hdr(transfer) else color.linear_to_srgb(light)
     luma = weights.kr * red + (1 - weights.kr - weights.kb) * green + weights.kb * blue
-    return luma, torch.stack(((blue - luma) / (2 - 2 * weights.kb), (red - luma) / (2 - 2 * weights.kr)))
+    return luma, np.stack(((blue - luma) / (2 - 2 * weights.kb), (red - luma) / (2 - 2 * weights.kr)))
 
 
-def _interpolate_rows(luma: Tensor, chroma: Tensor, targets: Tensor) -> Tensor:
-    """Interpolate chroma linearly at given luma, row by row.
+def _interpolate_rows(luma: Floats, chroma: Floats, targets: Floats) -> Floats:
+    """Interpolate chroma linearly at given luma, row by row; beyond a row's ends its first and last values.
 
     Args:
-        luma: (N, S), ascending in each row.
+        luma: (N, S), ascending in each row; where it is not, near black and in highlights of colors that no display
+            has, the last place below a target counts, before the maximum of the row.
         chroma: (2, N, S).
         targets: (W,) luma.
 
     Returns:
         (2, N, W).
     """
-    after = torch.searchsorted(luma, targets.expand(len(luma), -1).contiguous()).clamp(1, luma.shape[1] - 1)
-    low, high = luma.gather(1, after - 1), luma.gather(1, after)
-    weight = ((targets - low) / (high - low)).clamp(0, 1)
-    return torch.stack([torch.lerp(plane.gather(1, after - 1), plane.gather(1, after), weight) for plane in chroma])
+    rows = np.arange(len(luma))[:, None]
+    apart = 2 * (float(luma.max()) - float(luma.min()) + 1) * rows  # so that all rows together ascend
+    highest = luma.argmax(axis=1)[:, None]
+    up_to_highest = np.where(np.arange(luma.shape[1]) < highest, luma, luma.max(axis=1, keepdims=True))
+    ascending = np.minimum.accumulate(up_to_highest[:, ::-1], axis=1)[:, ::-1] + apart
+    found = np.searchsorted(ascending.ravel(), (targets + apart).ravel()).reshape(len(luma), -1)
+    after = np.clip(found - rows * luma.shape[1], 1, luma.shape[1] - 1)
+    low, high = np.take_along_axis(luma, after - 1, 1), np.take_along_axis(luma, after, 1)
+    weight = np.clip((targets - low) / (high - low), 0, 1)
+    before, behind = (np.take_along_axis(chroma, index[None], 2) for index in (after - 1, after))
+    return np.asarray(before + weight * (behind - before), chroma.dtype)

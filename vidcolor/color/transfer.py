@@ -17,10 +17,8 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
-from vidcolor.color.lab import linear_to_srgb
+from vidcolor.color.lab import Floats, linear_to_srgb
 from vidcolor.frames import FloatArray
 
 PQ, HLG = 16, 18
@@ -48,22 +46,22 @@ def is_hdr(transfer: int) -> bool:
     return transfer in HDR_NAMES
 
 
-def light_to_signal(light: Tensor, transfer: int) -> Tensor:
+def light_to_signal(light: Floats, transfer: int) -> Floats:
     """Convert linear R, G, B (3, ...), with 1 as diffuse white, to R', G', B' of PQ or HLG.
 
     Colors outside the gamut have negative light, for which PQ and HLG are undefined and infinitely steep at zero.
     sRGB's function is used there, so that such colors are about as far outside the gamut as in SDR.
     """
     if transfer == PQ:
-        ratio = (light.clamp(min=0) * (DIFFUSE_WHITE / PEAKS[PQ])) ** PQ_M1
+        ratio = (np.maximum(light, 0) * (DIFFUSE_WHITE / PEAKS[PQ])) ** PQ_M1
         signal = ((PQ_C1 + PQ_C2 * ratio) / (1 + PQ_C3 * ratio)) ** PQ_M2
         below = _pq_of_white() * linear_to_srgb(light)
     else:
         scene = _display_to_scene(light)
-        bright = HLG_A * torch.log((12 * scene - HLG_B).clamp(min=1e-9)) + HLG_C
-        signal = torch.where(scene <= 1 / 12, torch.sqrt(3 * scene.clamp(min=0)), bright)
+        bright = HLG_A * np.log(np.maximum(12 * scene - HLG_B, 1e-9)) + HLG_C
+        signal = np.where(scene <= 1 / 12, np.sqrt(3 * np.maximum(scene, 0)), bright)
         below = linear_to_srgb(scene)
-    return torch.where(light > 0, signal, below)
+    return np.where(light > 0, signal, below)
 
 
 def _pq_of_white() -> float:
@@ -72,23 +70,23 @@ def _pq_of_white() -> float:
     return float(((PQ_C1 + PQ_C2 * ratio) / (1 + PQ_C3 * ratio)) ** PQ_M2)
 
 
-def _display_to_scene(light: Tensor) -> Tensor:
+def _display_to_scene(light: Floats) -> Floats:
     """Apply the inverse OOTF of HLG to display light (3, ...): a power of luminance at constant chromaticity."""
     display = light * (DIFFUSE_WHITE / PEAKS[HLG])
-    luminance = sum(weight * channel for weight, channel in zip(BT2020_LUMINANCE, display, strict=True))
-    assert isinstance(luminance, Tensor)
-    return display * luminance.clamp(min=1e-9) ** (1 / HLG_GAMMA - 1)
+    luminance = np.tensordot(np.array(BT2020_LUMINANCE, light.dtype), display, axes=1)
+    scene: Floats = display * np.maximum(luminance, 1e-9) ** (1 / HLG_GAMMA - 1)
+    return scene
 
 
-def neutral_signal_to_light(signal: Tensor, transfer: int) -> Tensor:
+def neutral_signal_to_light(signal: Floats, transfer: int) -> Floats:
     """Convert neutral signals of PQ or HLG, R' = G' = B' in [0, 1], any shape, to light, with 1 as diffuse white."""
     if transfer == PQ:
         root = signal ** (1 / PQ_M2)
-        light = ((root - PQ_C1).clamp(min=0) / (PQ_C2 - PQ_C3 * root)) ** (1 / PQ_M1)
+        light = (np.maximum(root - PQ_C1, 0) / (PQ_C2 - PQ_C3 * root)) ** (1 / PQ_M1)
     else:
-        light = torch.where(signal <= 0.5, signal**2 / 3, (torch.exp((signal - HLG_C) / HLG_A) + HLG_B) / 12)
+        light = np.where(signal <= 0.5, signal**2 / 3, (np.exp((signal - HLG_C) / HLG_A) + HLG_B) / 12)
         light = light**HLG_GAMMA
-    return light * (PEAKS[transfer] / DIFFUSE_WHITE)
+    return np.asarray(light * (PEAKS[transfer] / DIFFUSE_WHITE), signal.dtype)
 
 
 def signal_to_grey(signal: FloatArray, transfer: int) -> FloatArray:
@@ -110,8 +108,8 @@ def grey_to_signal(grey: FloatArray, transfer: int) -> FloatArray:
 @lru_cache(maxsize=2)
 def _tone_curve(transfer: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return signals from 0 to 1 and the grey of each, both ascending."""
-    signals = torch.linspace(0, 1, TONE_CURVE_STEPS + 1, dtype=torch.float64)
+    signals = np.linspace(0, 1, TONE_CURVE_STEPS + 1)
     encoded = linear_to_srgb(neutral_signal_to_light(signals, transfer))
-    above = (encoded - KNEE).clamp(min=0) / (1 - KNEE)
-    greys = torch.where(encoded <= KNEE, encoded, KNEE + (1 - KNEE) * above / (1 + above))
-    return signals.numpy(), greys.numpy()
+    above = np.maximum(encoded - KNEE, 0) / (1 - KNEE)
+    greys = np.where(encoded <= KNEE, encoded, KNEE + (1 - KNEE) * above / (1 + above))
+    return signals, greys

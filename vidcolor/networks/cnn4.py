@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from vidcolor.color.lab import full_precision, rgb_to_lab
+from vidcolor.networks.lab import full_precision, rgb_to_lab
 from vidcolor.networks.network import ColorNetwork, Prediction
 
 KERNEL_SIZE = 3

@@ -12,7 +12,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from vidcolor.color.lab import full_precision, rgb_to_lab
+from vidcolor.networks.lab import full_precision, rgb_to_lab
 
 BIN_SIDE = 10.0
 """Lab units."""

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from vidcolor.color.lab import grey_to_lightness
 from vidcolor.networks.color_bins import TEMPERATURE, annealed_mean, bins
+from vidcolor.networks.lab import grey_to_lightness
 from vidcolor.networks.network import ColorNetwork, Prediction
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidcolor.color.lab import AB_SCALE
+from vidcolor.networks.lab import AB_SCALE
 from vidcolor.networks.network import Prediction
 
 

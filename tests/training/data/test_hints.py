@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vidcolor.color.lab import AB_SCALE
+from vidcolor.networks.lab import AB_SCALE
 from vidcolor_training.data import hints as module
 from vidcolor_training.data.hints import MAX_POINTS, POINT_SIDE, simulate_hints
 

@@ -13,9 +13,9 @@ from skimage.filters import gaussian
 
 from tests.support.samples import small_generator
 from tests.training.evaluation.test_report import page_of
-from vidcolor.color.lab import AB_SCALE
 from vidcolor.frames import FloatArray
 from vidcolor.inference.colorizer import Colorizer
+from vidcolor.networks.lab import AB_SCALE
 from vidcolor_training.data.hints import POINT_SIDE
 from vidcolor_training.evaluation.condition_rows import Compared, add_conditions, compare
 from vidcolor_training.evaluation.conditions import CONDITIONS, POINTS, apply_condition, to_part, true_ab

@@ -12,10 +12,10 @@ from PIL import Image
 from safetensors.torch import save_file
 from torchvision.models import alexnet
 
-from vidcolor.color.lab import rgb_to_lab
 from vidcolor.errors import InputError, WeightsError
 from vidcolor.frames import FloatArray
 from vidcolor.networks.efficientnet_lite import EfficientNetLite
+from vidcolor.networks.lab import rgb_to_lab
 from vidcolor_training.evaluation.evaluator import evaluate_stills, evenly_spread, named_files, pictures_of
 from vidcolor_training.evaluation.metric_networks import MetricNetworks, find_metric_networks
 from vidcolor_training.evaluation.report import EvaluationReport

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from vidcolor.color.lab import AB_SCALE
 from vidcolor.errors import OptionError
 from vidcolor.networks import Prediction
 from vidcolor.networks.encoders import ENCODERS
+from vidcolor.networks.lab import AB_SCALE
 from vidcolor_training.data.batch import Batch
 from vidcolor_training.objectives.adversary import Adversary
 from vidcolor_training.objectives.gan import GAN_MODES

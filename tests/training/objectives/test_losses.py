@@ -13,10 +13,10 @@ from skimage.color import lab2rgb
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidcolor.color.lab import lab_to_rgb
 from vidcolor.errors import OptionError
 from vidcolor.networks import ColorNetwork, Prediction
 from vidcolor.networks.color_bins import bins, class_weights, soft_encode
+from vidcolor.networks.lab import lab_to_rgb
 from vidcolor_training.data.batch import Batch, cat_lab
 from vidcolor_training.objectives.losses import ab_prior, build_losses
 from vidcolor_training.recipes.recipe import LOSSES

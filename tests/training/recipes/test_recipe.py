@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.support.training_samples import TINY
-from vidcolor.color.lab import AB_SCALE
 from vidcolor.errors import OptionError
+from vidcolor.networks.lab import AB_SCALE
 from vidcolor_training.recipes.toml import load_recipe, parse_recipe, recipe_names, resolved_text
 
 PUBLISHED = (

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidcolor.color.lab import grey_to_lightness, lab_to_rgb
 from vidcolor.networks import Prediction
+from vidcolor.networks.lab import grey_to_lightness, lab_to_rgb
 
 
 @dataclass(frozen=True)

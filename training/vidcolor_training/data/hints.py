@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidcolor.color.lab import AB_SCALE
+from vidcolor.networks.lab import AB_SCALE
 
 POINTS_UNTIL, PATCHES_UNTIL = 0.4, 0.6  # of the hinted pictures; the rest get whole maps
 TINY = 1e-9

@@ -22,11 +22,11 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from vidcolor.color.lab import lightness_to_grey, rgb_to_lab
 from vidcolor.errors import InputError, OutputError
 from vidcolor.files.atomic import atomic_file
 from vidcolor.files.suffixes import FILM_SUFFIXES, has_picture_suffix
 from vidcolor.media.probe import choose_video, open_film
+from vidcolor.networks.lab import lightness_to_grey, rgb_to_lab
 from vidcolor.stills.reader import Rgb, read_rgb
 from vidcolor_training.data.films import sample_film
 

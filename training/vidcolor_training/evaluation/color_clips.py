@@ -18,7 +18,6 @@ from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 
 from vidcolor.color.chroma import channel_offsets
-from vidcolor.color.lab import lightness_to_grey, rgb_to_lab
 from vidcolor.color.luma import expand_range, quarter_turns, resize_plane, stored_render_size
 from vidcolor.color.luma_weights import luma_weights
 from vidcolor.errors import InputError
@@ -30,6 +29,7 @@ from vidcolor.media.probe import choose_video, open_film, video_spec
 from vidcolor.media.rates import frame_rate_of
 from vidcolor.motion.flow import to_levels
 from vidcolor.motion.shots import mark_cuts
+from vidcolor.networks.lab import lightness_to_grey, rgb_to_lab
 from vidcolor_training.data.pictures import MIN_CHROMA
 
 Pictures = npt.NDArray[np.uint8]

@@ -18,8 +18,8 @@ from PIL import Image
 from torch import Generator, Tensor
 
 from vidcolor.color.chroma import resize
-from vidcolor.color.lab import rgb_to_lab
 from vidcolor.frames import FloatArray
+from vidcolor.networks.lab import rgb_to_lab
 from vidcolor_training.data.hints import MAX_NOISE, MAX_SHIFT, NOISE_CELL, displace, hint_map, spread, true_points
 from vidcolor_training.evaluation.evaluator import StillPicture
 

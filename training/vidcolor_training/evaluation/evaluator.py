@@ -15,9 +15,9 @@ import numpy.typing as npt
 import torch
 from tqdm import tqdm
 
-from vidcolor.color.lab import grey_to_lightness, lab_to_rgb, lightness_to_grey, rgb_to_lab
 from vidcolor.errors import InputError
 from vidcolor.inference.colorizer import Predictor
+from vidcolor.networks.lab import grey_to_lightness, lab_to_rgb, lightness_to_grey, rgb_to_lab
 from vidcolor_training.data.pictures import MIN_CHROMA, PictureFile, decode_file, iterate_files
 from vidcolor_training.evaluation.blotches import FlatSteps, blotch_figures, flat_steps
 from vidcolor_training.evaluation.hues import HueCounts, count_hues, hue_figures

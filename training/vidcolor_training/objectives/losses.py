@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidcolor.color.lab import full_precision
 from vidcolor.errors import OptionError
 from vidcolor.networks import Prediction
 from vidcolor.networks.color_bins import bins, nearest_bins, soft_encode
+from vidcolor.networks.lab import full_precision
 from vidcolor_training.data.batch import Batch, join_rgb, shrink_to
 from vidcolor_training.objectives.frame_degradation import draw_frame_degradation
 

@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 import torch
 
-from vidcolor.color.lab import AB_SCALE
 from vidcolor.errors import OptionError
 from vidcolor.networks import NETWORKS, ColorNetwork, build
 from vidcolor.networks.encoders import ENCODERS
+from vidcolor.networks.lab import AB_SCALE
 
 CROP_STEP = 64  # the stride of the coarsest features
 LOSSES = (

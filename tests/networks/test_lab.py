@@ -5,7 +5,7 @@ import pytest
 import torch
 from skimage.color import lab2rgb, rgb2lab
 
-from vidcolor.color.lab import (
+from vidcolor.networks.lab import (
     grey_to_lightness,
     lab_to_rgb,
     lightness_to_grey,
