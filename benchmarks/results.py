@@ -23,10 +23,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import openvino as ov
 import torch
 
 from benchmarks.end_to_end import FRAME_RATE, compare, enlarge
-from vidcolor.inference.precision import fastest_dtype, format_arithmetic, int8_pays
+from vidcolor.inference.arithmetic import fastest_arithmetic, format_arithmetic
 from vidcolor.inference.threads import available_cores
 
 HERE = Path(__file__).parent
@@ -100,16 +101,14 @@ def machine() -> dict[str, str]:
     models = {line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name")}
     flags = {flag for line in _cpuinfo() if line.startswith("flags") for flag in line.split()}
     units = [name for name in ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16") if name in flags]
-    cpu = torch.device("cpu")
-    dtype = fastest_dtype(cpu)
     return {
         "processor": ", ".join(sorted(models)) or platform.processor(),
         "instructions": " ".join(units),
         "cores": str(available_cores()),
         "GPU": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
-        "network in": format_arithmetic(dtype, int8_pays(cpu, dtype)),
+        "network in": format_arithmetic(fastest_arithmetic(ov.Core(), has_int8=True)),
         "system": platform.system(),
-        **{name: version(name) for name in ("torch", "av", "opencv-python", "numpy")},
+        **{name: version(name) for name in ("torch", "openvino", "av", "opencv-python", "numpy")},
     }
 
 

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.support.samples import small_generator
+from vidcolor.inference.loading import export_weights
 from vidcolor.inference.weights import save_generator
 
 SHARED_CLIPS = Path(__file__).resolve().parents[2] / "shared" / "clips"
@@ -54,10 +55,11 @@ def photographs(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a weights file of a small random network."""
+    """Make a weights file of a small random network, with its ONNX file beside it."""
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
     generator = small_generator()
     save_generator(
         path, generator.state_dict(), network="multiscale_unet", config=generator.config, recipe="", training={}
     )
+    export_weights(path, path.with_suffix(".onnx"))
     return path

@@ -10,7 +10,7 @@ import pytest
 
 import vidcolor
 
-HEAVY = {"av", "cv2", "numpy", "PIL", "skimage", "torch", "torchvision"}
+HEAVY = {"av", "cv2", "numpy", "onnx", "openvino", "PIL", "skimage", "torch", "torchvision"}
 
 
 def modules_after(code: str) -> set[str]:
@@ -39,14 +39,38 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     assert not modules_after(code) & HEAVY
 
 
-def test_coloring_does_not_load_a_compiler() -> None:
-    """A network is laid out, loaded and asked without torch's compiler and its algebra, which take two seconds."""
+def test_loading_for_a_gpu_does_not_load_a_compiler() -> None:
+    """PyTorch gets the network without its compiler and its algebra, which take two seconds to load."""
     code = """
 import numpy as np, torch
 from vidcolor import Colorizer, load_generator
 Colorizer(load_generator(), device="cpu", dtype=torch.float32).predict(np.zeros((1, 32, 32), np.float32))
 """
     assert not modules_after(code) & {"sympy", "triton", "torchvision"}
+
+
+def test_coloring_on_a_cpu_loads_neither_torch_nor_other_frameworks() -> None:
+    """The default network is loaded and asked without PyTorch, which alone takes longer."""
+    code = """
+import numpy as np
+from vidcolor import load_colorizer
+load_colorizer(device="cpu").predict(np.zeros((1, 32, 32), np.float32))
+"""
+    assert not modules_after(code) & {"torch", "torchvision", "scipy", "pandas"}
+
+
+def test_coloring_opens_no_connection() -> None:
+    """OpenVINO imports its telemetry; nothing of it, or of anything else, reaches for the network."""
+    code = """
+import sys
+used = []
+sys.addaudithook(lambda event, arguments: used.append(event) if event.startswith("socket.") else None)
+import numpy as np
+from vidcolor import load_colorizer
+load_colorizer(device="cpu").predict(np.zeros((1, 32, 32), np.float32))
+assert not {"socket.connect", "socket.getaddrinfo", "socket.sendto"} & set(used), used
+"""
+    modules_after(code)
 
 
 def test_promised_names_are_listed() -> None:

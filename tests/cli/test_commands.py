@@ -128,7 +128,7 @@ def library(monkeypatch: pytest.MonkeyPatch) -> Library:
     pictures = {".jpg", ".png"}
     fake_module(
         monkeypatch,
-        "vidcolor.inference.weights",
+        "vidcolor.inference.weights_file",
         describe=lambda path: {"network": "unet", "recipe": "name = 1\nsteps = 2", "bytes": path.stat().st_size},
     )
     fake_module(monkeypatch, "vidcolor.inference.loading", load_colorizer=fake.load_colorizer)

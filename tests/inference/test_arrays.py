@@ -167,7 +167,7 @@ def test_what_is_no_picture(colorizer: Colorizer, picture: Any, error: type[Exce
 @pytest.mark.parametrize("copy_of", [pickle.dumps, copy.copy, copy.deepcopy])
 def test_colorizers_are_not_copied(colorizer: Colorizer, copy_of: Callable[[Colorizer], object]) -> None:
     """Pickling and copying end with an error that says what to do instead."""
-    with pytest.raises(TypeError, match=r"one in each process: Colorizer\(load_generator"):
+    with pytest.raises(TypeError, match=r"one in each process: load_colorizer\("):
         copy_of(colorizer)
 
 

@@ -12,7 +12,8 @@ from safetensors.torch import load_file, save_file
 
 from tests.support.samples import SMALL_CONFIG
 from vidcolor.errors import WeightsError
-from vidcolor.inference.weights import default_weights, describe, load_generator, save_generator
+from vidcolor.inference.weights import load_generator, save_generator
+from vidcolor.inference.weights_file import default_weights, describe
 from vidcolor.networks.multiscale_unet import MultiscaleUNet
 from vidcolor.networks.pyramid import Pyramid
 

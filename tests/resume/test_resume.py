@@ -74,6 +74,7 @@ class Faithful(Painter):
     """A predictor with a fingerprint, whose colors depend on the batch."""
 
     runs_on = "paper"
+    library = "paper 1"
 
     def __init__(self, fingerprint: str = "yellow and blue") -> None:
         super().__init__()
@@ -440,10 +441,10 @@ class TestWhatHasChanged:
         """Another device or version of a library gives a warning."""
         identity = folder_of(dest) / "film.json"
         content = json.loads(identity.read_text())
-        content["surroundings"]["PyTorch"] = "0.1"
+        content["surroundings"]["the engine"] = "OpenVINO 0.1"
         identity.write_text(json.dumps(content))
         report = color(source, dest, resume=True)
-        assert "PyTorch 0.1 (now" in report.warnings[0]
+        assert "the engine OpenVINO 0.1 (now" in report.warnings[0]
 
     def test_other_headers(self, source: Path, dest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Other extradata of the encoder is refused before any work."""

@@ -10,7 +10,8 @@ from click.testing import CliRunner
 
 from tests.support.samples import SMALL_CONFIG, small_generator
 from vidcolor.errors import OptionError, OutputError
-from vidcolor.inference.weights import describe, load_generator, save_generator
+from vidcolor.inference.weights import load_generator, save_generator
+from vidcolor.inference.weights_file import describe
 from vidcolor.networks import build
 from vidcolor_training.blend import blend, main
 from vidcolor_training.evaluation.provenance import file_sha256

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from tests.support.training_samples import TINY
-from vidcolor.inference.weights import describe, load_generator
+from vidcolor.inference.weights import load_generator
+from vidcolor.inference.weights_file import describe
 from vidcolor_training.distributed import World
 
 WORKER = Path(__file__).with_name("distributed_worker.py")

@@ -15,7 +15,8 @@ from PIL import Image
 
 from tests.support.training_samples import TINY
 from vidcolor.errors import InputError, OutputError, StoppedError, TrainingError
-from vidcolor.inference.weights import describe, load_generator
+from vidcolor.inference.weights import load_generator
+from vidcolor.inference.weights_file import describe
 from vidcolor_training.run_log import read_metrics
 from vidcolor_training.step import Step
 from vidcolor_training.train_command import train

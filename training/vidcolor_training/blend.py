@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from vidcolor.errors import OptionError, OutputError
-from vidcolor.inference.weights import describe, load_generator, save_generator
+from vidcolor.inference.weights import load_generator, save_generator
+from vidcolor.inference.weights_file import describe
 from vidcolor_training.evaluation.provenance import file_sha256
 
 

@@ -6,7 +6,18 @@ from importlib.util import find_spec
 
 from vidcolor.errors import OptionError
 
-PACKAGES = ("jinja2", "matplotlib", "onnx", "scipy", "skimage", "tensorboard", "tomli_w", "torchmetrics", "tqdm")
+PACKAGES = (
+    "jinja2",
+    "matplotlib",
+    "scipy",
+    "skimage",
+    "tensorboard",
+    "tomli_w",
+    "torch",
+    "torchmetrics",
+    "torchvision",
+    "tqdm",
+)
 """The import names of the extra ``train`` in pyproject.toml, without pip, which ``--fetch`` alone needs."""
 
 

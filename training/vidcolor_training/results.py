@@ -19,7 +19,7 @@ from typing import Any
 
 import click
 
-from vidcolor.inference.weights import describe
+from vidcolor.inference.weights_file import describe
 from vidcolor.networks import build
 from vidcolor_training.data.pictures import load_pictures
 from vidcolor_training.evaluation.metric_info import format_figure, metric_info

@@ -20,9 +20,11 @@ from torch import nn
 
 from vidcolor._version import __version__
 from vidcolor.errors import InputError, OptionError, OutputError
+from vidcolor.frames import FloatArray
 from vidcolor.inference.colorizer import Colorizer
-from vidcolor.inference.loading import ONNX_SUFFIX, export_weights
+from vidcolor.inference.export import export_onnx
 from vidcolor.inference.weights import load_generator
+from vidcolor.inference.weights_file import ONNX_SUFFIX
 from vidcolor.networks import ColorNetwork
 from vidcolor.networks.bin_pyramid import BinPyramid
 from vidcolor.networks.encoders import ENCODERS
@@ -45,6 +47,8 @@ DATA_LIST = "data.tsv"
 ABOUT = "run.json"
 FINAL_ONNX = str(Path(FINAL).with_suffix(ONNX_SUFFIX))
 STATISTICS_PICTURES, STATISTICS_BATCH = 64, 8
+CALIBRATION_PICTURES = 16
+"""Pictures on which the ranges for int8 are measured (:mod:`vidcolor.inference.int8`)."""
 
 Warn = Callable[[str], None]
 
@@ -182,8 +186,14 @@ def train_run(
 
     path = trainer.train(deadline=deadline, resume=resume, on_stage_end=figures)
     if trainer.world.leads:
-        export_weights(path, path.with_suffix(ONNX_SUFFIX), overwrite=True)
+        export_onnx(path, path.with_suffix(ONNX_SUFFIX), pictures=calibration(trainer.pictures), overwrite=True)
     return path
+
+
+def calibration(pictures: PictureSet) -> list[FloatArray]:
+    """Return the grey of :data:`CALIBRATION_PICTURES` of the pictures, spread over all: (S, S) each, in [0, 1]."""
+    every = max(len(pictures) // CALIBRATION_PICTURES, 1)
+    return [np.asarray(grey / 255, np.float32) for grey in pictures.grey[::every][:CALIBRATION_PICTURES]]
 
 
 def _load(data: Sequence[Path], size: int, cache: Path, world: World, warn: Warn) -> PictureSet:

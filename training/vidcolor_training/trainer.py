@@ -20,13 +20,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import openvino as ov
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from vidcolor._version import __version__
 from vidcolor.errors import StoppedError, TrainingError
-from vidcolor.inference.precision import fastest_dtype
+from vidcolor.inference.arithmetic import BFLOAT16, fastest_arithmetic
+from vidcolor.inference.torch_engine import fastest_dtype
 from vidcolor.inference.weights import save_generator
 from vidcolor.networks import ColorNetwork, Prediction
 from vidcolor.networks.color_bins import class_weights
@@ -414,6 +416,8 @@ def count_colors(pictures: PictureSet) -> Tensor:
 
 def training_autocast(device: torch.device) -> Autocast:
     """Return autocast to bf16 where the device is fast in it, else to nothing: gradients in fp16 would need scaling."""
-    dtype = fastest_dtype(device)
-    enabled = dtype == torch.bfloat16
+    if device.type == "cpu":
+        enabled = fastest_arithmetic(ov.Core(), has_int8=False) == BFLOAT16
+    else:
+        enabled = fastest_dtype(device) == torch.bfloat16
     return lambda: torch.autocast(device.type, torch.bfloat16, enabled=enabled)

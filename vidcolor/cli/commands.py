@@ -246,11 +246,7 @@ def info(
 def models(session: Session) -> None:
     """List the installed networks, weights and recipes."""
     with session.display.loading("Looking for networks and weights"):
-        from vidcolor.networks import NETWORKS
-
-        networks = {
-            name: {"summary": first_line(network.__doc__).replace("``", "")} for name, network in NETWORKS.items()
-        }
+        networks = network_facts()
         weights = {path.name: weights_facts(path) for path in files_in("vidcolor_weights", ".safetensors")}
         recipes = {path.stem: recipe_facts(path) for path in files_in("vidcolor_training", ".toml")}
     session.display.models({"networks": networks, "weights": weights, "recipes": recipes})
@@ -259,15 +255,23 @@ def models(session: Session) -> None:
 @main.command(cls=SectionCommand)
 @click.argument("weights", metavar="WEIGHTS", type=PATH)
 @click.option("-o", "--output", "dest", type=PATH, required=True, metavar="FILE.onnx", help="The ONNX file.")
+@click.option(
+    "--calibrate",
+    "pictures",
+    type=PATH,
+    multiple=True,
+    metavar="PICTURE",
+    help="A photograph to measure activations on, so that CPUs with VNNI can run large layers in int8. Give a dozen.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
 @debug_option
 @click.pass_obj
-def export(session: Session, weights: Path, dest: Path, overwrite: bool) -> None:
-    """Export weights to ONNX, which OpenVINO runs: --weights FILE.onnx."""
+def export(session: Session, weights: Path, dest: Path, pictures: tuple[Path, ...], overwrite: bool) -> None:
+    """Export weights to ONNX, which needs no PyTorch."""
     with session.display.loading(f"Exporting {weights.name}"):
         from vidcolor.inference.loading import export_weights
 
-        export_weights(weights, dest, overwrite=overwrite)
+        export_weights(weights, dest, pictures=pictures, overwrite=overwrite)
 
 
 def is_film(source: Path) -> bool:
@@ -380,9 +384,18 @@ def colorize_tree(
 
 def weights_facts(path: Path) -> dict[str, Any]:
     """Return what a weights file says about itself, without its recipe, which is a whole TOML file."""
-    from vidcolor.inference.weights import describe
+    from vidcolor.inference.weights_file import describe
 
     return {"path": str(path), **{key: value for key, value in describe(path).items() if key != "recipe"}}
+
+
+def network_facts() -> dict[str, dict[str, str]]:
+    """Return the name and the summary of each network; none without PyTorch, which their modules import."""
+    try:
+        from vidcolor.networks import NETWORKS
+    except ModuleNotFoundError:
+        return {}
+    return {name: {"summary": first_line(network.__doc__).replace("``", "")} for name, network in NETWORKS.items()}
 
 
 def recipe_facts(path: Path) -> dict[str, Any]:

@@ -28,6 +28,17 @@ def cache_folder() -> Path:
         return Path(tempfile.gettempdir()) / "vidcolor-cache"
 
 
+def keep_newest(folder: Path, count: int) -> None:
+    """Remove all files of a folder but those that were written or read last; what cannot be removed stays."""
+    try:
+        files = sorted(folder.iterdir(), key=lambda file: max(file.stat().st_atime, file.stat().st_mtime))
+    except OSError:  # there is no folder yet, or another process removes files of it
+        return
+    for file in files[: max(len(files) - count, 0)]:
+        with suppress(OSError):
+            file.unlink()
+
+
 def load_or_compute(
     name: str, sources: Iterable[ModuleType], shape: tuple[int, ...], compute: Callable[[], FloatArray]
 ) -> FloatArray:

@@ -69,13 +69,13 @@ class Colorizer:
             PyTorch runs; it is copied and stays as it is. Or an engine.
         device: for a module: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``; an engine has its own.
         batch_size: pictures per call of the network; None: the engine's own.
-        dtype: for a module, of the parameters and activations; None: the fastest arithmetic of the device
-            (:mod:`vidcolor.inference.precision`), which may be int8 in large layers and fp32 in the others.
+        dtype: for a module, of the parameters and activations; None: the fastest of the device.
 
     Attributes:
         engine: runs the network.
         fingerprint: a hash of the parameters.
         runs_on: the device type and the arithmetic, for instance ``cpu in int8 and float32``.
+        library: name and version of the library that computes.
 
     Raises:
         OptionError: this machine has no such device.
@@ -92,16 +92,14 @@ class Colorizer:
         self.engine = prepare(network, device, dtype)
         self.fingerprint = self.engine.fingerprint
         self.runs_on = self.engine.runs_on
-        self.multiple = self.engine.multiple
+        self.library = self.engine.library
         self.takes_hints = self.engine.takes_hints
         self.batch_size = batch_size or self.engine.batch_size
         self._halving = Lock()
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
-        """Raise TypeError: packed layers and device memory cannot be pickled or copied."""
-        raise TypeError(
-            "a Colorizer cannot be pickled or copied; make one in each process: Colorizer(load_generator(weights))"
-        )
+        """Raise TypeError: compiled networks and device memory cannot be pickled or copied."""
+        raise TypeError("a Colorizer cannot be pickled or copied; make one in each process: load_colorizer(weights)")
 
     def predict(self, grey: FloatArray, hints: FloatArray | None = None) -> FloatArray:
         """Predict the color of grey pictures, each independent of the others.
@@ -203,7 +201,8 @@ class Colorizer:
     def _predict_batch(self, grey: FloatArray, hints: FloatArray | None) -> FloatArray:
         """Pad one batch to a multiple of the stride, run the network, and crop the result."""
         h, w = grey.shape[1:]
-        pad_h, pad_w = -h % self.multiple, -w % self.multiple
+        multiple = self.engine.multiple
+        pad_h, pad_w = -h % multiple, -w % multiple
         top, left = pad_h // 2, pad_w // 2
         padding = ((top, pad_h - top), (left, pad_w - left))
         inputs = [np.pad(grey, ((0, 0), *padding), mode="edge")[:, None]]

@@ -12,8 +12,6 @@ from vidcolor.frames import FloatArray
 class Engine(Protocol):
     """A network that is ready to run on one device. Thread-safe."""
 
-    multiple: int
-    """Height and width of the input are multiples of this."""
     takes_hints: bool
     """Whether the network has an input for hints."""
     fingerprint: str
@@ -24,6 +22,13 @@ class Engine(Protocol):
     """Pictures per call that give the best speed."""
     is_on_cpu: bool
     """Whether it shares the CPU with the other stages of a film."""
+    library: str
+    """Name and version of the library that computes, for instance ``OpenVINO 2026.4.1``."""
+
+    @property
+    def multiple(self) -> int:
+        """Height and width of the input are multiples of this."""
+        ...
 
     def run(self, maps: Sequence[FloatArray]) -> FloatArray:
         """Run the network once.
@@ -38,4 +43,16 @@ class Engine(Protocol):
         Raises:
             MemoryError: the memory of the device does not suffice.
         """
+        ...
+
+    def count_operations(self, size: tuple[int, int]) -> int:
+        """Count the operations for one picture of ``size`` = (width, height), without hints.
+
+        Multiplications and additions of convolutions, matrix products and attention are counted; all others together
+        are less than 1 % of these.
+        """
+        ...
+
+    def operations_per_second(self) -> float:
+        """Measure multiplications and additions per second of one layer in the engine's arithmetic; takes .3 s."""
         ...

@@ -6,10 +6,12 @@ import copy
 import hashlib
 import json
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import cv2
 import numpy as np
 import onnx
 import torch
@@ -17,19 +19,23 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from vidcolor.files.atomic import atomic_file
-from vidcolor.frames import HINT_CHANNELS
+from vidcolor.frames import HINT_CHANNELS, FloatArray
 from vidcolor.inference.folding import fold_batch_norm
 from vidcolor.inference.onnx_weights import AB, GREY, HINTS, ONNX_FORMAT
+from vidcolor.inference.openvino_engine import measure_ranges
 from vidcolor.inference.torch_engine import fingerprint
-from vidcolor.inference.weights import describe, load_generator
+from vidcolor.inference.weights import load_generator
+from vidcolor.inference.weights_file import describe
 
+RENDER_SIZE = 256
+"""Short side of the pictures on which ranges are measured."""
 OPSET = 17
 """Version of the ONNX operators: the newest that has all that the networks use, and that engines have had for years."""
 HALF = "_fp16"
 """Ending of the names of parameters that are stored as fp16."""
 
 
-def export_onnx(weights: Path, output: Path, *, overwrite: bool) -> None:
+def export_onnx(weights: Path, output: Path, *, pictures: Sequence[FloatArray] = (), overwrite: bool) -> None:
     """Export a safetensors weights file to ONNX.
 
     Tensors of two or more dimensions are stored as fp16, as in the safetensors file: both hold the same numbers.
@@ -37,6 +43,8 @@ def export_onnx(weights: Path, output: Path, *, overwrite: bool) -> None:
     Args:
         weights: a weights file (:mod:`vidcolor.inference.weights`).
         output: the ONNX file; it appears under its name when it is complete.
+        pictures: grey photographs (H, W) in [0, 1] on which the ranges for int8 are measured
+            (:mod:`vidcolor.inference.int8`); none: the network will not run in int8.
         overwrite: whether ``output`` is replaced if it exists.
 
     Raises:
@@ -55,8 +63,22 @@ def export_onnx(weights: Path, output: Path, *, overwrite: bool) -> None:
         "fingerprint": fingerprint(fold_batch_norm(copy.deepcopy(generator))),
         "safetensors_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
     }
+    model = to_onnx(generator, metadata)
+    if pictures:
+        multiple = int(metadata["multiple"])
+        views = [_square(picture, max(RENDER_SIZE - RENDER_SIZE % multiple, multiple)) for picture in pictures]
+        ranges = measure_ranges(model.SerializeToString(), views)
+        helper.set_model_props(model, metadata | {"int8": json.dumps(ranges)})
     with atomic_file(output, overwrite=overwrite) as part:
-        part.write_bytes(to_onnx(generator, metadata).SerializeToString(deterministic=True))
+        part.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def _square(picture: FloatArray, side: int) -> FloatArray:
+    """Return the middle square of a picture as a network takes it: (1, 1, side, side)."""
+    short = min(picture.shape)
+    top, left = ((length - short) // 2 for length in picture.shape)
+    middle = picture[top : top + short, left : left + short]
+    return np.ascontiguousarray(cv2.resize(middle, (side, side), interpolation=cv2.INTER_AREA)[None, None], np.float32)
 
 
 def to_onnx(generator: nn.Module, metadata: dict[str, str]) -> onnx.ModelProto:

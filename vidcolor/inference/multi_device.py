@@ -12,17 +12,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import cycle
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-import torch
-from torch import nn
 
 from vidcolor.errors import OptionError
 from vidcolor.frames import FloatArray
 from vidcolor.inference.colorizer import Colorizer, Predictor
 from vidcolor.inference.threads import concurrent_calls
 from vidcolor.stages import counted
+
+if TYPE_CHECKING:
+    from torch import nn
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -50,6 +51,7 @@ class MultiDevice:
         self.predictors = tuple(predictors)
         self.fingerprint = predictors[0].fingerprint
         self.runs_on = predictors[0].runs_on
+        self.library = predictors[0].library
         self.batch_size = min(predictor.batch_size for predictor in predictors)
 
     def predict(self, grey: FloatArray) -> FloatArray:
@@ -122,7 +124,7 @@ def round_robin(
 
 
 def create_predictor(generator: nn.Module, devices: str, *, batch_size: int | None = None) -> Colorizer | MultiDevice:
-    """Prepare a network on one or several devices.
+    """Prepare a network on one or several devices of PyTorch.
 
     Args:
         generator: as for :class:`~vidcolor.inference.colorizer.Colorizer`; it is copied.
@@ -140,4 +142,6 @@ def _names_of(devices: str) -> list[str]:
     """Split names at commas; ``all`` stands for every CUDA device, or ``auto`` without one."""
     if devices != "all":
         return devices.split(",")
+    import torch
+
     return [f"cuda:{index}" for index in range(torch.cuda.device_count())] or ["auto"]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import prod
+from math import isfinite, prod
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,8 @@ class OnnxWeights:
     multiple: int
     """Height and width of the input are multiples of this."""
     takes_hints: bool
+    int8: dict[str, tuple[float, float]]
+    """Names of convolutions and the ranges of their activations (:mod:`vidcolor.inference.int8`); may be empty."""
     about: dict[str, Any]
     """``format``, ``network``, ``recipe`` (str), ``config``, ``training`` (parsed JSON), ``safetensors_sha256``,
     ``fingerprint`` (of the parameters, as :func:`vidcolor.inference.colorizer.fingerprint`) and ``bytes``."""
@@ -84,6 +86,7 @@ def read_onnx(path: Path) -> OnnxWeights:
         network=about["network"],
         multiple=about.pop("multiple"),
         takes_hints=inputs == [GREY, HINTS],
+        int8=about.pop("int8"),
         about=about,
     )
 
@@ -118,12 +121,21 @@ def _parse_metadata(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
             "multiple": int(metadata["multiple"]),
             "fingerprint": metadata["fingerprint"],
             "safetensors_sha256": metadata["safetensors_sha256"],
+            "int8": {name: _parse_range(ends) for name, ends in json.loads(metadata.get("int8", "{}")).items()},
         }
-    except (KeyError, ValueError, RecursionError) as exc:
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as exc:
         raise WeightsError(f"{path}: its metadata is incomplete or garbled: {one_line(exc)}") from exc
     if not 1 <= about["multiple"] <= MAX_MULTIPLE:
         raise WeightsError(f"{path}: expected a multiple of 1 to {MAX_MULTIPLE} pixels, found {about['multiple']}")
     return about
+
+
+def _parse_range(ends: Any) -> tuple[float, float]:
+    """Return a range of activations; raise ValueError or TypeError unless it is two ascending numbers around 0."""
+    low, high = map(float, ends)
+    if not (isfinite(low) and isfinite(high) and low <= 0 < high):
+        raise ValueError(f"expected a range around 0, found {low} to {high}")
+    return low, high
 
 
 def _check_operators(path: Path, model: onnx.ModelProto) -> None:

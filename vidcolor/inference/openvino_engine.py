@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from math import lcm
 from queue import Empty, SimpleQueue
 from threading import Lock
 from typing import Any
@@ -13,26 +14,45 @@ import openvino as ov
 from openvino import opset13 as opset
 
 from vidcolor.errors import OptionError, WeightsError, one_line
-from vidcolor.files.cache import cache_folder
+from vidcolor.files.cache import cache_folder, keep_newest
 from vidcolor.frames import HINT_CHANNELS, FloatArray
+from vidcolor.inference.arithmetic import (
+    FLOAT32,
+    INT8,
+    PRECISION_HINTS,
+    fastest_arithmetic,
+    format_arithmetic,
+    operations_per_second,
+)
+from vidcolor.inference.int8 import Range, activation_ranges, operations, quantize
 from vidcolor.inference.onnx_weights import GREY, HINTS, OnnxWeights
-from vidcolor.inference.threads import ThreadShare, thread_share
+from vidcolor.inference.threads import ThreadShare, is_in_film, thread_share
 
-MAX_SHAPES = 4
-"""Shapes of the input for which a compiled network is kept; each holds its own copy of the parameters."""
+MAX_COMPILED = 4
+"""Compiled networks that are kept in memory; each holds its own copy of the parameters."""
+MAX_CACHED = 8
+"""Compiled networks that are kept in the cache folder, those that were used last."""
 
-Key = tuple[tuple[tuple[int, ...], ...], ThreadShare]
+COARSE_STEP = 64
+"""Multiple of pixels to which pictures outside films are padded: 4:3 and 3:2 then have the same shape."""
+
+Shape = tuple[int, ...]
+"""Of an input."""
+Key = tuple[tuple[Shape, ...], ThreadShare]
 
 
 class OpenVinoEngine:
     """An ONNX weights file on one device; an :class:`~vidcolor.inference.engine.Engine`.
 
-    The network is compiled for one shape of the input at a time, which is faster than for any shape and takes memory
-    that does not grow. Compiled networks are kept in the cache folder.
+    The network is compiled for one shape of the input at a time, which is a tenth faster than for any shape, and takes
+    memory that does not grow. It takes a second, so pictures outside films, of which each may have another shape, are
+    padded to few shapes. Compiled networks are kept in the cache folder.
 
     Args:
         weights: the checked file.
         device: ``auto``, ``cpu``, ``gpu``, ``gpu:N`` or ``npu``.
+        arithmetic: of a CPU: ``float32``, ``bfloat16`` or ``int8``; None: the fastest
+            (:mod:`vidcolor.inference.arithmetic`).
 
     Raises:
         OptionError: this machine has no such device.
@@ -41,51 +61,78 @@ class OpenVinoEngine:
 
     batch_size = 1
 
-    def __init__(self, weights: OnnxWeights, device: str) -> None:
-        self.multiple, self.takes_hints = weights.multiple, weights.takes_hints
+    def __init__(self, weights: OnnxWeights, device: str, arithmetic: str | None = None) -> None:
+        self._multiple, self.takes_hints = weights.multiple, weights.takes_hints
         self.fingerprint: str = weights.about["fingerprint"]
         self._core = ov.Core()
-        self._core.set_property({"CACHE_DIR": str(cache_folder() / "openvino")})
+        self._cache = cache_folder() / "openvino"
+        self._core.set_property({"CACHE_DIR": str(self._cache)})
         self.device = find_device(self._core, device)
         self.is_on_cpu = self.device == "CPU"
-        self.runs_on = f"{device_name(self.device)} in {'float32' if self.is_on_cpu else 'float16'}"
+        self.library = f"OpenVINO {ov.__version__.split('-')[0]}"
+        self._arithmetic = FLOAT32
+        if self.is_on_cpu:
+            self._arithmetic = arithmetic or fastest_arithmetic(self._core, has_int8=bool(weights.int8))
+        self.runs_on = f"cpu in {format_arithmetic(self._arithmetic)}"
+        if not self.is_on_cpu:
+            self.runs_on = f"{device_name(self.device)} in float16"
         try:
             self._model = self._core.read_model(weights.model)
-        except RuntimeError as exc:
+            if self._arithmetic == INT8:
+                quantize(self._model, weights.int8)
+        except (RuntimeError, ValueError) as exc:
             raise WeightsError(f"{weights.path}: OpenVINO does not support it: {one_line(exc)}") from exc
         self._compiled: OrderedDict[Key, CompiledNetwork] = OrderedDict()
         self._lock = Lock()
+
+    @property
+    def multiple(self) -> int:
+        """Height and width of the input are multiples of this; a larger number outside films."""
+        return self._multiple if is_in_film() else lcm(COARSE_STEP, self._multiple)
 
     def run(self, maps: Sequence[FloatArray]) -> FloatArray:
         """Run the network once; see :meth:`vidcolor.inference.engine.Engine.run`."""
         return self._network_for(tuple(each.shape for each in maps)).run(maps)
 
-    def _network_for(self, shapes: tuple[tuple[int, ...], ...]) -> CompiledNetwork:
+    def count_operations(self, size: tuple[int, int]) -> int:
+        """Count the operations for one picture; see :meth:`vidcolor.inference.engine.Engine.count_operations`."""
+        width, height = (side + -side % self._multiple for side in size)
+        return sum(map(operations, self._of_shapes(((1, 1, height, width),)).get_ordered_ops()))
+
+    def operations_per_second(self) -> float:
+        """Measure a convolution; see :meth:`vidcolor.inference.engine.Engine.operations_per_second`."""
+        return operations_per_second(self._core, self.device, self._arithmetic)
+
+    def _network_for(self, shapes: tuple[Shape, ...]) -> CompiledNetwork:
         """Return the network for inputs of these shapes, compiled if it is not yet."""
         key = shapes, thread_share()
         with self._lock:
             if key not in self._compiled:
-                if len(self._compiled) == MAX_SHAPES:
+                if len(self._compiled) == MAX_COMPILED:
                     self._compiled.popitem(last=False)
                 self._compiled[key] = self._compile(*key)
             self._compiled.move_to_end(key)
             return self._compiled[key]
 
-    def _compile(self, shapes: tuple[tuple[int, ...], ...], share: ThreadShare) -> CompiledNetwork:
+    def _of_shapes(self, shapes: tuple[Shape, ...]) -> ov.Model:
+        """Return the model for inputs of these shapes; without hints, if only one is given."""
         model = self._model.clone()
         if self.takes_hints and len(shapes) == 1:
-            n, _, height, width = shapes[0]
-            remove_hints(model, (n, HINT_CHANNELS, height, width))
+            remove_hints(model)
         model.reshape(dict(zip((GREY, HINTS), map(list, shapes), strict=False)))
+        return model
+
+    def _compile(self, shapes: tuple[Shape, ...], share: ThreadShare) -> CompiledNetwork:
         settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
         if self.is_on_cpu:
             settings |= {
-                "INFERENCE_PRECISION_HINT": "f32",
+                "INFERENCE_PRECISION_HINT": PRECISION_HINTS[self._arithmetic],
                 "NUM_STREAMS": share.calls,
                 "INFERENCE_NUM_THREADS": share.calls * share.threads,
                 "ENABLE_CPU_PINNING": False,  # the cores are shared with the decoder and the encoder
             }
-        return CompiledNetwork(self._core.compile_model(model, self.device, settings))
+        keep_newest(self._cache, MAX_CACHED - 1)
+        return CompiledNetwork(self._core.compile_model(self._of_shapes(shapes), self.device, settings))
 
 
 class CompiledNetwork:
@@ -108,13 +155,33 @@ class CompiledNetwork:
             self._idle.put(request)
 
 
-def remove_hints(model: ov.Model, shape: tuple[int, ...]) -> None:
-    """Replace the input for hints by zeros of ``shape``: no hints, which the compiler then leaves out."""
-    parameter = next(each for each in model.get_parameters() if each.friendly_name == HINTS)
-    zeros = opset.constant(np.zeros(shape, np.float32))
-    for target in parameter.output(0).get_target_inputs():
+def remove_hints(model: ov.Model) -> None:
+    """Replace the input for hints, in place, by zeros of the size of the other one; the compiler folds constants."""
+    grey, hints = (
+        next(each for each in model.get_parameters() if each.friendly_name == name) for name in (GREY, HINTS)
+    )
+    shape, first = opset.shape_of(grey), opset.constant(0)
+    pictures, size = (opset.gather(shape, opset.constant(np.array(axes)), first) for axes in ([0], [2, 3]))
+    wanted = opset.concat([pictures, opset.constant(np.array([HINT_CHANNELS])), size], axis=0)
+    zeros = opset.broadcast(opset.constant(np.float32(0)), wanted)
+    for target in hints.output(0).get_target_inputs():
         target.replace_source_output(zeros.output(0))
-    model.remove_parameter(parameter)
+    model.remove_parameter(hints)
+
+
+def measure_ranges(model: bytes, pictures: Sequence[FloatArray]) -> dict[str, Range]:
+    """Measure the ranges of a network's activations for int8 (:func:`vidcolor.inference.int8.activation_ranges`).
+
+    Args:
+        model: serialized, as in an ONNX weights file.
+        pictures: grey (1, 1, S, S), all of one size.
+    """
+    core = ov.Core()
+    network = core.read_model(model)
+    if len(network.inputs) > 1:
+        remove_hints(network)
+    network.reshape({GREY: list(pictures[0].shape)})
+    return activation_ranges(core, network, pictures)
 
 
 def find_device(core: ov.Core, name: str) -> str:

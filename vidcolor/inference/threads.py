@@ -46,6 +46,11 @@ def thread_share() -> ThreadShare:
     return _share or ThreadShare(1, min(available_cores(), MAX_NETWORK_THREADS))
 
 
+def is_in_film() -> bool:
+    """Return whether a film is being colored, whose pictures all have one size (:func:`limit_threads`)."""
+    return _share is not None
+
+
 @contextmanager
 def limit_threads() -> Iterator[None]:
     """Limit the threads of torch and OpenCV within the context, to leave cores for the encoder.

@@ -1,4 +1,4 @@
-"""Run a network with PyTorch: on CUDA and MPS devices, and on CPUs."""
+"""Run a network with PyTorch: on CUDA and MPS devices, and, for whoever trains, on CPUs."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from torch import nn
 from vidcolor.errors import OptionError
 from vidcolor.frames import FloatArray
 from vidcolor.inference.folding import fold_batch_norm
-from vidcolor.inference.packing import pack
-from vidcolor.inference.precision import fastest_dtype, format_arithmetic, int8_pays
+from vidcolor.inference.timing import shortest_time
 
 BATCH_SIZES = {"cpu": 1, "cuda": 32, "mps": 8}
 """Default pictures per call by device type; more are no faster on a CPU (:mod:`vidcolor.inference.threads`)."""
+MATRIX_SIZES = {"cpu": 1024, "cuda": 8192, "mps": 4096}
+"""Rows and columns, by device type, of the matrices that are timed; larger ones are no faster."""
 
 
 class TorchEngine:
@@ -27,8 +28,8 @@ class TorchEngine:
         generator: a :class:`vidcolor.networks.ColorNetwork` or a module with its ``forward`` and ``multiple``. It is
             copied and stays as it is.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
-        dtype: of the parameters and activations; None: the fastest arithmetic of the device
-            (:mod:`vidcolor.inference.precision`), which may be int8 in large layers and fp32 in the others.
+        dtype: of the parameters and activations; None: bf16 on CUDA devices that have it and fp16 on others, fp32
+            elsewhere.
 
     Raises:
         OptionError: this machine has no such device.
@@ -38,14 +39,13 @@ class TorchEngine:
         self.device = resolve_device(device)
         with torch.device("cpu"):  # whatever torch's default device is
             self.dtype = dtype or fastest_dtype(self.device)
-            self.int8 = dtype is None and int8_pays(self.device, self.dtype)
             folded = fold_batch_norm(copy.deepcopy(generator).eval())
             self.fingerprint = fingerprint(folded)
-            network = folded.to(self.device, self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
-            self.generator = pack(network, int8=self.int8) if self.device.type == "cpu" else network
-        self.runs_on = f"{self.device.type} in {format_arithmetic(self.dtype, self.int8)}"
+            self.generator = folded.to(self.device, self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.runs_on = f"{self.device.type} in {str(self.dtype).removeprefix('torch.')}"
         self.batch_size = BATCH_SIZES[self.device.type]
         self.is_on_cpu = self.device.type == "cpu"
+        self.library = f"PyTorch {torch.__version__}"
         self.multiple: int = generator.get_submodule("").multiple  # type: ignore[assignment]
         self.takes_hints = bool(getattr(generator, "takes_hints", False))
 
@@ -61,6 +61,36 @@ class TorchEngine:
                 if self.device.type == "cuda":
                     torch.cuda.empty_cache()
                 raise MemoryError(str(exc)) from exc
+
+    def count_operations(self, size: tuple[int, int]) -> int:
+        """Count the operations for one picture; see :meth:`vidcolor.inference.engine.Engine.count_operations`."""
+        from torch.utils.flop_counter import FlopCounterMode  # which loads a compiler
+
+        width, height = (side + -side % self.multiple for side in size)
+        picture = torch.zeros(1, 1, height, width, device=self.device, dtype=self.dtype)
+        with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+            self.generator(picture)
+        return int(counter.get_total_flops())
+
+    def operations_per_second(self) -> float:
+        """Measure a matrix product; see :meth:`vidcolor.inference.engine.Engine.operations_per_second`."""
+        size = MATRIX_SIZES[self.device.type]
+        left, right, product = (torch.ones(size, size, device=self.device, dtype=self.dtype) for _ in range(3))
+
+        def multiply() -> None:
+            torch.mm(left, right, out=product)
+            if self.device.type != "cpu":
+                getattr(torch, self.device.type).synchronize()
+
+        with torch.inference_mode():
+            return 2 * size**3 / shortest_time(multiply)
+
+
+def fastest_dtype(device: torch.device) -> torch.dtype:
+    """Return ``torch.bfloat16`` or ``torch.float16`` for a CUDA device, otherwise ``torch.float32``."""
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    return torch.float32
 
 
 def fingerprint(network: nn.Module) -> str:

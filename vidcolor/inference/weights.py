@@ -1,9 +1,8 @@
 """Read and write weights files: safetensors whose metadata names the network and how it was trained.
 
-The metadata, all strings, holds ``format``, ``network``, ``config`` (JSON), ``recipe`` (the TOML text) and
-``training`` (JSON: data with its hash, pictures seen, hardware, versions, figures). Weights files are not trusted:
-nothing is unpickled, the network is built on the meta device, without memory, until all shapes have been compared, and
-building stops where it has more parameters than the file has tensors.
+:mod:`vidcolor.inference.weights_file` describes the metadata. Weights files are not trusted: nothing is unpickled,
+the network is built on the meta device, without memory, until all shapes have been compared, and building stops where
+it has more parameters than the file has tensors.
 """
 
 from __future__ import annotations
@@ -12,12 +11,11 @@ import json
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save as serialize
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
@@ -25,69 +23,15 @@ from torch.overrides import TorchFunctionMode
 
 from vidcolor.errors import WeightsError, one_line
 from vidcolor.files.atomic import atomic_file
+from vidcolor.inference.weights_file import WEIGHTS_FORMAT, default_weights, describe
 from vidcolor.networks import NETWORKS, ColorNetwork, build
 
-WEIGHTS_FORMAT = "vidcolor-weights-1"
-"""The value of ``format`` in the metadata."""
-DEFAULT_PACKAGE = "vidcolor_weights"
-DEFAULT_NAME = "default.safetensors"
 MAX_CONFIG_NUMBER = 4096
 """Largest number in a configuration, of channels or layers, so that building a network takes little time and memory."""
 STORED_AS = {torch.float32: frozenset(("F16", "BF16", "F32")), torch.int64: frozenset(("I64",))}
 """Data type of a parameter to the types in which a file may store it, by their names in safetensors."""
 BUILD_ERRORS = (TypeError, ValueError, LookupError, ArithmeticError, AttributeError, RuntimeError)
 """What networks raise for configurations that they do not support."""
-
-
-def default_weights() -> Path:
-    """Return the path of the weights that come with vidcolor.
-
-    Raises:
-        WeightsError: this installation has none.
-    """
-    path = Path(str(resources.files(DEFAULT_PACKAGE) / DEFAULT_NAME))
-    if not path.is_file():
-        raise WeightsError(
-            f"{path}: the default weights are missing from this installation; give `weights` or reinstall"
-        )
-    return path
-
-
-def describe(path: Path) -> dict[str, Any]:
-    """Read the metadata of a weights file.
-
-    Returns:
-        ``format``, ``network`` and ``recipe`` (str), ``config`` and ``training`` (parsed JSON), ``bytes`` (the size).
-
-    Raises:
-        WeightsError: the file is not a weights file of vidcolor.
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = dict(file.metadata() or {})
-    except FileNotFoundError as exc:
-        raise WeightsError(f"{path}: expected a weights file, found no such file") from exc
-    except (SafetensorError, OSError) as exc:
-        found = f"something else ({one_line(exc)})"
-        raise WeightsError(f"{path}: expected a .safetensors file of vidcolor, found {found}") from exc
-    if metadata.get("format") != WEIGHTS_FORMAT:
-        found = repr(metadata["format"]) if "format" in metadata else "no format in its metadata"
-        raise WeightsError(
-            f"{path}: expected format {WEIGHTS_FORMAT}, found {found}; train or convert it with this version"
-        )
-    try:
-        config, training = json.loads(metadata["config"]), json.loads(metadata["training"])
-        network, recipe = metadata["network"], metadata["recipe"]
-    except (KeyError, ValueError, RecursionError) as exc:
-        raise WeightsError(f"{path}: its metadata is incomplete or garbled: {one_line(exc)}") from exc
-    return {
-        "format": WEIGHTS_FORMAT,
-        "network": network,
-        "config": config,
-        "recipe": recipe,
-        "training": training,
-        "bytes": path.stat().st_size,
-    }
 
 
 def load_generator(path: str | Path | None = None) -> nn.Module:

@@ -15,7 +15,6 @@ from typing import Any
 from vidcolor.color.luma import MIN_SHORT_SIDE
 from vidcolor.inference.colorizer import Colorizer, Predictor
 from vidcolor.inference.multi_device import predictors_of
-from vidcolor.inference.torch_engine import TorchEngine
 from vidcolor.inspect import roofline
 from vidcolor.progress import FilmSizes, Report
 
@@ -150,11 +149,10 @@ def profile_film(report: Report, colorizer: Predictor) -> Profile | None:
     peak_memory_bytes = peak_resident_bytes()
     operations, per_second, runs_on = None, None, None
     colorizers = [each for each in predictors_of(colorizer) if isinstance(each, Colorizer)]
-    engines = {each.engine.device: each.engine for each in colorizers if isinstance(each.engine, TorchEngine)}
-    if engines:
-        first = next(iter(engines.values()))
-        operations = roofline.count_operations(colorizers[0], report.sizes.grey)
-        per_second = len(engines) * roofline.operations_per_second(first.device, first.dtype, int8=first.int8)
+    if colorizers:
+        first = colorizers[0].engine
+        operations = first.count_operations(report.sizes.grey)
+        per_second = len(colorizers) * first.operations_per_second()
         runs_on = first.runs_on
     machine = MachineRates(
         bytes_per_second=roofline.bytes_per_second(), operations_per_second=per_second, operations_on=runs_on

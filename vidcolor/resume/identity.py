@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
@@ -16,7 +17,6 @@ from typing import Any, Protocol, Self, runtime_checkable
 
 import av
 import cv2
-import torch
 
 from vidcolor._version import __version__
 from vidcolor.errors import InputError
@@ -42,6 +42,8 @@ class IdentifiedPredictor(Protocol):
     """Equal for equal parameters only."""
     runs_on: str
     """Device and arithmetic, which change results by rounding."""
+    library: str
+    """Name and version of the library that computes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,8 +98,7 @@ class Identity:
             "vidcolor": __version__,
         }
         surroundings = {
-            "the network on": predictor.runs_on if isinstance(predictor, IdentifiedPredictor) else "unknown",
-            "PyTorch": torch.__version__,
+            **_numerics_class(predictor),
             "OpenCV": cv2.__version__,
             "PyAV": av.__version__,
         }
@@ -144,6 +145,17 @@ class Identity:
         if not changes:
             return []
         return [f"the film was begun with {', '.join(changes)}: what follows may differ from that by rounding"]
+
+
+def _numerics_class(predictor: Predictor) -> dict[str, str]:
+    """Return what decides how a network rounds: the arithmetic, the library, and the instructions of the processor."""
+    if not isinstance(predictor, IdentifiedPredictor):
+        return {"the network on": "unknown"}
+    return {
+        "the network on": predictor.runs_on,
+        "the engine": predictor.library,
+        "processor instructions": f"{platform.machine()} {cv2.getCPUFeaturesLine()}",
+    }
 
 
 def _settings_of(options: Any, record: type[Any]) -> dict[str, str]:

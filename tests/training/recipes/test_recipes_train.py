@@ -12,7 +12,8 @@ from click.testing import CliRunner
 
 from tests.support.clips import decoded, make_clip
 from vidcolor.inference.colorizer import Colorizer
-from vidcolor.inference.weights import describe, load_generator
+from vidcolor.inference.weights import load_generator
+from vidcolor.inference.weights_file import describe
 from vidcolor.options import ColorizeOptions, EncodeOptions
 from vidcolor.pipeline import colorize_video
 from vidcolor_training.recipes.toml import parse_recipe, recipe_names

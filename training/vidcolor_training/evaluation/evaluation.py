@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vidcolor.inference.colorizer import Colorizer
+from vidcolor.inference.colorizer import Predictor
+from vidcolor.inference.loading import load_colorizer
 from vidcolor.inference.torch_engine import resolve_device
-from vidcolor.inference.weights import default_weights, load_generator
+from vidcolor.inference.weights_file import default_weights
 from vidcolor_training.evaluation.condition_rows import add_conditions
 from vidcolor_training.evaluation.evaluator import evaluate_stills
 from vidcolor_training.evaluation.film_degradation import FilmDegradation
@@ -50,8 +51,7 @@ def run_evaluation(request: EvaluationRequest) -> EvaluationReport:
     paths = row_names(request.weights or (default_weights(),))
     batch_size = None if request.video else 1  # pictures differ in size and are timed one by one
     colorizers = {
-        name: Colorizer(load_generator(path), device=request.device, batch_size=batch_size)
-        for name, path in paths.items()
+        name: load_colorizer(path, device=request.device, batch_size=batch_size) for name, path in paths.items()
     }
     report = _evaluate_films(request, colorizers) if request.video else _evaluate_pictures(request, colorizers)
     about = {
@@ -63,7 +63,7 @@ def run_evaluation(request: EvaluationRequest) -> EvaluationReport:
     return replace(report, about={**rest, **about, **networks})
 
 
-def _evaluate_films(request: EvaluationRequest, colorizers: Mapping[str, Colorizer]) -> EvaluationReport:
+def _evaluate_films(request: EvaluationRequest, colorizers: Mapping[str, Predictor]) -> EvaluationReport:
     return evaluate_video(
         request.data,
         colorizers,
@@ -74,7 +74,7 @@ def _evaluate_films(request: EvaluationRequest, colorizers: Mapping[str, Coloriz
     )
 
 
-def _evaluate_pictures(request: EvaluationRequest, colorizers: Mapping[str, Colorizer]) -> EvaluationReport:
+def _evaluate_pictures(request: EvaluationRequest, colorizers: Mapping[str, Predictor]) -> EvaluationReport:
     networks = _metric_networks(request)
     report = evaluate_stills(request.data, colorizers, size=request.size, networks=networks, limit=request.limit)
     files = {metric: {"file": path.name, "sha256": file_sha256(path)} for metric, path in networks.files.items()}

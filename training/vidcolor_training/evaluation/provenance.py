@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from vidcolor import __version__
-from vidcolor.inference.weights import describe
+from vidcolor.inference.weights_file import describe
 from vidcolor.networks import build
 
 PACKAGES = ("torch", "numpy", "scikit-image")
