@@ -16,9 +16,10 @@ from av.audio.stream import AudioStream
 from av.packet import Packet
 
 from tests.media.test_video import FAST, copy_film
-from tests.support.clips import Clip, make_clip
+from tests.support.clips import Clip, make_clip, timeline
 from vidcolor.errors import OptionError
 from vidcolor.media.destinations import find_destination
+from vidcolor.media.passthrough import Passthrough
 from vidcolor.media.reader import VideoReader
 from vidcolor.media.sound import SoundConverter, SoundFormat
 from vidcolor.media.writer import VideoWriter
@@ -99,6 +100,24 @@ def test_pcm_is_kept_sample_by_sample(name: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(found, samples)
     if output.suffix not in {".avi", ".vob"}:  # which begin all streams at 0, and at 0.54 s
         assert abs(found_start - start) <= Fraction(1, 1000)
+
+
+@pytest.mark.parametrize("ticks", range(4))
+def test_a_time_that_occurs_twice(ticks: int, tmp_path: Path) -> None:
+    """One of the two packets is moved so far that they differ in the units of the container, however they round."""
+    source = make_clip(tmp_path / "in.ts", Clip(audio=("eng",), audio_codec="mp2"))
+    with av.open(str(source)) as film, av.open(str(tmp_path / "out.mp4"), "w") as target:
+        copies = Passthrough(target, "out.mp4")
+        copies.add(film.streams.audio[0], ())
+        target.start_encoding()
+        packets = [packet for packet in film.demux(audio=0) if packet.size and packet.dts is not None]
+        for packet in packets:
+            packet.pts = packet.dts = (packet.dts or 0) + ticks
+        packets[5].pts = packets[5].dts = packets[4].dts
+        for packet in packets:
+            copies.mux(packet)
+        assert copies.warnings == ()
+    assert len(timeline(tmp_path / "out.mp4", "audio")[0]) == len(packets)
 
 
 def make_with_gap(path: Path, gap: float) -> Path:

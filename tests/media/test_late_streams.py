@@ -22,8 +22,8 @@ from vidcolor.options import ColorizeOptions
 from vidcolor.pipeline import colorize_video
 
 FRAMES = 60
-SUBTITLE = bytes.fromhex("0026000c0001000100010001000000240103321004fff005000000f00000300600040008ff")
-"""A bitmap of DVD, of which nothing but the size is read here."""
+SUBTITLE = bytes.fromhex("002a000c0001000100010001000000240103321004fff00500000f0000030600040008ff005a002402ff")
+"""A bitmap of DVD that is shown for a second."""
 
 
 def late_subtitles(folder: Path) -> Path:
@@ -39,7 +39,7 @@ def late_subtitles(folder: Path) -> Path:
         for number, packet in enumerate(packet for packet in source.demux() if packet.size):
             packet.stream = video
             target.mux(packet)
-            if number == FRAMES // 2:
+            if number in {FRAMES // 2, FRAMES - 5}:
                 shown: Packet[Any] = Packet(SUBTITLE)
                 shown.stream, shown.time_base = words, Fraction(1, 90000)
                 shown.pts = shown.dts = round(Fraction(number, 25) * 90000)
@@ -106,6 +106,14 @@ def test_sound_that_is_not_found_is_named_truly(tmp_path: Path, monkeypatch: pyt
     source = late_sound(tmp_path / "in.vob")
     (line,) = (line for line in copy_film(source, tmp_path / "out.mkv") if "audio" in line)
     assert "none of its sound is found near the beginning of the film, so that its form is not known" in line
+
+
+def test_the_last_subtitle_is_kept(tmp_path: Path) -> None:
+    """In MP4 a track ends with its last packet, so that one without a duration would not be shown."""
+    source, dest = late_subtitles(tmp_path), tmp_path / "out.mp4"
+    assert [line for line in copy_film(source, dest) if "subtitle" in line] == []
+    before, after = (timeline(path, "subtitle")[0] for path in (source, dest))
+    assert [payload for _, payload in after] == [payload for _, payload in before] != []
 
 
 CAPTION = bytes([0xB5, 0x00, 0x31, *b"GA94", 0x03, 0x41, 0xFF, 0xFC, 0x48, 0x80, 0xFF])

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, count
+from math import ceil
 from typing import Any
 
 import av
@@ -29,6 +30,8 @@ EMPTY_TEXT = b"\0\0"
 """The packet of a MOV subtitle track while nothing is shown; every muxer makes its own of these."""
 MAX_OFFSET = Fraction(1, 20)
 """Seconds by which sound may be early without a line: less is not noticed."""
+SUBTITLE_SECONDS = 1
+"""Duration of a subtitle that has none: in MP4 and MOV a track ends with its last packet, which would not be shown."""
 TS_NONSTRICT = 0x20000  # AVFMT_TS_NONSTRICT: packets may share a decoding time
 
 
@@ -67,7 +70,7 @@ class Passthrough:
         self._names: set[str] = set()  # of attached files
         self._moved: dict[int, str] = {}
         self._begun: set[int] = set()  # streams of which a packet has been written
-        self._least_step = 0 if target.format.flags & TS_NONSTRICT else 1
+        self._is_strict = not target.format.flags & TS_NONSTRICT
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
@@ -191,8 +194,10 @@ class Passthrough:
             yield packet
 
     def _write(self, packet: Packet[Any], stream: CarriedStream) -> None:
-        self._repair_times(packet, stream.source)
+        self._repair_times(packet, stream)
         self._note_start(packet, stream.source)
+        if self._format_name in MOV_FAMILY and stream.source.type == "subtitle" and not packet.duration:
+            packet.duration = round(SUBTITLE_SECONDS / packet.time_base)
         packet.stream = stream.target
         try:
             self._target.mux_one(packet)
@@ -219,21 +224,29 @@ class Passthrough:
         seconds = float((time or 0) * packet.time_base)
         return f"{describe(stream.source)}: a packet at {seconds:.2f} s is damaged, left out"
 
-    def _repair_times(self, packet: Packet[Any], source: Stream) -> None:
+    def _repair_times(self, packet: Packet[Any], stream: CarriedStream) -> None:
         """Set a missing time, and move a packet whose time goes back: muxers refuse both."""
-        index = source.index
+        index = stream.source.index
+        step = self._least_step(packet, stream)
         earliest = self._earliest.get(index)
         dts = packet.dts if packet.dts is not None else packet.pts
         if dts is None:
             dts = earliest or 0
         elif earliest is not None and dts < earliest:
             # A time that occurs twice, as after rounding, is moved by one unit without a warning.
-            if index not in self._moved and dts < earliest - self._least_step:
-                self._moved[index] = f"{describe(source)}: its timestamps go back, packets were moved on"
+            if index not in self._moved and dts < earliest - step:
+                self._moved[index] = f"{describe(stream.source)}: its timestamps go back, packets were moved on"
             dts = earliest
         packet.dts = dts
         packet.pts = dts if packet.pts is None else max(packet.pts, dts)
-        self._earliest[index] = dts + self._least_step
+        self._earliest[index] = dts + step
+
+    def _least_step(self, packet: Packet[Any], stream: CarriedStream) -> int:
+        """Return the units between two packets that the muxer takes as different times, after rounding them."""
+        if not self._is_strict:
+            return 0
+        unit = stream.target.time_base or packet.time_base
+        return max(1, ceil(unit / packet.time_base))
 
 
 def copy_chapters(source: InputContainer, target: OutputContainer, shift: Fraction) -> None:
