@@ -26,8 +26,8 @@ SUBTITLE = bytes.fromhex("002a000c0001000100010001000000240103321004fff00500000f
 """A bitmap of DVD that is shown for a second."""
 
 
-def late_subtitles(folder: Path) -> Path:
-    """Make a VOB of two seconds whose subtitles begin in the middle."""
+def late_subtitles(folder: Path, *, numbers: tuple[int, ...] = (FRAMES // 2,)) -> Path:
+    """Make a VOB of two seconds with subtitles after the pictures of these numbers."""
     picture = make_clip(
         folder / "picture.mkv",
         Clip(size=(320, 240), frames=FRAMES, codec="mpeg2video", options={"qmin": "1", "qmax": "1"}),
@@ -39,7 +39,7 @@ def late_subtitles(folder: Path) -> Path:
         for number, packet in enumerate(packet for packet in source.demux() if packet.size):
             packet.stream = video
             target.mux(packet)
-            if number in {FRAMES // 2, FRAMES - 5}:
+            if number in numbers:
                 shown: Packet[Any] = Packet(SUBTITLE)
                 shown.stream, shown.time_base = words, Fraction(1, 90000)
                 shown.pts = shown.dts = round(Fraction(number, 25) * 90000)
@@ -110,7 +110,7 @@ def test_sound_that_is_not_found_is_named_truly(tmp_path: Path, monkeypatch: pyt
 
 def test_the_last_subtitle_is_kept(tmp_path: Path) -> None:
     """In MP4 a track ends with its last packet, so that one without a duration would not be shown."""
-    source, dest = late_subtitles(tmp_path), tmp_path / "out.mp4"
+    source, dest = late_subtitles(tmp_path, numbers=(FRAMES // 2, FRAMES - 5)), tmp_path / "out.mp4"
     assert [line for line in copy_film(source, dest) if "subtitle" in line] == []
     before, after = (timeline(path, "subtitle")[0] for path in (source, dest))
     assert [payload for _, payload in after] == [payload for _, payload in before] != []
