@@ -74,6 +74,13 @@ def test_a_time_means_the_first_frame_from_then_on() -> None:
         assert [frame.picture.pts for frame in marked if not frame.is_disturbed] == [0, t]
 
 
+@pytest.mark.parametrize(("late", "expected"), [(Fraction(1, 2000), [0, 10]), (Fraction(6, 10_000), [0, 11])])
+def test_how_late_a_time_may_be(late: Fraction, expected: list[int]) -> None:
+    """A start up to half a millisecond after a frame is that frame's, as times are written in milliseconds."""
+    marked = ShotList([1 + late], Fraction(1, 10), 0).apply(iter(frames(list(range(12)))))
+    assert [frame.picture.pts for frame in marked if frame.opens_shot] == expected
+
+
 def test_gaps_and_doubles() -> None:
     """Several starts before one frame open one shot there; times count from the first picture."""
     marked = ShotList([Fraction(1), Fraction(2), Fraction(2)], Fraction(1, 10), 100).apply(
@@ -92,7 +99,9 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert read_scenes(tmp_path / "mine.txt") == [65, Fraction(151, 2)]
 
 
-@pytest.mark.parametrize("line", ["soon", "1:75", "1:2:3:4", "-1", "1/2", "1e3", "0:1.5:2", ":", "1_0", "", "٣"])
+@pytest.mark.parametrize(
+    "line", ["soon", "1:75", "1:60", "60:00:60", "1:2:3:4", "-1", "1/2", "1e3", "0:1.5:2", ":", "1_0", "", "٣"]
+)
 def test_lines_that_are_no_time(line: str, tmp_path: Path) -> None:
     """The message names the file, the line and the word; an empty line is ignored."""
     path = tmp_path / "scenes.txt"

@@ -10,10 +10,11 @@ import pytest
 from tests.support.scenes import ab_of, frames_of, moving_scene, panning, shot, with_loss
 from vidcolor.frames import FloatArray, Frame
 from vidcolor.motion.anchors import mark_anchors
-from vidcolor.motion.duplicates import merge_duplicates
+from vidcolor.motion.duplicates import QUICK_CHECK_ROWS, merge_duplicates
+from vidcolor.motion.flow import flow_estimator
 from vidcolor.motion.propagation import propagate, resize_ab
 from vidcolor.motion.shots import mark_cuts
-from vidcolor.motion.smoothing import MovingAverage, combine, smooth
+from vidcolor.motion.smoothing import Averager, MovingAverage, combine, smooth
 
 SCENE = panning(2, 1)[0]
 
@@ -118,6 +119,14 @@ def test_difference_of_duplicates(top: int, pixels: int, expected: int) -> None:
     assert len(list(merge_duplicates(frames_of([grey, changed])))) == expected
 
 
+def test_rows_that_are_compared_first_decide_nothing_alone() -> None:
+    """A line near the end of those rows counts by its mean with the rows beyond, as in the whole picture."""
+    grey = np.full((96, 128), 0.5, np.float32)
+    changed = grey.copy()
+    changed[96 // 2 - QUICK_CHECK_ROWS + 1] += 26 / 255  # a ninth of it is 2.9 levels
+    assert len(list(merge_duplicates(frames_of([grey, changed])))) == 1
+
+
 def test_runs_of_duplicates() -> None:
     """A still is merged to runs of sixteen, and to runs of four where every picture has luma of its own."""
     still = list(frames_of([SCENE] * 34))
@@ -145,6 +154,18 @@ def test_luma_that_smoothing_accepts(difference: int, low: float, high: float) -
     one, other = opposite(difference)
     first = next(smooth(iter([one, replace(other, opens_shot=False)]), strength=0.5))
     assert low < share_kept(first) < high
+
+
+def test_the_moving_average_is_a_mean_up_to_its_weight() -> None:
+    """Anchors that match count alike, and those before together never more than the largest weight."""
+    averager, average = Averager(2.5, flow_estimator(finest=1)), None
+    expected = [(0, 1), (10, 2), (20, 3), (20 + (76 - 20) / 3.5, 3.5)]
+    for value, (mean, weight) in zip((0, 20, 40, 76), expected, strict=True):
+        (frame,) = shot([(SCENE, np.full((2, *SCENE.shape), value, np.float32))])
+        average = averager.update(frame, average)
+        assert average is not None
+        np.testing.assert_allclose(average.color[0], mean, rtol=0.01, atol=0.01)
+        np.testing.assert_allclose(average.weight, weight, rtol=0.01)
 
 
 def test_reach_of_the_moving_average() -> None:
@@ -187,6 +208,7 @@ def test_ab_is_resized_by_area_and_bilinearly() -> None:
     ab = np.array([[[0, 0, 9, 3, 3, 9]]] * 2, np.float32).repeat(3, axis=1)
     np.testing.assert_allclose(resize_ab(ab, (1, 2)), [[[3, 5]]] * 2, rtol=1e-5)
     np.testing.assert_allclose(resize_ab(ab[:, :, 1:3], (3, 4))[0, 0], [0, 2.25, 6.75, 9], rtol=1e-5)
+    np.testing.assert_allclose(resize_ab(ab, (4, 12))[0, 0], [0, 0, 0, 2.25, 6.75, 7.5, 4.5, 3, 3, 4.5, 7.5, 9])
     assert resize_ab(ab, (3, 6)) is ab
 
 
