@@ -38,7 +38,7 @@ def test_bars_are_found(level: float, widths: tuple[int, int, int, int], noise: 
 
 
 def test_black_on_one_side() -> None:
-    """A black border is believed alone; one of another level is not, since it may be a wall or a sky."""
+    """A black border is accepted alone; one of another level is not, since it may be a wall or a sky."""
     assert find_borders(framed(0.03, left=40)).left == pytest.approx(40, abs=2)
     assert find_borders(framed(0.6, left=40)) == NO_BORDERS
 

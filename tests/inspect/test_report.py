@@ -115,7 +115,7 @@ class TestFilm:
         assert film(make_clip(tmp_path / "in.mkv", clip)).info.timing.constant_rate is False
 
     def test_large_films_are_not_counted(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Beyond a size the header is believed, or the number is an estimate."""
+        """Beyond a size the header is taken, or the number is an estimate."""
         monkeypatch.setattr("vidcolor.inspect.film.SURVEY_BYTES", 100)
         for suffix, counting in ((".mp4", "announced"), (".mkv", "estimated")):
             timing = film(make_clip(tmp_path / f"in{suffix}", Clip(frames=20))).info.timing

@@ -1,7 +1,7 @@
 """Find the borders of a picture: bars beside it, above and below it, and the frame of a scan or of a film gate.
 
 A border is as level as paint: along its whole length it has the level of the picture's edge, apart from noise, and it
-ends at a straight line. Black borders are believed alone. A border of any other level is believed only with one of the
+ends at a straight line. Black borders are accepted alone. A border of any other level is accepted only with one of the
 same level on the opposite side, because a sky or a wall may be as level on one.
 
 The network sees the picture without its borders (:func:`fill_borders`), because they change the color that it gives to
@@ -67,7 +67,7 @@ WidthsOf = Callable[[Axis, Side, Side, int], tuple[int, int]]
 
 def find_borders(grey: FloatArray) -> Borders:
     """Find the borders of one picture, (h, w) in [0, 1]."""
-    return assemble(averaged_levels(grey), believed)
+    return assemble(averaged_levels(grey), accepted_widths)
 
 
 def assemble(levels: Levels, widths_of: WidthsOf) -> Borders:
@@ -78,8 +78,8 @@ def assemble(levels: Levels, widths_of: WidthsOf) -> Borders:
 
     Args:
         levels: (h, w), from :func:`averaged_levels`.
-        widths_of: returns the widths of two opposite borders (:func:`believed`), called with the name of the axis, the
-            two sides and the length of the picture along it.
+        widths_of: returns the widths of two opposite borders (:func:`accepted_widths`), called with the name of the
+            axis, the two sides and the length of the picture along it.
     """
     height, width = levels.shape
     columns = np.ascontiguousarray(levels.T)
@@ -131,8 +131,8 @@ def _differs(level: float, levels: Levels) -> npt.NDArray[np.bool_]:
     return (levels < low) | (levels > high)
 
 
-def believed(axis: Axis, one: Side, other: Side, length: int) -> tuple[int, int]:
-    """Return the widths of two opposite borders, 0 for one that is not believed; ``length``: of the picture."""
+def accepted_widths(axis: Axis, one: Side, other: Side, length: int) -> tuple[int, int]:
+    """Return the widths of two opposite borders, 0 for one that is not accepted; ``length``: of the picture."""
     alike = abs(one.level - other.level) <= TOLERANCE
     are_pair = alike and all(side.width >= MIN_WIDTH * length and side.step >= MIN_STEP for side in (one, other))
     widths = tuple(

@@ -1,7 +1,7 @@
 """Follow the borders of a film through each shot.
 
 What one frame shows of a border may be too much, where the picture beside it is as dark, or too little, where dust lies
-on it. So within a shot a border is believed from the first frame on that shows it beyond doubt, and it is as
+on it. So within a shot a border is accepted from the first frame on that shows it beyond doubt, and it is as
 wide as the narrowest that any two frames in a row have shown, give or take the weave of the film. State begins anew in
 each shot, so a film that is resumed at a shot gets the same borders.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from vidcolor.color.borders import MIXED_PIXELS, Axis, Side, assemble, averaged_levels, believed, neutral_borders
+from vidcolor.color.borders import MIXED_PIXELS, Axis, Side, accepted_widths, assemble, averaged_levels, neutral_borders
 from vidcolor.frames import NO_BORDERS, Frame
 
 WEAVE = 0.02
@@ -45,14 +45,14 @@ class SideOfShot:
     """The narrowest that two frames in a row have shown."""
     latest: int
     """What the latest frame has shown."""
-    is_believed: bool = False
+    is_accepted: bool = False
 
-    def follow(self, side: Side, is_believed: bool, slack: int) -> int:
-        """Take the border as the next frame shows it; return its width in that frame, 0 if it is not believed."""
+    def follow(self, side: Side, is_accepted: bool, slack: int) -> int:
+        """Take the border as the next frame shows it; return its width in that frame, 0 if it is not accepted."""
         self.width = min(self.width, max(side.width, self.latest))
         self.latest = side.width
-        self.is_believed = self.is_believed or is_believed
-        if not self.is_believed or not self.width:
+        self.is_accepted = self.is_accepted or is_accepted
+        if not self.is_accepted or not self.width:
             return 0
         return min(max(side.width, self.width), self.width + slack) + MIXED_PIXELS
 
@@ -68,7 +68,7 @@ class Tracker:
         if axis not in self.pairs:
             self.pairs[axis] = SideOfShot(one.width, one.width), SideOfShot(other.width, other.width)
         slack = round(WEAVE * length)
-        seen = believed(axis, one, other, length)
+        seen = accepted_widths(axis, one, other, length)
         first, second = (
             tracked.follow(side, width > 0, slack)
             for tracked, side, width in zip(self.pairs[axis], (one, other), seen, strict=True)
