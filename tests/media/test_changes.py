@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +19,7 @@ from tests.support.painter import Painter
 from vidcolor.media.changes import note_sound_changes, sound_format
 from vidcolor.media.cropping import NO_CROP, Crop, matroska_crop
 from vidcolor.media.items import Note
+from vidcolor.media.mp4_crop import mp4_crop
 from vidcolor.media.reader import VideoReader
 from vidcolor.options import ColorizeOptions, EncodeOptions
 from vidcolor.pipeline import colorize_video
@@ -196,3 +198,48 @@ def test_covers_have_names_of_their_own(tmp_path: Path) -> None:
     with av.open(str(two)) as film:
         found = {stream.metadata["filename"] for stream in film.streams if "filename" in stream.metadata}
     assert found == {"cover.jpg", "cover-2.jpg"}
+
+
+def with_aperture(source: Path, path: Path, numbers: tuple[int, ...]) -> Path:
+    """Copy an MP4 of which the index stands at the end, with a clean aperture in the entry of its only track."""
+    data = source.read_bytes()
+    clap = struct.pack(">I4s8i", 40, b"clap", *numbers)
+    at = data.index(b"avc1", data.index(b"stsd")) - 4
+    end = at + int.from_bytes(data[at : at + 4])
+    parts = data[:end], clap, data[end:]
+    grown = bytearray(b"".join(parts))
+    for name in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"avc1"):
+        place = grown.index(name, data.index(b"moov") if name != b"avc1" else at) - 4
+        grown[place : place + 4] = (int.from_bytes(grown[place : place + 4]) + len(clap)).to_bytes(4)
+    path.write_bytes(grown)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("numbers", "crop"),
+    [
+        ((48, 1, 40, 1, 0, 1, 0, 1), Crop(8, 4, 8, 4)),
+        ((48, 1, 40, 1, -8, 1, 4, 1), Crop(0, 8, 16, 0)),
+        ((119, 2, 48, 1, 0, 1, 0, 1), Crop(2, 0, 2, 0)),  # 59.5 columns: half a pixel is shown whole
+        ((80, 1, 40, 1, 0, 1, 0, 1), NO_CROP),
+        ((48, 0, 40, 1, 0, 1, 0, 1), NO_CROP),
+    ],
+)
+def test_the_clean_aperture_of_mp4(numbers: tuple[int, ...], crop: Crop, tmp_path: Path) -> None:
+    """Only what lies within it is shown, and a line says so; one that makes no sense is left out."""
+    source = with_aperture(make_clip(tmp_path / "in.mp4"), tmp_path / "cropped.mp4", numbers)
+    assert mp4_crop(source, 0, (64, 48)) == crop
+    whole = [luma for _, luma in decoded(tmp_path / "in.mp4")]
+    with VideoReader(source) as reader:
+        pictures = [picture.luma for picture in reader.pictures()]
+        assert all(np.array_equal(crop.apply(one), other) for one, other in zip(whole, pictures, strict=True))
+        assert any("the film says to show" in line for line in reader.warnings) == (crop != NO_CROP)
+
+
+def test_no_aperture(tmp_path: Path) -> None:
+    """A file without one, a cut one, one that is no film, and one that is not there have no crop."""
+    whole = make_clip(tmp_path / "in.mp4", Clip(audio=("eng",)))
+    (tmp_path / "cut.mp4").write_bytes(whole.read_bytes()[:-200])
+    (tmp_path / "words.mp4").write_text("moov trak clap" * 20)
+    for name in ("in.mp4", "cut.mp4", "words.mp4", "nowhere.mp4"):
+        assert mp4_crop(tmp_path / name, 0, (64, 48)) == NO_CROP

@@ -54,6 +54,17 @@ def _tables(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int]]:
             yield name, start
 
 
+def boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Yield name, start and end of the contents of each box that stands directly between two places."""
+    place = start
+    while place + 8 <= end:
+        name, begin, stop = _box(file, place, end)
+        yield name, begin, stop
+        if stop <= place:
+            return
+        place = stop
+
+
 def _box(file: BinaryIO, place: int, end: int) -> tuple[bytes, int, int]:
     """Return name, start and end of the contents of the box at ``place``, truncated at ``end``."""
     file.seek(place)

@@ -33,6 +33,7 @@ from vidcolor.media.interlacing import (
 )
 from vidcolor.media.items import Item, Jump, Note
 from vidcolor.media.late_features import note_late_features
+from vidcolor.media.mp4_crop import mp4_crop
 from vidcolor.media.outcomes import Outcome
 from vidcolor.media.packet_store import PacketStore
 from vidcolor.media.pictures import make_pictures
@@ -195,11 +196,16 @@ def facts_of(film: OpenFilm, first: VideoFrame) -> FilmFacts:
 
 
 def crop_of(film: OpenFilm, first: VideoFrame) -> Crop:
-    """Return the edges that a Matroska file says are not to be shown, if something is left without them."""
-    if film.source.path is None or film.container.format.name != "matroska,webm":
+    """Return the edges that a Matroska, MP4 or MOV file says are not to be shown, if something is left without them."""
+    if film.source.path is None:
         return NO_CROP
     tracks = [stream for stream in film.container.streams.video if not stream.disposition & Disposition.attached_pic]
-    crop = matroska_crop(film.source.path, tracks.index(film.stream))
+    number = tracks.index(film.stream)
+    crop = NO_CROP
+    if film.container.format.name == "matroska,webm":
+        crop = matroska_crop(film.source.path, number)
+    elif "mp4" in film.container.format.name.split(","):
+        crop = mp4_crop(film.source.path, number, (first.width, first.height))
     return crop if min(crop.size_of(first.width, first.height)) > 0 else NO_CROP
 
 
