@@ -13,6 +13,7 @@ from PIL import Image, ImageFile
 from vidcolor.frames import FloatArray, Plane
 from vidcolor.stills import icc
 from vidcolor.stills.bands import Band, row_ranges
+from vidcolor.stills.jxl import bits_per_sample as jxl_bits
 from vidcolor.stills.kinds import is_heif, is_jxl
 from vidcolor.stills.pillow_limits import pillow_without_limits
 from vidcolor.stills.png_reader import deep_png_bands
@@ -99,11 +100,13 @@ def is_deep(image: ImageFile.ImageFile, file: BinaryIO) -> bool:
 
 
 def stored_bits(image: ImageFile.ImageFile, file: BinaryIO) -> int:
-    """Return the bits per channel in the file of a format that Pillow rounds to 8 bits: HEIF, AVIF, JPEG 2000."""
-    if image.format not in ("AVIF", "JPEG2000"):
+    """Return the bits per channel in the file of a format that is rounded to 8: HEIF, AVIF, JPEG 2000, JPEG XL."""
+    if image.format not in ("AVIF", "JPEG2000", "JXL"):
         return int(image.info.get("bit_depth", 8)) if image.format == "HEIF" else 8
     file.seek(0)
     head = file.read(BOXES_BYTES)
+    if image.format == "JXL":
+        return jxl_bits(head)
     if image.format == "AVIF":
         flags = head.partition(b"av1C")[2][2:3] or b"\0"  # AV1 in ISO base media files, 2.3.3
         return 8 if not flags[0] & 0x40 else 12 if flags[0] & 0x20 else 10
