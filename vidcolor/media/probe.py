@@ -37,6 +37,8 @@ LIMITED_BY_DEFAULT = frozenset({"h264", "hevc", "vvc", "av1", "vp8", "vp9", "mpe
 """Codecs that have limited range unless a tag says otherwise; grey pictures of other codecs have full range."""
 MAX_PIXELS = 1 << 26
 """Twice 8K. A decoder may hold forty pictures, and the header of a tiny file can announce the largest possible ones."""
+MIN_FRAME_BYTES = 8
+"""In a container, even a frame that repeats the one before needs more."""
 WITHOUT_HEADER = frozenset({"mpeg", "mpegts", "flv", "live_flv"})
 """Containers without a list of streams: each is found with its first packets, and so is the form of its sound."""
 LONG_PROBE = {"probesize": str(1 << 26), "analyzeduration": str(300 * av.time_base)}
@@ -179,7 +181,9 @@ def _estimated_frames(stream: VideoStream, container: InputContainer, rate: Frac
         seconds = Fraction(container.duration, av.time_base)
     else:
         return None
-    return round(seconds * rate) if rate else None
+    frames = round(seconds * rate) if rate else None
+    # A clock that jumps makes a duration of hours.
+    return None if frames is not None and 0 < container.size < frames * MIN_FRAME_BYTES else frames
 
 
 def lost_features(first: VideoFrame, stream: VideoStream) -> list[Outcome]:
