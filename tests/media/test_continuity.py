@@ -283,5 +283,27 @@ def test_a_film_without_a_picture_is_refused(tmp_path: Path) -> None:
     """A finished file in which no picture is shown is an error: here all of them lie before the zero of an MP4."""
     path = recording(tmp_path / "out.mp4", -60)
     with pytest.raises(OutputError, match=r"out\.mp4: the finished film shows no picture"):
-        check_pictures(str(path), str(path))
-    check_pictures(str(recording(tmp_path / "good.mp4")), "good.mp4")
+        check_pictures(str(path), str(path), "mp4")
+    check_pictures(str(recording(tmp_path / "good.mp4")), "good.mp4", "mp4")
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".y4m"])
+def test_a_film_is_checked_before_it_gets_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    """A finished file that shows no picture does not appear."""
+    source, dest = recording(tmp_path / "in.mp4"), tmp_path / "out" / f"out{suffix}"
+    dest.parent.mkdir()
+    checked = []
+
+    def refuse(file: str, name: str, format_name: str) -> None:
+        check_pictures(file, name, format_name)
+        checked.append(name)
+        raise OutputError(f"{name}: the finished film shows no picture")
+
+    monkeypatch.setattr("vidcolor.media.muxer.check_pictures", refuse)
+    options = ColorizeOptions(render_size=32, encode=EncodeOptions(codec="rawvideo" if suffix == ".y4m" else "libx264"))
+    with pytest.raises(OutputError, match="shows no picture"):
+        colorize_video(source, dest, colorizer=Painter(), options=options)
+    assert checked == [str(dest)]
+    assert not dest.exists()

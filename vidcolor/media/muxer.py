@@ -67,6 +67,7 @@ class Muxer:
         audio_codec: str | None = None,
     ) -> None:
         self._output = output
+        self._has_pictures = False
         format_name, start = encoder.format_name, reader.first.pts * reader.spec.time_base
         try:
             sound_encoder = None if audio_codec is None else find_encoder(audio_codec, "audio")
@@ -153,13 +154,15 @@ class Muxer:
         """Complete the container, and let a file appear under its name.
 
         Raises:
-            OutputError: the disk is full, or the file cannot get its name.
+            OutputError: the disk is full, the file shows no picture, or it cannot get its name.
         """
         try:
             with self.naming_errors():
                 self._passthrough.finish()
                 self._container.close()
             self._output.flush()
+            if self._has_pictures and isinstance(self._output.target, str):
+                check_pictures(self._output.target, self._output.name, self._container.format.name)
             self._output.publish()
         except BaseException:
             self.discard()
@@ -177,6 +180,7 @@ class Muxer:
     def _for_picture_stream(self, packet: Packet[Any]) -> Packet[Any]:
         """Assign a packet of the encoder to the picture stream of the container."""
         packet.stream = self._stream
+        self._has_pictures = True
         return packet
 
     def _add_streams(self, reader: VideoReader, encoder: FrameEncoder) -> None:
@@ -232,18 +236,19 @@ def rehearse_muxing(
     return muxer.outcomes
 
 
-def check_pictures(file: str, name: str) -> None:
+def check_pictures(file: str, name: str, format_name: str) -> None:
     """Check that a finished container shows a picture: an index can leave out all of them, as libav reads it.
 
     Args:
         file: where the container is.
         name: of the output, for messages.
+        format_name: of the container, as libav's muxer has it; one without a demuxer of this name is not checked.
 
     Raises:
         OutputError: it shows none.
     """
     try:
-        with av.open(file, metadata_errors="ignore") as film:
+        with av.open(file, format=format_name, metadata_errors="ignore") as film:
             packets = (packet for packet in film.demux(film.streams.video) if not packet.stream.disposition & COVER)
             shows_picture = any(packet.size and not packet.is_discard for packet in packets)
     except (av.FFmpegError, ValueError, IndexError):
