@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from vidcolor.color.borders import fill_borders, find_borders, neutral_borders
+from vidcolor.color.borders import Side, accepted_widths, fill_borders, find_borders, neutral_borders
 from vidcolor.frames import NO_BORDERS, Borders, FloatArray
 
 HEIGHT, WIDTH = 256, 400
@@ -41,6 +41,25 @@ def test_black_on_one_side() -> None:
     """A black border is accepted alone; one of another level is not, since it may be a wall or a sky."""
     assert find_borders(framed(0.03, left=40)).left == pytest.approx(40, abs=2)
     assert find_borders(framed(0.6, left=40)) == NO_BORDERS
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        (Side(15, 30, 0.3), Side(0, 0, 0), (16, 0)),
+        (Side(14, 30, 0.3), Side(0, 0, 0), (0, 0)),
+        (Side(15, 31, 0.3), Side(0, 0, 0), (0, 0)),
+        (Side(15, 30, 0.29), Side(0, 0, 0), (0, 0)),
+        (Side(15, 90, 0.5), Side(40, 95, 0.5), (16, 41)),
+        (Side(14, 90, 0.5), Side(40, 95, 0.5), (0, 0)),
+        (Side(15, 90, 0.5), Side(40, 96, 0.5), (0, 0)),
+        (Side(15, 90, 0.5), Side(40, 95, 0.49), (0, 0)),
+        (Side(0, 12, 0), Side(40, 12, 0.3), (0, 41)),
+    ],
+)
+def test_which_borders_count(one: Side, other: Side, expected: tuple[int, int]) -> None:
+    """Width, level and step decide at their thresholds, for black ones and for pairs; the mixed pixel is added."""
+    assert accepted_widths("x", one, other, 1000) == expected
 
 
 def test_bars_of_two_levels() -> None:
@@ -134,6 +153,18 @@ def test_rounded_corners_are_neutral() -> None:
     assert not ab[:, outside].any()
     core = cv2.erode(inside, np.ones((9, 9), np.uint8)) > 0
     assert ab[:, core].all()
+
+
+def test_how_far_a_corner_reaches() -> None:
+    """Only what lies beyond a circle of 12 % of the short side counts as a corner, whatever has the border's level."""
+    picture = framed(0.25, 50, 20, 50, 20)
+    picture[20:60, 50:90] = 0.25
+    borders = Borders(left=50, top=20, right=50, bottom=20, level=0.25 * 255)
+    ab = neutral_borders(np.ones((2, HEIGHT, WIDTH), np.float32), picture, borders)
+    radius = 26  # of 216 pixels
+    y, x = np.indices((40, 40)) + 0.5
+    beyond = (np.minimum(y, radius) - radius) ** 2 + (np.minimum(x, radius) - radius) ** 2 > radius**2
+    np.testing.assert_array_equal(ab[0, 20:60, 50:90], ~beyond)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 90), (90, 1), (5, 5), (32, 4096)])

@@ -17,6 +17,7 @@ from vidcolor.color.chroma import (
     fade,
     limit_to_gamut,
     quantize,
+    upsample_field,
 )
 from vidcolor.color.chroma_table import chroma_table, table_for
 from vidcolor.color.luma import shrink
@@ -315,6 +316,19 @@ def test_chroma_siting(siting, pick):
     for plane, reference in zip(render_one(frame, spec, chroma_format(spec, (2, 2), siting)), full, strict=True):
         difference = plane.astype(float) - pick(reference.astype(float))
         assert np.sqrt(np.mean(difference[2:-2, 2:-2] ** 2)) <= 0.7  # the next siting is 2 or more away
+
+
+@pytest.mark.parametrize(("siting", "across"), [("left", 0), ("center", 0.5), ("topleft", 0)])
+@pytest.mark.parametrize("parity", [0, 1])
+def test_chroma_siting_of_fields(siting, across, parity):
+    """A chroma line of a field lies a quarter below its first luma line, or three quarters, or on a line of 4:2:0."""
+    spec = replace(SPEC, width=32, height=32)
+    y, x = np.indices((16, 32), dtype=np.float32)
+    down = 0.5 * parity if siting == "topleft" else 0.25 + 0.5 * parity
+    found = upsample_field(np.stack((x, y)), spec, chroma_format(spec, (2, 2), siting), parity)
+    j, i = np.indices(found.shape[1:])
+    np.testing.assert_allclose(found[0][2:-2, 2:-2], (2 * i + across)[2:-2, 2:-2], atol=0.05)
+    np.testing.assert_allclose(found[1][2:-2, 2:-2], (2 * j + down)[2:-2, 2:-2], atol=0.05)
 
 
 @pytest.mark.parametrize("size", [(97, 65), (33, 47), (2, 2), (1, 1)])

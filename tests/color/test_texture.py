@@ -95,6 +95,15 @@ def test_what_has_color(picture: FloatArray) -> None:
     assert texture_factor(np.ascontiguousarray(picture)) == 1
 
 
+@pytest.mark.parametrize(("width", "expected"), [(14, 0), (15, 1)])
+def test_width_of_strokes(width: int, expected: float) -> None:
+    """Strokes up to 6 % of the short side, less the blur of a pixel, count as writing."""
+    picture = field(0.8)
+    for left in range(20, WIDTH - 40, 40):
+        picture[:, left : left + width] = 0.2
+    assert texture_factor(picture) == expected
+
+
 def test_a_fade_is_followed() -> None:
     """As contrast falls the factor falls from 1 to 0 without a jump."""
     factors = [texture_factor(things(contrast)) for contrast in np.linspace(0.3, 0, 40)]
