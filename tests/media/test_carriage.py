@@ -120,6 +120,14 @@ def test_a_time_that_occurs_twice(ticks: int, tmp_path: Path) -> None:
     assert len(timeline(tmp_path / "out.mp4", "audio")[0]) == len(packets)
 
 
+def test_packets_closer_than_the_units_of_the_container(tmp_path: Path) -> None:
+    """AVI counts blocks of ADPCM in longer units than their own: all are kept, without a line."""
+    source = make_clip(tmp_path / "in.avi", Clip(audio=("eng",), audio_codec="adpcm_ima_wav", audio_seconds=2))
+    assert [line for line in copy_film(source, tmp_path / "out.avi") if "audio" in line] == []
+    before, after = (timeline(path, "audio")[0] for path in (source, tmp_path / "out.avi"))
+    assert [content for _, content in after] == [content for _, content in before]
+
+
 def make_with_gap(path: Path, gap: float) -> Path:
     """Make a film of one second whose PCM, of mu-law, leaves ``gap`` seconds out in the middle."""
     with av.open(str(path), "w") as container:

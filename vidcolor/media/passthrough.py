@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, count
-from math import ceil
+from math import ceil, floor
 from typing import Any
 
 import av
@@ -30,6 +30,7 @@ EMPTY_TEXT = b"\0\0"
 """The packet of a MOV subtitle track while nothing is shown; every muxer makes its own of these."""
 MAX_OFFSET = Fraction(1, 20)
 """Seconds by which sound may be early without a line: less is not noticed."""
+HALF = Fraction(1, 2)
 SUBTITLE_SECONDS = 1
 """Duration of a subtitle that has none: in MP4 and MOV a track ends with its last packet, which would not be shown."""
 TS_NONSTRICT = 0x20000  # AVFMT_TS_NONSTRICT: packets may share a decoding time
@@ -66,7 +67,8 @@ class Passthrough:
         self._format_name = target.format.name
         self._outcomes: list[Outcome] = []
         self._streams: dict[int, CarriedStream] = {}
-        self._earliest: dict[int, int] = {}
+        self._earliest: dict[int, int] = {}  # in units of the target if it is strict, otherwise of the source
+        self._latest: dict[int, int] = {}  # as the source has it
         self._names: set[str] = set()  # of attached files
         self._moved: dict[int, str] = {}
         self._begun: set[int] = set()  # streams of which a packet has been written
@@ -225,28 +227,27 @@ class Passthrough:
         return f"{describe(stream.source)}: a packet at {seconds:.2f} s is damaged, left out"
 
     def _repair_times(self, packet: Packet[Any], stream: CarriedStream) -> None:
-        """Set a missing time, and move a packet whose time goes back: muxers refuse both."""
-        index = stream.source.index
-        step = self._least_step(packet, stream)
+        """Set a missing time, and move a packet whose time goes back: muxers refuse both.
+
+        Strict muxers also refuse two packets of one time, in the units of the target, to which times are rounded.
+        """
+        index, step = stream.source.index, int(self._is_strict)
+        unit = stream.target.time_base if self._is_strict else None
+        ticks = packet.time_base / (unit or packet.time_base)  # of the target in one unit of the source
         earliest = self._earliest.get(index)
         dts = packet.dts if packet.dts is not None else packet.pts
         if dts is None:
-            dts = earliest or 0
-        elif earliest is not None and dts < earliest:
-            # A time that occurs twice, as after rounding, is moved by one unit without a warning.
-            if index not in self._moved and dts < earliest - step:
+            dts = 0 if earliest is None else ceil(earliest / ticks)
+        else:
+            # A time that occurs twice, as after rounding, is moved without a warning.
+            if index not in self._moved and dts < self._latest.get(index, dts):
                 self._moved[index] = f"{describe(stream.source)}: its timestamps go back, packets were moved on"
-            dts = earliest
+            self._latest[index] = dts
+            if earliest is not None and floor(dts * ticks + HALF) < earliest:
+                dts = ceil(earliest / ticks)
         packet.dts = dts
         packet.pts = dts if packet.pts is None else max(packet.pts, dts)
-        self._earliest[index] = dts + step
-
-    def _least_step(self, packet: Packet[Any], stream: CarriedStream) -> int:
-        """Return the units between two packets that the muxer takes as different times, after rounding them."""
-        if not self._is_strict:
-            return 0
-        unit = stream.target.time_base or packet.time_base
-        return max(1, ceil(unit / packet.time_base))
+        self._earliest[index] = floor(dts * ticks + HALF) + step
 
 
 def copy_chapters(source: InputContainer, target: OutputContainer, shift: Fraction) -> None:
