@@ -278,6 +278,8 @@ def test_refusals(tmp_path: Path) -> None:
         color(source, tmp_path / "%d.dpx")
     with pytest.raises(OptionError, match="no encoder options"):
         color(source, tmp_path / "%d.png", encode=LOSSLESS)
+    with pytest.raises(OptionError, match="an icon cannot hold a film"):
+        color(source, tmp_path / "out.ico")
     with pytest.raises(OptionError, match=r"out_%06d\.png for numbered pictures"):
         color(source, tmp_path / "out.png")
     assert names(tmp_path) == ["in.mkv"]

@@ -80,6 +80,11 @@ def test_transparent_color(interlaced: bool) -> None:
     assert np.array_equal(found, whole[..., [2, 1, 0, 3][: whole.shape[2]]])
 
 
+def test_a_file_without_its_last_chunk() -> None:
+    """All samples are there, and so they are read."""
+    assert np.array_equal(read(png(picture(3))[:-12]), picture(3))
+
+
 @pytest.mark.parametrize("interlaced", [False, True])
 @pytest.mark.parametrize("where", [0.02, 0.3, 0.8, 0.99])
 def test_a_file_that_is_cut_off(where: float, interlaced: bool) -> None:

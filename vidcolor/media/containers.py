@@ -151,6 +151,8 @@ def _by_ending(path: Path) -> str:
     except ValueError as exc:
         ending = f"the ending {path.suffix}" if path.suffix else "no ending"
         raise OptionError(f"{path}: {ending} is not that of a film; use .mp4, .mkv or .mov") from exc
+    if name == "ico":
+        raise OptionError(f"{path}: an icon cannot hold a film; use .mp4 or .mkv")
     if name == "image2":
         example = f"{path.stem}_%06d{path.suffix}"
         raise OptionError(f"{path}: a picture cannot hold a film; use .mp4 or .mkv, or {example} for numbered pictures")

@@ -174,8 +174,8 @@ class _Inflater:
 
 def _sample_pieces(file: BinaryIO) -> Iterator[bytes]:
     """Yield the contents of the chunks of samples; raise ValueError if one is damaged."""
-    while True:
-        length, name = _chunk_head(file)
+    while len(head := file.read(8)) == 8:  # a file without its last chunk is whole all the same
+        length, name = struct.unpack(">I4s", head)
         if name != b"IDAT":
             return
         checksum = zlib.crc32(name)
