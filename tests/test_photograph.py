@@ -16,7 +16,7 @@ from tests.support.clips import make_clip
 from vidcolor.color.luma import at_render_size
 from vidcolor.errors import InputError, OptionError, OutputError
 from vidcolor.frames import FloatArray
-from vidcolor.options import ColorizeOptions
+from vidcolor.options import ColorizeOptions, KeepColor
 from vidcolor.photograph import colorize_image
 from vidcolor.pipeline import colorize_video
 from vidcolor.stills.kinds import is_picture
@@ -189,6 +189,20 @@ def test_memory_of_a_large_scan(tmp_path: Path, source: str, suffix: str) -> Non
     tracemalloc.stop()
     bands = 110 * 2**20  # bytes for a band of 2^20 pixels: colors and gamut in float32, code values, filtered rows
     assert peak < 4 * levels.size + bands
+
+
+@pytest.mark.parametrize(
+    ("ink", "keep", "line"),
+    [((220, 30, 30), "auto", True), ((220, 30, 30), "never", False), ((140, 120, 100), "auto", False)],
+)
+def test_a_strong_tint_has_a_line(tmp_path: Path, ink: tuple[int, int, int], keep: KeepColor, line: bool) -> None:
+    """A drawing in one color is not told from a tint, but it is said that its color is lost; sepia goes without."""
+    pixels = np.full((96, 96, 3), 255, np.uint8)
+    pixels[20:80, 20:80] = ink
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    options = replace(OPTIONS, keep_color=keep)
+    warnings = colorize_image(tmp_path / "a.png", tmp_path / "b.png", colorizer=OneColor(), options=options)
+    assert any("is taken for a tint and colored anew" in warning for warning in warnings) == line
 
 
 @pytest.mark.parametrize("name", ["b.gif", "a.png", "there.png"])

@@ -18,7 +18,7 @@ from vidcolor.frames import FloatArray
 from vidcolor.inference.colorizer import Predictor, largest_render_size
 from vidcolor.options import ColorizeOptions
 from vidcolor.stills.bands import row_ranges
-from vidcolor.stills.own_colors import KEPT, keeps_color
+from vidcolor.stills.own_colors import KEPT, TINT, keeps_color
 from vidcolor.stills.reader import SourcePicture, count_pages, read_colors, read_picture
 from vidcolor.stills.writer import check_output, lost_metadata, write_pages, write_picture
 
@@ -63,7 +63,11 @@ def colorize_image(
 def read_source(source: Path, options: ColorizeOptions, page: int | None = None) -> SourcePicture:
     """Read a photograph as :func:`~vidcolor.stills.reader.read_picture` does, and invert it if it is a negative."""
     picture = read_picture(source, page)
-    return replace(picture, grey=1 - picture.grey) if options.negative else picture
+    if options.negative:
+        return replace(picture, grey=1 - picture.grey)
+    if options.keep_color == "auto" and picture.colors.is_strong_tint:
+        return replace(picture, notes=(*picture.notes, TINT))
+    return picture
 
 
 def _colorize_pages(

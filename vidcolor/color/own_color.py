@@ -31,6 +31,8 @@ OWN, SURE, TINTED = 3.4, 5.5, 2.0
 to which it surely is a tint."""
 NO_COLOR = 1.5
 """Mean chroma in code values of 8 bits below which a picture surely has no color."""
+STRONG = 20.0
+"""Mean chroma in code values of 8 bits from which on a tint has a line: a drawing in one color looks the same."""
 MIN_SHARE = 0.16
 """Least ratio of what is left to the mean chroma: a strong tint leaves more, since it is stronger in some places."""
 DARK, MIN_LIT = 0.08, 0.2
@@ -57,6 +59,11 @@ class ColorEvidence:
     def has_any(self) -> bool:
         """Whether the picture has any color, a tint included."""
         return self.chroma >= NO_COLOR
+
+    @property
+    def is_strong_tint(self) -> bool:
+        """Whether the picture has much of one color, which is not taken for its own."""
+        return not self.has_own and self.chroma >= STRONG
 
     def says_keep(self, keep: KeepColor) -> bool:
         """Return whether the picture keeps its colors."""
