@@ -318,6 +318,17 @@ def test_chroma_siting(siting, pick):
         assert np.sqrt(np.mean(difference[2:-2, 2:-2] ** 2)) <= 0.7  # the next siting is 2 or more away
 
 
+@pytest.mark.parametrize(
+    ("bit_depth", "full_range", "codes"),
+    [(8, False, [16, 128, 240]), (8, True, [0, 128, 255]), (10, False, [64, 512, 960]), (10, True, [0, 512, 1023])],
+)
+def test_code_values_of_chroma(bit_depth, full_range, codes):
+    """The smallest, neutral and largest chroma, as H.273 prints them, in the type of the bit depth."""
+    found = quantize(np.array([[-0.5, 0, 0.5]], np.float32), bit_depth, full_range)
+    assert found.dtype == (np.uint8 if bit_depth == 8 else np.uint16)
+    np.testing.assert_array_equal(found, [codes])
+
+
 @pytest.mark.parametrize(("siting", "across"), [("left", 0), ("center", 0.5), ("topleft", 0)])
 @pytest.mark.parametrize("parity", [0, 1])
 def test_chroma_siting_of_fields(siting, across, parity):

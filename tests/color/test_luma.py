@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.support import samples
-from vidcolor.color.luma import expand_range, quarter_turns, resize_plane, shrink, stored_render_size
+from vidcolor.color.luma import expand_range, field_luma, quarter_turns, resize_plane, shrink, stored_render_size
 from vidcolor.frames import Picture
 
 SPEC = replace(samples.SPEC, width=640, height=480)
@@ -57,6 +57,23 @@ def test_rotated_film_is_seen_upright():
     assert frame.grey.shape == (85, 64)
     assert frame.grey[:40].min() > 0.99
     assert frame.grey[45:].max() < 0.01
+
+
+@pytest.mark.parametrize(
+    ("first_field", "second", "rows"),
+    [
+        (None, False, [0, 1, 2, 3, 4]),
+        ("top", False, [0, 2, 4]),
+        ("top", True, [1, 3]),
+        ("bottom", False, [1, 3]),
+        ("bottom", True, [0, 2, 4]),
+    ],
+)
+def test_lines_of_a_field(first_field, second, rows):
+    """A field has every other line: the even ones are the top field, whichever comes first."""
+    luma = np.arange(5, dtype=np.uint8)[:, None].repeat(3, axis=1)
+    found = field_luma(Picture(0, 1, luma, first_field=first_field), second=second)
+    np.testing.assert_array_equal(found, luma[rows])
 
 
 def test_the_source_plane_is_left_alone():

@@ -120,6 +120,7 @@ def test_any_size(size: tuple[int, int]) -> None:
         ((100, 100_000), (100, 256)),
         ((100_000, 100), (257, 100)),
         ((1, 4_000_000), (1, 256)),
+        ((200, 1), (200, 1)),
     ],
 )
 def test_size_of_thumbnails(size: tuple[int, int], expected: tuple[int, int]) -> None:
