@@ -41,6 +41,7 @@ def test_torch_is_out_of_reach(environment: dict[str, str]) -> None:
     assert b"ModuleNotFoundError: import of torch halted" in done.stderr
 
 
+@pytest.mark.slow
 def test_everything_on_a_cpu(environment: dict[str, str], tmp_path: Path) -> None:
     """A film with the default weights, a folder, a pipe, a resumed film, ``info``, ``models`` and ``--help`` work."""
     film = make_clip(tmp_path / "film.mkv", Clip(size=(64, 48), frames=12))

@@ -224,6 +224,7 @@ class TestGoingOn:
         assert (report.frames, report.shots, painter.seen) == (FILM.frames, SHOTS, [])
         assert names(source.parent) == {"in.mkv", "out.mkv"}
 
+    @pytest.mark.slow
     def test_shots_and_times_are_known_from_before(self, source: Path) -> None:
         """The written list has the shots of the whole film, and a given list is used after resuming."""
         cuts, dest = source.with_name("cuts.txt"), source.with_name("out.mkv")
@@ -395,6 +396,7 @@ class TestWhatHasChanged:
         assert "`resume`" in line
         assert "`overwrite`" in line
 
+    @pytest.mark.slow
     def test_starting_anew(self, source: Path, dest: Path) -> None:
         """``--overwrite`` removes finished segments."""
         painter = Faithful("other")
@@ -634,7 +636,7 @@ class TestTrouble:
         assert "`resume`" not in line
         assert not dest.parent.exists()
 
-    @pytest.mark.parametrize("how", ["grows", "is cut off"])
+    @pytest.mark.parametrize("how", ["grows", pytest.param("is cut off", marks=pytest.mark.slow)])
     def test_the_input_changes(self, source: Path, dest: Path, whole: dict[str, bytes], how: str) -> None:
         """A change of the input is detected at the next segment; with the old input the work can be resumed."""
         content, status = source.read_bytes(), source.stat()
@@ -673,6 +675,7 @@ class TestTrouble:
             color(source, pattern, resume=True)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_folder_goes_on(film: Path, tmp_path: Path) -> None:
     """In a folder, finished files stay, an interrupted film is resumed, and the others are colored."""
     (tmp_path / "in").mkdir()
@@ -787,6 +790,7 @@ def test_kill_minus_nine(film: Path, tiny_weights: Path, tmp_path: Path) -> None
     logging.getLogger(__name__).info("%d kills, which left so many segments: %s", kills, left)
 
 
+@pytest.mark.slow
 def test_shots_that_keep_their_colors(tmp_path: Path) -> None:
     """Interrupted in a shot with colors of its own or after it, a film has the same bytes and the same line on it."""
     interview = np.stack([np.roll(two_colors(), index, axis=0) for index in range(30)])

@@ -89,6 +89,7 @@ def test_only_films_are_worn(photographs: Path, tmp_path: Path) -> None:
     assert "--worn is for films" in result.output
 
 
+@pytest.mark.slow
 def test_films(weights: Path, tmp_path: Path) -> None:
     """Films are colored twice, as the pipeline does and raw, and can be played side by side."""
     film = make_clip(tmp_path / "film.mkv", Clip(frames=12, color=True, pix_fmt="yuv444p"))
@@ -104,6 +105,7 @@ def test_films(weights: Path, tmp_path: Path) -> None:
     assert "<video" in (folder / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_worn_films(weights: Path, tmp_path: Path) -> None:
     """How they were worn is in the report; the rows are the same."""
     film = make_clip(tmp_path / "film.mkv", Clip(frames=4, color=True, pix_fmt="yuv444p"))
