@@ -66,6 +66,23 @@ def test_the_batch_is_halved(error: BaseException, caplog: pytest.LogCaptureFixt
     ]
 
 
+def test_a_batch_that_another_thread_has_halved(caplog: pytest.LogCaptureFixture) -> None:
+    """A thread that finds the batch halved already neither halves it nor says so again."""
+    made: list[Colorizer] = []
+
+    class Overtaken(Narrow):
+        def forward(self, grey: Tensor) -> Tensor:
+            """Halve the batch, as another thread would, where there is no room."""
+            if grey.numel() > self.room:
+                made[0].batch_size = 4
+            return super().forward(grey)
+
+    made.append(Colorizer(Overtaken(4 * 32 * 48), device="cpu", dtype=torch.float32, batch_size=8))
+    with caplog.at_level(logging.WARNING, "vidcolor"):
+        assert made[0].predict(np.zeros((8, 32, 48), np.float32)).shape == (8, 2, 32, 48)
+    assert (made[0].batch_size, caplog.records) == (4, [])
+
+
 def test_other_errors_are_left_alone() -> None:
     """A mistake in a network is no lack of memory."""
     broken = RuntimeError("mat1 and mat2 shapes cannot be multiplied")
