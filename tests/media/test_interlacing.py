@@ -175,6 +175,15 @@ def test_deinterlacing(tmp_path: Path, mode: str, pictures: int) -> None:
         assert len(film.streams.audio) == 1
 
 
+def test_units_of_time_that_cannot_be_halved(tmp_path: Path) -> None:
+    """Fields would need shorter units than libav can count in; whole frames do not."""
+    source = make_clip(tmp_path / "in.mov", Clip(interlaced=True, time_base=Fraction(1, 2**31 - 1), rate=Fraction(25)))
+    with pytest.raises(OptionError, match="which cannot be halved; use `deinterlace` frame"):
+        VideoReader(source, deinterlace="field")
+    with VideoReader(source, deinterlace="frame") as reader:
+        assert sum(1 for _ in reader.pictures()) == 12
+
+
 def test_progressive_film_has_nothing_to_deinterlace(tmp_path: Path) -> None:
     """It passes as it is, and a line says so."""
     source = make_clip(tmp_path / "in.mkv")

@@ -86,13 +86,22 @@ def has_flags(stream: VideoStream) -> bool:
     return stream.codec_context.codec.canonical_name in FLAGGING_CODECS
 
 
+MAX_DENOMINATOR = 2**31 - 1  # libav keeps the numbers of a time base in a C int
+
+
 def deinterlaced_spec(spec: VideoSpec, mode: Deinterlacing) -> VideoSpec:
     """Return the constants of a film after :func:`deinterlace`.
 
     A film whose first picture is progressive keeps its rate: it has interlaced parts at most.
+
+    Raises:
+        OptionError: libav cannot count in half the film's units of time.
     """
     if mode == "frame":
         return replace(spec, first_field=None)
+    if (spec.time_base / 2).denominator > MAX_DENOMINATOR:
+        unit = f"the film counts time in units of {spec.time_base} s, which cannot be halved"
+        raise OptionError(f"`deinterlace` field: {unit}; use `deinterlace` frame")
     halved = replace(spec, first_field=None, time_base=spec.time_base / 2)
     if spec.first_field is None:
         return halved
