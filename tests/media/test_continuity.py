@@ -307,3 +307,19 @@ def test_a_film_is_checked_before_it_gets_its_name(
         colorize_video(source, dest, colorizer=Painter(), options=options)
     assert checked == [str(dest)]
     assert not dest.exists()
+
+
+def test_a_film_that_begins_between_two_keyframes(tmp_path: Path) -> None:
+    """The pictures before the first keyframe are counted; a whole film has no such line."""
+    clip = Clip(frames=30, codec="mpeg2video", options={"g": "12", "bf": "2"}, size=(320, 240))
+    whole = make_clip(tmp_path / "whole.ts", clip)
+    source = tmp_path / "in.ts"
+    source.write_bytes(whole.read_bytes()[188 * 60 :])
+    with VideoReader(whole) as reader:
+        assert (sum(1 for _ in reader.pictures()), reader.warnings) == (30, ())
+    with VideoReader(source) as reader:
+        count = sum(1 for _ in reader.pictures())
+        (line,) = reader.warnings
+    assert 0 < count < 30
+    lost = int(line.removeprefix("the film begins between two keyframes: ").split()[0])
+    assert 0 <= 30 - count - lost <= 3  # the packet that is cut has no time, and may begin in another

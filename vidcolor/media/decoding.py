@@ -41,6 +41,7 @@ def decode(
     lost = LostPictures(stream.time_base)
     order = DecodingOrder() if may_be_untimed else None
     has_begun, skipped = False, 0
+    early: list[int] | None = []  # times of packets before the film's first frame
     for item in items:
         if not isinstance(item, Packet) or item.stream.index != stream.index:
             if isinstance(item, Jump):
@@ -52,6 +53,8 @@ def decode(
             order = order.enter(item)
         if keep_going:
             lost.expect(item)
+        if early is not None and item.size and item.pts is not None and not item.is_discard:
+            early.append(item.pts)
         try:
             frames = item.decode()
         except av.FFmpegError as exc:
@@ -65,11 +68,15 @@ def decode(
                 skipped += 1
             continue
         for frame in frames:
-            if skipped:
-                yield Note(f"{skipped} damaged packets before the first picture were skipped")
-            has_begun, skipped = True, 0
             if order is not None:
                 order.stamp(frame)
+            undecoded = sum(frame.pts is not None and pts < frame.pts for pts in early or ())
+            if skipped:
+                yield Note(f"{skipped} damaged packets before the first picture were skipped")
+            elif undecoded:
+                what = "1 picture is" if undecoded == 1 else f"{undecoded} pictures are"
+                yield Note(f"the film begins between two keyframes: {what} left out before the first one")
+            has_begun, skipped, early = True, 0, None
             if frame.pts is not None:
                 yield from lost.before(frame.pts)
             yield frame
