@@ -100,4 +100,4 @@ def test_int8_gives_the_same_bits_with_any_threads(default: OnnxWeights, monkeyp
 def test_ranges_of_another_network_are_refused(default: OnnxWeights) -> None:
     """The file and the layer are named."""
     with pytest.raises(WeightsError, match="none is no convolution"):
-        OpenVinoEngine(replace(default, int8={"none": (0.0, 1.0)}, path=Path("a.onnx")), "cpu", "int8")
+        OpenVinoEngine(replace(default, int8={"none": (0.0, 1.0)}, path=Path("a.onnx"), sha256="0"), "cpu", "int8")

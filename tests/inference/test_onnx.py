@@ -18,12 +18,15 @@ from tests.networks.test_networks import CASES, lively
 from vidcolor.cli.commands import main
 from vidcolor.errors import OptionError, OutputError, WeightsError
 from vidcolor.files.cache import cache_folder
+from vidcolor.inference import onnx_check
 from vidcolor.inference.colorizer import Colorizer
 from vidcolor.inference.loading import export_weights, load_colorizer
-from vidcolor.inference.onnx_weights import ONNX_FORMAT, read_onnx
+from vidcolor.inference.onnx_check import check_onnx
+from vidcolor.inference.onnx_weights import read_onnx
 from vidcolor.inference.openvino_engine import MAX_CACHED, MAX_COMPILED, OpenVinoEngine
 from vidcolor.inference.threads import limit_threads
 from vidcolor.inference.weights import load_generator, save_generator
+from vidcolor.inference.weights_file import ONNX_FORMAT
 
 QUICK = {"siggraph17", "eccv16"}
 """Networks that export in a second; the others are tested with ``-m slow``."""
@@ -91,10 +94,27 @@ def test_calls_beside_each_other_give_the_same_bits(exported: Path) -> None:
     np.testing.assert_array_equal(np.concatenate(together), np.concatenate(alone))
 
 
+def test_compiled_once(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second start neither checks nor compiles, and gives the same bits; a broken cache is made again."""
+    grey = np.random.default_rng(4).random((1, 64, 64), np.float32)
+    first = Colorizer(OpenVinoEngine(read_onnx(exported), "cpu")).predict(grey)
+    checks: list[Path] = []
+    monkeypatch.setattr(onnx_check, "check_onnx", lambda path, data: checks.append(path) or check_onnx(path, data))
+    engine = OpenVinoEngine(read_onnx(exported), "cpu")
+    np.testing.assert_array_equal(Colorizer(engine).predict(grey), first)
+    assert not checks
+    assert "_model" not in vars(engine)
+    for file in (*(cache_folder() / "openvino").iterdir(), *(cache_folder() / "weights").iterdir()):
+        file.write_bytes(b"[]")
+    engine = OpenVinoEngine(read_onnx(exported), "cpu")
+    np.testing.assert_array_equal(Colorizer(engine).predict(grey), first)
+    assert checks == [exported]
+
+
 def test_describes_itself(exported: Path) -> None:
     """The metadata say what the network is and which safetensors file it is of."""
     weights = read_onnx(exported)
-    assert weights.network == "siggraph17"
+    assert weights.about["network"] == "siggraph17"
     assert weights.about["format"] == ONNX_FORMAT
     assert weights.about["training"] == {"seed": 3}
     assert weights.about["config"] == lively("siggraph17").config

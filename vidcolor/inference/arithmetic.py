@@ -52,7 +52,7 @@ def format_arithmetic(arithmetic: str) -> str:
 def _cached_speedups(core: ov.Core) -> dict[str, float]:
     """Return :func:`measure_speedups` from the cache folder, or measure and store it."""
     path = cache_folder() / "arithmetic.json"
-    key = f"{_processor()} OpenVINO {ov.get_version()}"
+    key = f"{processor()} OpenVINO {ov.get_version()}"
     try:
         known = json.loads(path.read_text())[key]
         return {kind: float(known[kind]) for kind in MIN_SPEEDUPS}
@@ -66,7 +66,7 @@ def _cached_speedups(core: ov.Core) -> dict[str, float]:
     return speedups
 
 
-def _processor() -> str:
+def processor() -> str:
     """Return the model names and the feature flags of the processors."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

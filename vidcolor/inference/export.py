@@ -21,11 +21,10 @@ from torch import nn
 from vidcolor.files.atomic import atomic_file
 from vidcolor.frames import HINT_CHANNELS, FloatArray
 from vidcolor.inference.folding import fold_batch_norm
-from vidcolor.inference.onnx_weights import AB, GREY, HINTS, ONNX_FORMAT
 from vidcolor.inference.openvino_engine import measure_ranges
 from vidcolor.inference.torch_engine import fingerprint
 from vidcolor.inference.weights import load_generator
-from vidcolor.inference.weights_file import describe
+from vidcolor.inference.weights_file import AB, GREY, HINTS, ONNX_FORMAT, describe
 
 RENDER_SIZE = 256
 """Short side of the pictures on which ranges are measured."""

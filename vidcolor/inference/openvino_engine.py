@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import cached_property
+from io import BytesIO
 from math import lcm
 from queue import Empty, SimpleQueue
 from threading import Lock
@@ -13,7 +18,8 @@ import numpy as np
 import openvino as ov
 from openvino import opset13 as opset
 
-from vidcolor.errors import OptionError, WeightsError, one_line
+from vidcolor.errors import OptionError, OutputError, WeightsError, one_line
+from vidcolor.files.atomic import atomic_file
 from vidcolor.files.cache import cache_folder, keep_newest
 from vidcolor.frames import HINT_CHANNELS, FloatArray
 from vidcolor.inference.arithmetic import (
@@ -23,10 +29,12 @@ from vidcolor.inference.arithmetic import (
     fastest_arithmetic,
     format_arithmetic,
     operations_per_second,
+    processor,
 )
 from vidcolor.inference.int8 import Range, activation_ranges, operations, quantize
-from vidcolor.inference.onnx_weights import GREY, HINTS, OnnxWeights
+from vidcolor.inference.onnx_weights import OnnxWeights
 from vidcolor.inference.threads import ThreadShare, is_in_film, thread_share
+from vidcolor.inference.weights_file import GREY, HINTS
 
 MAX_COMPILED = 4
 """Compiled networks that are kept in memory; each holds its own copy of the parameters."""
@@ -46,7 +54,7 @@ class OpenVinoEngine:
 
     The network is compiled for one shape of the input at a time, which is a tenth faster than for any shape, and takes
     memory that does not grow. It takes a second, so pictures outside films, of which each may have another shape, are
-    padded to few shapes. Compiled networks are kept in the cache folder.
+    padded to few shapes. Compiled networks are kept in the cache folder, so that the next start takes a third of one.
 
     Args:
         weights: the checked file.
@@ -64,9 +72,9 @@ class OpenVinoEngine:
     def __init__(self, weights: OnnxWeights, device: str, arithmetic: str | None = None) -> None:
         self._multiple, self.takes_hints = weights.multiple, weights.takes_hints
         self.fingerprint: str = weights.about["fingerprint"]
+        self._weights = weights
         self._core = ov.Core()
         self._cache = cache_folder() / "openvino"
-        self._core.set_property({"CACHE_DIR": str(self._cache)})
         self.device = find_device(self._core, device)
         self.is_on_cpu = self.device == "CPU"
         self.library = f"OpenVINO {ov.__version__.split('-')[0]}"
@@ -76,14 +84,21 @@ class OpenVinoEngine:
         self.runs_on = f"cpu in {format_arithmetic(self._arithmetic)}"
         if not self.is_on_cpu:
             self.runs_on = f"{device_name(self.device)} in float16"
-        try:
-            self._model = self._core.read_model(weights.model)
-            if self._arithmetic == INT8:
-                quantize(self._model, weights.int8)
-        except (RuntimeError, ValueError) as exc:
-            raise WeightsError(f"{weights.path}: OpenVINO does not support it: {one_line(exc)}") from exc
+        if not any(self._cache.glob(f"{weights.sha256}-*")):
+            _ = self._model  # raises if it is not supported
         self._compiled: OrderedDict[Key, CompiledNetwork] = OrderedDict()
         self._lock = Lock()
+
+    @cached_property
+    def _model(self) -> ov.Model:
+        """The network for inputs of any shape, with its layers in int8 if it runs in it."""
+        try:
+            model = self._core.read_model(self._weights.data)
+            if self._arithmetic == INT8:
+                quantize(model, self._weights.int8)
+        except (RuntimeError, ValueError) as exc:
+            raise WeightsError(f"{self._weights.path}: OpenVINO does not support it: {one_line(exc)}") from exc
+        return model
 
     @property
     def multiple(self) -> int:
@@ -131,8 +146,25 @@ class OpenVinoEngine:
                 "INFERENCE_NUM_THREADS": share.calls * share.threads,
                 "ENABLE_CPU_PINNING": False,  # the cores are shared with the decoder and the encoder
             }
-        keep_newest(self._cache, MAX_CACHED - 1)
-        return CompiledNetwork(self._core.compile_model(self._of_shapes(shapes), self.device, settings))
+        return CompiledNetwork(self._import_or_compile(shapes, settings))
+
+    def _import_or_compile(self, shapes: tuple[Shape, ...], settings: dict[str, Any]) -> ov.CompiledModel:
+        """Return a compiled network from the cache folder, or compile and store it."""
+        made_by = [self.library, self.device, self._arithmetic, processor(), shapes, sorted(settings.items())]
+        key = hashlib.sha256(json.dumps(made_by).encode()).hexdigest()[:16]
+        path = self._cache / f"{self._weights.sha256}-{key}"
+        try:
+            return self._core.import_model(path.read_bytes(), self.device, settings)
+        except (OSError, RuntimeError):  # there is none, or another version of OpenVINO has made it
+            compiled = self._core.compile_model(self._of_shapes(shapes), self.device, settings)
+        with suppress(OSError, OutputError, RuntimeError):  # RuntimeError: not every device exports
+            path.parent.mkdir(parents=True, exist_ok=True)
+            keep_newest(self._cache, MAX_CACHED - 1)
+            exported = BytesIO()
+            compiled.export_model(exported)
+            with atomic_file(path, overwrite=True) as part:
+                part.write_bytes(exported.getbuffer())
+        return compiled
 
 
 class CompiledNetwork:

@@ -20,6 +20,10 @@ WEIGHTS_FORMAT = "vidcolor-weights-1"
 DEFAULT_PACKAGE = "vidcolor_weights"
 DEFAULT_NAME = "default.safetensors"
 ONNX_SUFFIX = ".onnx"
+ONNX_FORMAT = "vidcolor-onnx-1"
+"""The value of ``format`` in the metadata of an ONNX file."""
+GREY, HINTS, AB = "grey", "hints", "ab"
+"""Names of the inputs of an ONNX file, (N, 1, H, W) and (N, 3, H, W), and of its output, (N, 2, H, W)."""
 
 
 def default_weights() -> Path:
