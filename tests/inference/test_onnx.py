@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -109,6 +111,28 @@ def test_compiled_once(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = OpenVinoEngine(read_onnx(exported), "cpu")
     np.testing.assert_array_equal(Colorizer(engine).predict(grey), first)
     assert checks == [exported]
+
+
+@pytest.mark.slow
+def test_threads_that_come_first_together_do_not_wait_for_each_other(exported: Path) -> None:
+    """A fresh process whose first calls are made by eight threads at once ends, time after time."""
+    code = f"""
+import sys, threading
+import numpy as np
+from pathlib import Path
+from vidcolor.inference.onnx_weights import read_onnx
+from vidcolor.inference.openvino_engine import OpenVinoEngine
+sys.setswitchinterval(1e-6)
+engine = OpenVinoEngine(read_onnx(Path({str(exported)!r})), "cpu", "float32")
+grey = np.zeros((1, 1, 64, 64), np.float32)
+engine._network_for((grey.shape,))
+together = threading.Barrier(8)
+threads = [threading.Thread(target=lambda: (together.wait(), engine.run([grey]))) for _ in range(8)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+"""
+    for _ in range(5):
+        subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
 def test_describes_itself(exported: Path) -> None:

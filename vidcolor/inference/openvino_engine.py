@@ -11,7 +11,7 @@ from functools import cached_property
 from io import BytesIO
 from math import lcm
 from queue import Empty, SimpleQueue
-from threading import Lock
+from threading import Event, Lock
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,13 @@ MAX_CACHED = 8
 
 COARSE_STEP = 64
 """Multiple of pixels to which pictures outside films are padded: 4:3 and 3:2 then have the same shape."""
+
+# What OpenVINO's bindings initialize at the first conversion of an array, they initialize without the GIL's order: two
+# threads that come first together wait for each other forever. So the first conversion is made here, and the first call
+# of a network alone.
+ov.Tensor(np.zeros(1, np.float32), shared_memory=True)
+_first_call = Lock()
+_called = Event()
 
 Shape = tuple[int, ...]
 """Of an input."""
@@ -176,6 +183,14 @@ class CompiledNetwork:
 
     def run(self, maps: Sequence[FloatArray]) -> FloatArray:
         """Run the network once, in a request of its own."""
+        if _called.is_set():
+            return self._run(maps)
+        with _first_call:
+            found = self._run(maps)
+            _called.set()
+        return found
+
+    def _run(self, maps: Sequence[FloatArray]) -> FloatArray:
         try:
             request = self._idle.get_nowait()
         except Empty:
