@@ -12,7 +12,7 @@ from torch.nn import functional as F
 MAX_TURN = math.radians(2)
 MAX_ZOOM = 0.03
 MAX_SHIFT = 0.04  # of half the picture's width and height
-MAX_GAIN = 0.1
+MAX_GAIN = 0.25
 MAX_LIFT = 0.03  # of white
 MAX_GRAIN = 0.02  # standard deviation, of white
 
