@@ -344,7 +344,7 @@ def test_an_endless_film_in_bounded_memory_until_its_reader_leaves(tiny_weights:
     with running(tiny_weights, "-", "-o", "-", "--format", "yuv4mpegpipe") as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        frame = bytes(range(256)) * (frame_bytes // 256)
+        frame = bytes(range(256)) * (width * height // 256) + b"\x80" * (width * height // 2)
         feeder = threading.Thread(target=feed_endlessly, args=(process, frame, header))
         feeder.start()
         process.stdout.read(240 * frame_bytes)  # until the queues are full and the allocator has its arenas
