@@ -60,6 +60,7 @@ def test_everything_on_a_cpu(environment: dict[str, str], tmp_path: Path) -> Non
     for arguments in (["info", film], ["models"], ["--help"]):
         done = run(environment, *arguments)
         assert done.returncode == 0, done.stderr.decode()
+    assert b"their modules need PyTorch" in run(environment, "models").stdout
 
 
 @pytest.mark.slow

@@ -170,7 +170,7 @@ def test_several_devices(tree: Path, tmp_path: Path) -> None:
     told: list[str] = []
 
     class Member(Batches):
-        fingerprint, runs_on, library = "means", "paper", "paper 1"
+        fingerprint, runs_on, backend = "means", "paper", "paper 1"
 
     members = [Member(2), Member(2)]
     out = tmp_path / "out"

@@ -41,7 +41,7 @@ class Worker:
     batch_size = 4
     fingerprint = "mirror"
     runs_on = "paper"
-    library = "paper 1"
+    backend = "paper 1"
 
     def __init__(self, seconds: float = 0.0, error: Exception | None = None) -> None:
         self.seconds = seconds

@@ -5,8 +5,10 @@ import pytest
 import torch
 from skimage.color import lab2rgb, rgb2lab
 
+from vidcolor.color import lab as of_arrays
 from vidcolor.networks.lab import (
     grey_to_lightness,
+    lab_to_linear_rgb,
     lab_to_rgb,
     lightness_to_grey,
     linear_to_srgb,
@@ -41,6 +43,15 @@ def test_round_trip_keeps_shape_and_dtype(dtype):
     assert back.shape == rgb.shape
     assert back.dtype == dtype
     torch.testing.assert_close(back, rgb, atol=1e-4, rtol=0)
+
+
+def test_arrays_and_tensors_are_converted_alike():
+    """The functions of arrays give what those of tensors give, also for colors outside the gamut."""
+    lab = 100 * (2 * random_rgb(3, 40, 50) - 1)
+    lab[0].abs_()
+    linear = of_arrays.lab_to_linear_rgb(lab.numpy())
+    np.testing.assert_allclose(linear, lab_to_linear_rgb(lab).numpy(), atol=1e-9)
+    np.testing.assert_allclose(of_arrays.linear_to_srgb(linear), linear_to_srgb(torch.from_numpy(linear)), atol=1e-9)
 
 
 def test_transfer_curve_is_odd_and_invertible():

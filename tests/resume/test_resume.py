@@ -74,7 +74,7 @@ class Faithful(Painter):
     """A predictor with a fingerprint, whose colors depend on the batch."""
 
     runs_on = "paper"
-    library = "paper 1"
+    backend = "paper 1"
 
     def __init__(self, fingerprint: str = "yellow and blue") -> None:
         super().__init__()

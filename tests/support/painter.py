@@ -13,7 +13,7 @@ class Painter:
     batch_size = 4
     fingerprint = "paint"
     runs_on = "paper"
-    library = "paper 1"
+    backend = "paper 1"
 
     def predict(self, grey: FloatArray) -> FloatArray:
         """Return ab (N, 2, h, w) of greys (N, h, w) in [0, 1]."""

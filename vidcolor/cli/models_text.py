@@ -10,6 +10,7 @@ from rich.filesize import decimal
 Facts = Mapping[str, Any]
 WEIGHTS_COLUMNS = ("name", "network", "size", "trained on", "on validation pictures")
 UNKNOWN = "?"
+NO_NETWORKS = ("not listed", "their modules need PyTorch: pip install 'vidcolor[gpu]'")
 
 
 def models_lines(sections: Mapping[str, Mapping[str, Facts]]) -> Iterator[str]:
@@ -18,7 +19,8 @@ def models_lines(sections: Mapping[str, Mapping[str, Facts]]) -> Iterator[str]:
     Args:
         sections: ``networks``, ``weights`` and ``recipes``, each with names and what is known of them.
     """
-    yield from _section("networks", [(name, facts["summary"]) for name, facts in sections["networks"].items()])
+    networks = [(name, facts["summary"]) for name, facts in sections["networks"].items()]
+    yield from _section("networks", networks or [NO_NETWORKS])
     weights = [weights_row(name, facts) for name, facts in sections["weights"].items()]
     yield from _section("weights", [WEIGHTS_COLUMNS, *weights])
     yield from _section("recipes", [(name, facts["summary"]) for name, facts in sections["recipes"].items()])
@@ -29,7 +31,7 @@ def weights_row(name: str, facts: Facts) -> tuple[str, ...]:
 
     Args:
         name: of the file.
-        facts: what :func:`vidcolor.inference.weights.describe` returns.
+        facts: what :func:`vidcolor.inference.weights_file.describe` returns.
     """
     training = facts.get("training", {})
     if "blend" in training:

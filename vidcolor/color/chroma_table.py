@@ -20,7 +20,7 @@ import numpy as np
 
 from vidcolor.color import lab as color
 from vidcolor.color import transfer as transfer_curves
-from vidcolor.color.lab import Floats
+from vidcolor.color.lab import AnyFloat
 from vidcolor.color.luma_weights import LumaWeights, luma_weights
 from vidcolor.color.transfer import DIFFUSE_WHITE, PEAKS, is_hdr, light_to_signal
 from vidcolor.files.cache import load_or_compute
@@ -172,7 +172,7 @@ def _corners() -> tuple[FloatArray, FloatArray]:
     return column * AXIS_LENGTH, row * AXIS_LENGTH + (AXIS_LENGTH - 1)
 
 
-def _axis() -> Floats:
+def _axis() -> AnyFloat:
     """Return the values of a in the table, from -AB_SPAN to AB_SPAN; those of b are the same, negated."""
     coarse = np.linspace(-AB_SPAN, FINE_FROM, COARSE_STEPS + 1)[:-1]
     return np.concatenate((coarse, np.linspace(FINE_FROM, AB_SPAN, FINE_STEPS + 1)))
@@ -185,7 +185,7 @@ def _axis_position(a: FloatArray) -> FloatArray:
     return positions
 
 
-def _light_steps(transfer: int) -> tuple[Floats, Floats]:
+def _light_steps(transfer: int) -> tuple[AnyFloat, AnyFloat]:
     """Return the values of L, and the factors on the light, (S,) each, for which colors are computed."""
     # Closer near black, where transfer functions are steep.
     lightness = 100 * np.linspace(0, 1, LIGHTNESS_STEPS) ** 1.5
@@ -196,7 +196,7 @@ def _light_steps(transfer: int) -> tuple[Floats, Floats]:
     return np.append(lightness, np.full_like(gains, 100)), np.append(np.ones_like(lightness), gains)
 
 
-def _light_to_ycbcr(light: Floats, weights: LumaWeights, primaries: int, transfer: int) -> tuple[Floats, Floats]:
+def _light_to_ycbcr(light: AnyFloat, weights: LumaWeights, primaries: int, transfer: int) -> tuple[AnyFloat, AnyFloat]:
     """Convert linear sRGB (3, H, W), with 1 as diffuse white, to Y' (H, W) and Cb, Cr (2, H, W)."""
     if primaries in FROM_BT709:
         light = np.einsum("ij,jhw->ihw", np.array(FROM_BT709[primaries], light.dtype), light)
@@ -205,7 +205,7 @@ def _light_to_ycbcr(light: Floats, weights: LumaWeights, primaries: int, transfe
     return luma, np.stack(((blue - luma) / (2 - 2 * weights.kb), (red - luma) / (2 - 2 * weights.kr)))
 
 
-def _interpolate_rows(luma: Floats, chroma: Floats, targets: Floats) -> Floats:
+def _interpolate_rows(luma: AnyFloat, chroma: AnyFloat, targets: AnyFloat) -> AnyFloat:
     """Interpolate chroma linearly at given luma, row by row; beyond a row's ends its first and last values.
 
     Args:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.floating[Any]]
+AnyFloat = npt.NDArray[np.floating[Any]]
 """Floating point of either precision; every function keeps it."""
 
 RGB_TO_XYZ = (
@@ -31,19 +31,19 @@ LAB_SLOPE = (29 / 6) ** 2 / 3
 LAB_OFFSET = 4 / 29
 
 
-def linear_to_srgb(linear: Floats) -> Floats:
+def linear_to_srgb(linear: AnyFloat) -> AnyFloat:
     """Convert linear light to gamma-encoded values, nominally in [0, 1]; an odd function, defined for negatives."""
     magnitude = np.abs(linear)
     curved = 1.055 * np.maximum(magnitude, 0.0031308) ** (1 / 2.4) - 0.055
     return np.where(magnitude <= 0.0031308, linear * 12.92, np.copysign(curved, linear))
 
 
-def lab_to_linear_rgb(lab: Floats) -> Floats:
+def lab_to_linear_rgb(lab: AnyFloat) -> AnyFloat:
     """Convert Lab (3, H, W) to linear sRGB (3, H, W); colors outside sRGB are not clipped to [0, 1]."""
     L, a, b = lab
     fy = (L + 16) / 116
     f = np.stack((fy + a / 500, fy, fy - b / 200))
     xyz = np.where(f > 6 / 29, f**3, (f - LAB_OFFSET) / LAB_SLOPE)
     to_xyz = np.array(RGB_TO_XYZ) / np.array(WHITE_XYZ)[:, None]
-    linear: Floats = np.einsum("ij,jhw->ihw", np.linalg.inv(to_xyz).astype(lab.dtype), xyz)
+    linear: AnyFloat = np.einsum("ij,jhw->ihw", np.linalg.inv(to_xyz).astype(lab.dtype), xyz)
     return linear

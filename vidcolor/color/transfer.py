@@ -18,7 +18,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from vidcolor.color.lab import Floats, linear_to_srgb
+from vidcolor.color.lab import AnyFloat, linear_to_srgb
 from vidcolor.frames import FloatArray
 
 PQ, HLG = 16, 18
@@ -46,7 +46,7 @@ def is_hdr(transfer: int) -> bool:
     return transfer in HDR_NAMES
 
 
-def light_to_signal(light: Floats, transfer: int) -> Floats:
+def light_to_signal(light: AnyFloat, transfer: int) -> AnyFloat:
     """Convert linear R, G, B (3, ...), with 1 as diffuse white, to R', G', B' of PQ or HLG.
 
     Colors outside the gamut have negative light, for which PQ and HLG are undefined and infinitely steep at zero.
@@ -70,15 +70,15 @@ def _pq_of_white() -> float:
     return float(((PQ_C1 + PQ_C2 * ratio) / (1 + PQ_C3 * ratio)) ** PQ_M2)
 
 
-def _display_to_scene(light: Floats) -> Floats:
+def _display_to_scene(light: AnyFloat) -> AnyFloat:
     """Apply the inverse OOTF of HLG to display light (3, ...): a power of luminance at constant chromaticity."""
     display = light * (DIFFUSE_WHITE / PEAKS[HLG])
     luminance = np.tensordot(np.array(BT2020_LUMINANCE, light.dtype), display, axes=1)
-    scene: Floats = display * np.maximum(luminance, 1e-9) ** (1 / HLG_GAMMA - 1)
+    scene: AnyFloat = display * np.maximum(luminance, 1e-9) ** (1 / HLG_GAMMA - 1)
     return scene
 
 
-def neutral_signal_to_light(signal: Floats, transfer: int) -> Floats:
+def neutral_signal_to_light(signal: AnyFloat, transfer: int) -> AnyFloat:
     """Convert neutral signals of PQ or HLG, R' = G' = B' in [0, 1], any shape, to light, with 1 as diffuse white."""
     if transfer == PQ:
         root = signal ** (1 / PQ_M2)

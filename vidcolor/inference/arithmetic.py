@@ -9,6 +9,7 @@ cache folder for each processor and version of OpenVINO.
 from __future__ import annotations
 
 import json
+import os
 import platform
 from functools import partial
 from pathlib import Path
@@ -67,12 +68,14 @@ def _cached_speedups(core: ov.Core) -> dict[str, float]:
 
 
 def processor() -> str:
-    """Return the model names and the feature flags of the processors."""
+    """Return the model names and the feature flags of the processors, and the limit that oneDNN is given on them."""
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "all")
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return f"{platform.machine()} {platform.processor()}"
-    return "; ".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}))
+        return f"{platform.machine()} {platform.processor()}; {limit}"
+    known = sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))})
+    return "; ".join((*known, limit))
 
 
 def measure_speedups(core: ov.Core) -> dict[str, float]:

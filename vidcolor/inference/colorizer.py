@@ -75,7 +75,7 @@ class Colorizer:
         engine: runs the network.
         fingerprint: a hash of the parameters.
         runs_on: the device type and the arithmetic, for instance ``cpu in int8 and float32``.
-        library: name and version of the library that computes.
+        backend: name and version of the library that computes.
 
     Raises:
         OptionError: this machine has no such device.
@@ -92,7 +92,7 @@ class Colorizer:
         self.engine = prepare(network, device, dtype)
         self.fingerprint = self.engine.fingerprint
         self.runs_on = self.engine.runs_on
-        self.library = self.engine.library
+        self.backend = self.engine.backend
         self.takes_hints = self.engine.takes_hints
         self.batch_size = batch_size or self.engine.batch_size
         self._halving = Lock()

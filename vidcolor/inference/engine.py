@@ -22,7 +22,7 @@ class Engine(Protocol):
     """Pictures per call that give the best speed."""
     is_on_cpu: bool
     """Whether it shares the CPU with the other stages of a film."""
-    library: str
+    backend: str
     """Name and version of the library that computes, for instance ``OpenVINO 2026.4.1``."""
 
     @property

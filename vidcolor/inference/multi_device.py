@@ -51,7 +51,7 @@ class MultiDevice:
         self.predictors = tuple(predictors)
         self.fingerprint = predictors[0].fingerprint
         self.runs_on = predictors[0].runs_on
-        self.library = predictors[0].library
+        self.backend = predictors[0].backend
         self.batch_size = min(predictor.batch_size for predictor in predictors)
 
     def predict(self, grey: FloatArray) -> FloatArray:

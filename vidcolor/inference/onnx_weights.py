@@ -38,7 +38,7 @@ class OnnxWeights:
     """Names of convolutions and the ranges of their activations (:mod:`vidcolor.inference.int8`); may be empty."""
     about: dict[str, Any]
     """``format``, ``network``, ``recipe`` (str), ``config``, ``training`` (parsed JSON), ``safetensors_sha256``,
-    ``fingerprint`` (of the parameters, as :func:`vidcolor.inference.colorizer.fingerprint`) and ``bytes``."""
+    ``fingerprint`` (of the parameters, as :func:`vidcolor.inference.torch_engine.fingerprint`) and ``bytes``."""
 
 
 def read_onnx(path: Path) -> OnnxWeights:

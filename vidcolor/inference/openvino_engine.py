@@ -84,7 +84,7 @@ class OpenVinoEngine:
         self._cache = cache_folder() / "openvino"
         self.device = find_device(self._core, device)
         self.is_on_cpu = self.device == "CPU"
-        self.library = f"OpenVINO {ov.__version__.split('-')[0]}"
+        self.backend = f"OpenVINO {ov.__version__.split('-')[0]}"
         self._arithmetic = FLOAT32
         if self.is_on_cpu:
             self._arithmetic = arithmetic or fastest_arithmetic(self._core, has_int8=bool(weights.int8))
@@ -157,7 +157,7 @@ class OpenVinoEngine:
 
     def _import_or_compile(self, shapes: tuple[Shape, ...], settings: dict[str, Any]) -> ov.CompiledModel:
         """Return a compiled network from the cache folder, or compile and store it."""
-        made_by = [self.library, self.device, self._arithmetic, processor(), shapes, sorted(settings.items())]
+        made_by = [self.backend, self.device, self._arithmetic, processor(), shapes, sorted(settings.items())]
         key = hashlib.sha256(json.dumps(made_by).encode()).hexdigest()[:16]
         path = self._cache / f"{self._weights.sha256}-{key}"
         try:

@@ -45,7 +45,7 @@ class TorchEngine:
         self.runs_on = f"{self.device.type} in {str(self.dtype).removeprefix('torch.')}"
         self.batch_size = BATCH_SIZES[self.device.type]
         self.is_on_cpu = self.device.type == "cpu"
-        self.library = f"PyTorch {torch.__version__}"
+        self.backend = f"PyTorch {torch.__version__}"
         self.multiple: int = generator.get_submodule("").multiple  # type: ignore[assignment]
         self.takes_hints = bool(getattr(generator, "takes_hints", False))
 

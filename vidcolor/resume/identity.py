@@ -42,7 +42,7 @@ class IdentifiedPredictor(Protocol):
     """Equal for equal parameters only."""
     runs_on: str
     """Device and arithmetic, which change results by rounding."""
-    library: str
+    backend: str
     """Name and version of the library that computes."""
 
 
@@ -153,7 +153,7 @@ def _numerics_class(predictor: Predictor) -> dict[str, str]:
         return {"the network on": "unknown"}
     return {
         "the network on": predictor.runs_on,
-        "the engine": predictor.library,
+        "the engine": predictor.backend,
         "processor instructions": f"{platform.machine()} {cv2.getCPUFeaturesLine()}",
     }
 
