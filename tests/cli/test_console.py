@@ -303,7 +303,8 @@ def test_text_models(capsys: pytest.CaptureFixture[str]) -> None:
     TextDisplay(err).models({"networks": {}, "weights": weights, "recipes": {}})
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "networks"
-    assert re.split(r"\s{2,}", lines[3].strip()) == [
+    assert "pip install 'vidcolor[gpu]'" in lines[1]  # without PyTorch none are known
+    assert re.split(r"\s{2,}", lines[4].strip()) == [
         "default",
         "unet",
         "26.0 MB",
@@ -319,7 +320,7 @@ def test_text_models_of_a_blend(capsys: pytest.CaptureFixture[str]) -> None:
     weights = {"default": {"network": "unet", "bytes": 26_000_000, "training": training}}
     err, _ = err_console(terminal=False)
     TextDisplay(err).models({"networks": {}, "weights": weights, "recipes": {}})
-    row = re.split(r"\s{2,}", capsys.readouterr().out.splitlines()[3].strip())
+    row = re.split(r"\s{2,}", capsys.readouterr().out.splitlines()[4].strip())
     assert row[3:] == ["14,522 pictures", "a blend of two networks: see its model card"]
 
 
