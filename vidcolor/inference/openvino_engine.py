@@ -44,9 +44,9 @@ MAX_CACHED = 8
 COARSE_STEP = 64
 """Multiple of pixels to which pictures outside films are padded: 4:3 and 3:2 then have the same shape."""
 
-# What OpenVINO's bindings initialize at the first conversion of an array, they initialize without the GIL's order: two
-# threads that come first together wait for each other forever. So the first conversion is made here, and the first call
-# of a network alone.
+# OpenVINO's bindings initialize statics at the first conversion of an array. Two threads that do so at the same time
+# deadlock: one holds the GIL, the other the guard of the static. So the first array is converted here, and the first
+# call of a network runs alone.
 ov.Tensor(np.zeros(1, np.float32), shared_memory=True)
 _first_call = Lock()
 _called = Event()
@@ -88,9 +88,8 @@ class OpenVinoEngine:
         self._arithmetic = FLOAT32
         if self.is_on_cpu:
             self._arithmetic = arithmetic or fastest_arithmetic(self._core, has_int8=bool(weights.int8))
-        self.runs_on = f"cpu in {format_arithmetic(self._arithmetic)}"
-        if not self.is_on_cpu:
-            self.runs_on = f"{device_name(self.device)} in float16"
+        numbers = format_arithmetic(self._arithmetic) if self.is_on_cpu else "float16"
+        self.runs_on = f"{device_name(self.device)} in {numbers}"
         if not any(self._cache.glob(f"{weights.sha256}-*")):
             _ = self._model  # raises if it is not supported
         self._compiled: OrderedDict[Key, CompiledNetwork] = OrderedDict()
